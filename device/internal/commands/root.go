@@ -1,0 +1,57 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+)
+
+// Table returns the subcommands in the order of the usage.
+func Table() []Command {
+	return []Command{
+		versionCommand(),
+	}
+}
+
+// Usage writes the one-screen summary.
+func Usage(w io.Writer) {
+	fmt.Fprint(w, "cull: visual inspection for a production line\n\nusage: cull COMMAND [OPTION]... [ARGUMENT]...\n\n")
+	for _, c := range Table() {
+		fmt.Fprintf(w, "  %-9s %s\n", c.Name, c.Does)
+	}
+	fmt.Fprint(w, "\ncull COMMAND --help lists a command's options.\n"+
+		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
+}
+
+func versionCommand() Command {
+	return Command{
+		Name: "version", Does: "prints version, commit and platform",
+		Run: func(_ context.Context, env Env, args []string) error {
+			if len(args) > 0 {
+				return usagef("version: takes no arguments")
+			}
+			_, err := fmt.Fprintln(env.Stdout, Version())
+			return err
+		},
+	}
+}
+
+// Version is the line that `cull version` prints: version, commit, toolchain, platform.
+func Version() string {
+	version, commit, dirty := "(devel)", "unknown", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision" && len(s.Value) >= 12:
+				commit = s.Value[:12]
+			case s.Key == "vcs.modified" && s.Value == "true":
+				dirty = "+changes"
+			}
+		}
+	}
+	return fmt.Sprintf("cull %s commit %s%s %s %s/%s",
+		version, commit, dirty, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
