@@ -1,0 +1,81 @@
+# cull: `make` prints the targets. Everything needs only Go; bench-peers and arm64 name what they need besides.
+GO       ?= go
+TOOL      = $(GO) tool -modfile=tools.mod
+BIN       = bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   = -s -w -X cull/device/internal/commands.version=$(VERSION)
+GOFLAGS_STATIC = -trimpath -ldflags='$(LDFLAGS)'
+FUZZCOUNT ?= 20000x
+DATA     ?= ../shared/data
+QEMU      = qemu-aarch64
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL = help
+.PHONY: help
+help: ## print the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: build
+build: ## build bin/cull and bin/cull-trainer for this machine
+	$(GO) build $(GOFLAGS_STATIC) -o $(BIN)/cull ./device
+	$(GO) build $(GOFLAGS_STATIC) -o $(BIN)/cull-trainer ./trainer
+
+.PHONY: run
+run: build ## run the demonstration line on built-in data (PARTS=N, SEED=N)
+	$(BIN)/cull run --parts $(or $(PARTS),60) --seed $(or $(SEED),1)
+
+.PHONY: test
+test: ## run all tests (under 10 minutes on two cores)
+	$(GO) test -timeout 10m ./...
+
+.PHONY: eval
+eval: build ## measure on the real sets in DATA, with every control (needs DATA=../shared/data)
+	$(BIN)/cull eval $(DATA) --controls --json out/eval.json
+
+.PHONY: race purego arm64 lint fuzz cross bench
+race: ## all tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+
+purego: ## all tests without assembly
+	$(GO) test -tags purego -short -timeout 20m ./...
+
+# The packages whose results must be the same bits on every CPU, under emulation: correctness, never speed.
+EXACT_PKGS = ./infer/... ./padim/... ./synth/... ./internal/exact/... ./internal/container/... \
+	./internal/product/... ./internal/inspect/... ./reject/... ./device/internal/line/...
+arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, max)
+	for cpu in cortex-a53 cortex-a72 max; do \
+		GOARCH=arm64 $(GO) test -short -timeout 40m -exec "$(QEMU) -cpu $$cpu" $(EXACT_PKGS) || exit 1; \
+	done
+
+lint: ## vet and staticcheck for amd64, arm64 and arm; format; tidy; generated files
+	for arch in amd64 arm64 arm; do \
+		GOARCH=$$arch $(GO) vet ./... && GOARCH=$$arch $(TOOL) staticcheck ./... || exit 1; \
+	done
+	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
+	$(GO) mod tidy -diff
+	$(GO) test -count=1 -run 'TestDependencies|TestOnlyPrepKnowsFrames' .
+
+fuzz: ## each fuzz target for FUZZCOUNT runs
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | sed 's/func //'); do \
+			echo "fuzz $$dir $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime=$(FUZZCOUNT) $$dir; \
+		done; \
+	done
+
+SIZE_LIMIT = 15728640
+cross: ## static builds for the boards, with the device binary's size budget
+	for t in arm64 arm amd64; do \
+		GOOS=linux GOARCH=$$t GOARM=7 $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/linux-$$t/cull ./device || exit 1; \
+	done
+	for t in arm64 amd64; do \
+		GOOS=linux GOARCH=$$t $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/linux-$$t/cull-trainer ./trainer || exit 1; \
+	done
+	@size=$$(stat -c %s $(BIN)/linux-arm64/cull); echo "linux/arm64 cull: $$size bytes (budget $(SIZE_LIMIT))"; \
+		test $$size -le $(SIZE_LIMIT)
+
+bench-once: ## every benchmark once, so that none rots
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: bench-once check
+check: lint race purego arm64 fuzz bench-once cross ## everything slower than `make test`

@@ -1,0 +1,130 @@
+package cull_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// dependencyRules are the walls of the house (doc/architecture.md, "Packages"). The whole dependency tree
+// of every package that the pattern matches, as built for the board, must not contain what is forbidden.
+// A trailing slash forbids everything below it, except what allowed names.
+var dependencyRules = []struct {
+	pattern   string
+	forbidden []string
+	allowed   []string
+}{
+	{
+		pattern:   "./device/...",
+		forbidden: []string{"cull/trainer", "cull/trainer/", "gonum.org/v1/plot/", "testing"},
+	},
+	{
+		pattern:   "./trainer/...",
+		forbidden: []string{"cull/device", "cull/device/"},
+	},
+	{
+		pattern: "./infer/...",
+		forbidden: []string{
+			"cull/padim", "cull/reject", "cull/synth", "cull/capture", "cull/capture/", "cull/device/",
+			"cull/trainer/", "log", "log/", "net", "net/", "os/exec",
+		},
+		allowed: []string{"cull/capture"}, // infer/prep reads capture.Frame; see TestOnlyPrepKnowsFrames
+	},
+	{
+		pattern: "./padim/...",
+		forbidden: []string{
+			"cull/infer", "cull/infer/", "cull/reject", "cull/synth", "cull/capture", "cull/capture/",
+			"cull/device/", "cull/trainer/", "log", "log/", "net", "net/", "os/exec",
+		},
+	},
+	{
+		pattern:   "./reject/...",
+		forbidden: []string{"cull/infer", "cull/infer/", "cull/padim", "cull/synth", "cull/capture", "cull/device/", "cull/trainer/"},
+	},
+	{
+		pattern: "./synth/...",
+		forbidden: []string{
+			"cull/infer", "cull/infer/", "cull/padim", "cull/reject", "cull/capture", "cull/device/", "cull/trainer/",
+		},
+	},
+	{
+		pattern: "./capture",
+		forbidden: []string{
+			"cull/infer", "cull/infer/", "cull/padim", "cull/reject", "cull/synth", "cull/device/", "cull/trainer/",
+			"cull/capture/", "cull/internal/",
+		},
+	},
+}
+
+func TestDependencies(t *testing.T) {
+	for _, rule := range dependencyRules {
+		for pkg, deps := range boardDeps(t, rule.pattern) {
+			for _, dep := range deps {
+				if forbids(rule.forbidden, rule.allowed, dep) {
+					t.Errorf("%s depends on %s", pkg, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestOnlyPrepKnowsFrames holds the one exception: inside infer, only prep may know capture.
+func TestOnlyPrepKnowsFrames(t *testing.T) {
+	for pkg, deps := range boardDeps(t, "./infer/...") {
+		if strings.HasPrefix(pkg, "cull/infer/prep") {
+			continue
+		}
+		for _, dep := range deps {
+			if dep == "cull/capture" {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+}
+
+func TestForbids(t *testing.T) {
+	for _, c := range []struct {
+		dep  string
+		want bool
+	}{{"net", true}, {"net/http", true}, {"network", false}, {"cull/capture", false}, {"cull/capture/v4l2", true}} {
+		got := forbids([]string{"net", "net/", "cull/capture", "cull/capture/"}, []string{"cull/capture"}, c.dep)
+		if got != c.want {
+			t.Errorf("forbids %s: got %v", c.dep, got)
+		}
+	}
+}
+
+func forbids(forbidden, allowed []string, dep string) bool {
+	for _, a := range allowed {
+		if dep == a {
+			return false
+		}
+	}
+	for _, f := range forbidden {
+		if dep == f || strings.HasSuffix(f, "/") && strings.HasPrefix(dep, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// boardDeps lists, for each package of the pattern, everything it pulls in when built for the board.
+func boardDeps(t *testing.T, pattern string) map[string][]string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Deps \" \"}}", pattern)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pattern, err)
+	}
+	deps := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		deps[f[0]] = f[1:]
+	}
+	if len(deps) == 0 {
+		t.Fatalf("go list %s: no package", pattern)
+	}
+	return deps
+}
