@@ -8,6 +8,9 @@ import (
 	"runtime/debug"
 )
 
+// version is what the build calls itself: -ldflags "-X …/commands.version=v1.2.3".
+var version = "(devel)"
+
 // Table returns the subcommands in the order of the usage.
 func Table() []Command {
 	return []Command{
@@ -40,9 +43,8 @@ func versionCommand() Command {
 
 // Version is the line that `cull version` prints: version, commit, toolchain, platform.
 func Version() string {
-	version, commit, dirty := "(devel)", "unknown", ""
+	commit, dirty := "unknown", ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision" && len(s.Value) >= 12:

@@ -1,0 +1,284 @@
+package reject
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// An Overlap says what becomes of a pulse that is due while the line is active.
+type Overlap uint8
+
+// Ways to join overlapping pulses. With pulses of 30 ms due at 0 and 20 ms the
+// line is active until 50 ms when they Merge, until 60 ms when they Extend.
+const (
+	Merge  Overlap = iota // the union of the intervals
+	Extend                // every pulse adds its full width to the end
+)
+
+// Options of a Queue. Zero fields take the value in brackets.
+type Options struct {
+	Width   time.Duration // on-time of one pulse; must be positive
+	MaxOn   time.Duration // longest uninterrupted on-time [8 Width]; at least Width
+	Late    time.Duration // a pulse later than this is refused [Width/2]
+	Cap     int           // pulses waiting [256]
+	Overlap Overlap
+
+	// Report is told how each accepted pulse ended. It is called by Run's
+	// goroutine and must not block. May be nil.
+	Report func(Outcome)
+}
+
+// An Outcome is how one pulse ended: when its edge was driven, or why it was not.
+// It is reported when the line goes active (or already is), not at the pulse's end; an
+// Outcome with ErrOnTime may follow if the pulse is then cut short.
+type Outcome struct {
+	ID  uint64
+	Due time.Time
+	At  time.Time // when the line was made active for this pulse
+	Err error     // ErrLate, ErrOnTime, ErrClosed or the line's
+}
+
+// A Queue fires pulses at their due times on one line. Parts may be pushed in any
+// order; the due time of a waiting part can be moved, which is how encoder
+// travel follows the belt's speed.
+type Queue struct {
+	line Line
+	o    Options
+	wake chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+	wait   []pulse // ascending due, then order of arrival
+}
+
+type pulse struct {
+	id  uint64
+	due time.Time
+}
+
+// NewQueue returns a queue for line. Nothing happens until Run.
+func NewQueue(line Line, o Options) (*Queue, error) {
+	if o.Width <= 0 {
+		return nil, fmt.Errorf("reject: pulse width %v: must be positive", o.Width)
+	}
+	if o.MaxOn == 0 {
+		o.MaxOn = 8 * o.Width
+	}
+	if o.MaxOn < o.Width {
+		return nil, fmt.Errorf("reject: longest on-time %v: less than the pulse width %v", o.MaxOn, o.Width)
+	}
+	if o.Late == 0 {
+		o.Late = o.Width / 2
+	}
+	if o.Cap == 0 {
+		o.Cap = 256
+	}
+	if o.Late < 0 || o.Cap < 0 {
+		return nil, fmt.Errorf("reject: late %v, cap %d: must not be negative", o.Late, o.Cap)
+	}
+	if o.Report == nil {
+		o.Report = func(Outcome) {}
+	}
+	return &Queue{line: line, o: o, wake: make(chan struct{}, 1)}, nil
+}
+
+// Push schedules the pulse of part id, or moves it if it is still waiting. It
+// returns ErrLate, ErrFull or ErrClosed when the pulse will not be fired; a
+// waiting pulse that is moved into the past is withdrawn.
+func (q *Queue) Push(id uint64, due time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrClosed
+	}
+	q.remove(id)
+	if late := time.Since(due); late > q.o.Late {
+		return fmt.Errorf("%w: part %d by %v", ErrLate, id, late)
+	}
+	if len(q.wait) >= q.o.Cap {
+		return ErrFull
+	}
+	i, _ := slices.BinarySearchFunc(q.wait, due, func(p pulse, t time.Time) int {
+		if p.due.After(t) {
+			return 1
+		}
+		return -1
+	})
+	q.wait = slices.Insert(q.wait, i, pulse{id, due})
+	q.poke()
+	return nil
+}
+
+// Cancel withdraws a waiting pulse. It reports false when there is none: never
+// pushed, fired, or refused.
+func (q *Queue) Cancel(id uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	found := q.remove(id)
+	if found {
+		q.poke()
+	}
+	return found
+}
+
+// Len returns how many pulses wait.
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.wait)
+}
+
+func (q *Queue) remove(id uint64) bool {
+	n := len(q.wait)
+	q.wait = slices.DeleteFunc(q.wait, func(p pulse) bool { return p.id == id })
+	return len(q.wait) != n
+}
+
+func (q *Queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run drives the line until ctx ends, then returns ctx.Err; it is called once.
+// The line is made inactive first, and is inactive on every return, a panic of
+// the driver included. Pulses that still wait then end with ErrClosed.
+func (q *Queue) Run(ctx context.Context) (err error) {
+	defer q.close()
+	d := drive{line: q.line, o: q.o}
+	defer func() {
+		if off := q.line.Set(false); off != nil {
+			err = fmt.Errorf("reject: line off: %w", off)
+		}
+	}()
+	if err := q.line.Set(false); err != nil {
+		return fmt.Errorf("reject: line off: %w", err)
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		for p, ok := q.pop(now); ok; p, ok = q.pop(now) {
+			d.fire(p)
+		}
+		if err := d.expire(time.Now()); err != nil {
+			return err
+		}
+		timer.Reset(q.next(d))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-q.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// pop takes the first pulse that is due at now.
+func (q *Queue) pop(now time.Time) (pulse, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.wait) == 0 || q.wait[0].due.After(now) {
+		return pulse{}, false
+	}
+	p := q.wait[0]
+	q.wait = slices.Delete(q.wait, 0, 1)
+	return p, true
+}
+
+// next returns the time until something has to be done.
+func (q *Queue) next(d drive) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	wait := time.Hour
+	if len(q.wait) > 0 {
+		wait = min(wait, time.Until(q.wait[0].due))
+	}
+	if d.on {
+		wait = min(wait, time.Until(d.off))
+	}
+	return max(wait, 0)
+}
+
+func (q *Queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	left := q.wait
+	q.wait = nil
+	q.mu.Unlock()
+	for _, p := range left {
+		q.o.Report(Outcome{ID: p.id, Due: p.due, Err: ErrClosed})
+	}
+}
+
+// drive is the state of the line, owned by Run.
+type drive struct {
+	line Line
+	o    Options
+
+	on   bool
+	rise time.Time // of the present on-time
+	off  time.Time // end of the present on-time
+	cut  []pulse   // pulses that the bound on the on-time cuts short
+}
+
+// fire begins p or joins it to the pulse under way.
+func (d *drive) fire(p pulse) {
+	now := time.Now()
+	if d.on && !now.Before(d.off) {
+		if err := d.expire(now); err != nil {
+			d.o.Report(Outcome{ID: p.id, Due: p.due, Err: err})
+			return
+		}
+	}
+	switch {
+	case now.Sub(p.due) > d.o.Late:
+		d.o.Report(Outcome{ID: p.id, Due: p.due, Err: ErrLate})
+	case d.on:
+		d.join(p, now)
+	default:
+		if err := d.line.Set(true); err != nil {
+			d.line.Set(false) //nolint:errcheck // the first error is the one to report
+			d.o.Report(Outcome{ID: p.id, Due: p.due, Err: fmt.Errorf("reject: line on: %w", err)})
+			return
+		}
+		d.on, d.rise, d.off = true, now, now.Add(d.o.Width)
+		d.o.Report(Outcome{ID: p.id, Due: p.due, At: now})
+	}
+}
+
+func (d *drive) join(p pulse, now time.Time) {
+	off := now.Add(d.o.Width)
+	if d.o.Overlap == Extend {
+		off = d.off.Add(d.o.Width)
+	}
+	if off.Before(d.off) {
+		off = d.off
+	}
+	if bound := d.rise.Add(d.o.MaxOn); off.After(bound) {
+		off = bound
+		d.cut = append(d.cut, p)
+	}
+	d.off = off
+	d.o.Report(Outcome{ID: p.id, Due: p.due, At: now})
+}
+
+// expire ends the on-time when it is over.
+func (d *drive) expire(now time.Time) error {
+	if !d.on || now.Before(d.off) {
+		return nil
+	}
+	if err := d.line.Set(false); err != nil {
+		return fmt.Errorf("reject: line off: %w", err)
+	}
+	d.on = false
+	for _, p := range d.cut {
+		d.o.Report(Outcome{ID: p.id, Due: p.due, Err: ErrOnTime})
+	}
+	d.cut = d.cut[:0]
+	return nil
+}
