@@ -10,16 +10,16 @@ package net
 // An Op is what a node computes.
 type Op uint8
 
-// Operations. Padding is always with zeros.
+// Operations. Padding of a Conv or AvgPool is with zeros; padding of a MaxPool never wins.
 const (
-	Input           Op = iota // the picture, Graph.InputChannels channels
-	Conv                      // Kernel 1 or 3, Stride 1 or 2, Pad 0 or 1, Groups (== channels: depthwise)
-	Add                       // sum of two nodes of one shape
-	ReLU                      // max(x, 0), same scale as its input
-	MaxPool                   // Kernel x Kernel window, Stride, Pad
-	AvgPool                   // Kernel x Kernel window, Stride, Pad; padding counts as zeros in the mean
-	ResizeNearest             // Factor times larger
-	ResizeBilinear            // Factor times larger, half-pixel centres (align_corners false)
+	Input          Op = iota // the picture, Graph.InputChannels channels
+	Conv                     // Kernel 1 or 3, Stride 1 or 2, Pad 0 or 1, Groups (== channels: depthwise)
+	Add                      // sum of two nodes of one shape
+	ReLU                     // max(x, 0), same scale as its input
+	MaxPool                  // Kernel x Kernel window, Stride, Pad
+	AvgPool                  // Kernel x Kernel window, Stride, Pad; padding counts as zeros in the mean
+	ResizeNearest            // Factor times larger
+	ResizeBilinear           // Factor times larger, half-pixel centres (align_corners false)
 )
 
 // An Act is the activation a Conv or Add ends with. It decides the range of
@@ -36,31 +36,34 @@ const (
 
 // A Node is one layer.
 type Node struct {
-	Name string
-	Op   Op
-	In   []int // indices of the nodes it reads: 1, for Add 2, for Input 0
+	Name string `json:"name"`
+	Op   Op     `json:"op"`
+	In   []int  `json:"in,omitempty"` // indices of the nodes it reads: 1, for Add 2, for Input 0
 
-	Out    int // Conv: output channels
-	Kernel int // Conv, pools: side of the square window
-	Stride int
-	Pad    int
-	Groups int // Conv: 1 is dense
-	Factor int // resizes
-	Act    Act // Conv, Add
+	Out    int `json:"out,omitempty"`    // Conv: output channels
+	Kernel int `json:"kernel,omitempty"` // Conv, pools: side of the square window
+	Stride int `json:"stride,omitempty"` // Conv, pools
+	Pad    int `json:"pad,omitempty"`    // Conv, pools
+	Groups int `json:"groups,omitempty"` // Conv: 1 is dense
+	Factor int `json:"factor,omitempty"` // resizes
+	Act    Act `json:"act,omitempty"`    // Conv, Add
 }
 
 // A Tap names a node whose int8 result is a feature map.
 type Tap struct {
-	Name string
-	Node int
+	Name string `json:"name"`
+	Node int    `json:"node"`
 }
 
 // A Graph is a network without its weights.
 type Graph struct {
-	InputChannels int
-	Nodes         []Node
-	Taps          []Tap
+	InputChannels int    `json:"inputChannels"`
+	Nodes         []Node `json:"nodes"`
+	Taps          []Tap  `json:"taps"`
 }
 
 // A Shape is the size of a node's result, stored [H][W][C].
 type Shape struct{ H, W, C int }
+
+// Len returns the number of values of the shape.
+func (s Shape) Len() int { return s.H * s.W * s.C }

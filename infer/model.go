@@ -1,0 +1,171 @@
+// Package infer runs an int8 convolutional network: Model is what a .net file
+// holds, Runner turns a picture into feature maps. doc/format-net.md gives the
+// file byte by byte, doc/architecture.md the arithmetic.
+package infer
+
+import (
+	"fmt"
+	"math"
+
+	"cull/infer/internal/kernel"
+	"cull/infer/net"
+	"cull/infer/quant"
+)
+
+// Kernel returns the name of the kernels in use on this CPU.
+func Kernel() string { return kernel.Name() }
+
+// Params are the numbers of one node. Nodes without numbers have the zero Params.
+type Params struct {
+	Weights []int8    // Conv: [Out][Kernel][Kernel][In/Groups], -127..127
+	Bias    []int32   // Conv: [Out], in units of the accumulator
+	Scale   []float32 // Conv: [Out]; Add: [C] of the first input; AvgPool: [1], the window's sum to its result
+	ScaleB  []float32 // Add: [C] of the second input
+}
+
+// A Model is a network with its weights and where they came from. A Runner
+// keeps no reference to it.
+type Model struct {
+	Graph   net.Graph
+	Params  []Params    // one per node
+	TapStep [][]float32 // one per tap, [C]: real value = int8 * step
+	Meta    Meta
+	Answers []Answer
+
+	digest [32]byte
+}
+
+// Meta says how a model came to be. It decides no result.
+type Meta struct {
+	Name      string            `json:"name"`
+	CreatedBy string            `json:"createdBy,omitempty"` // program and version
+	Recipe    string            `json:"recipe,omitempty"`    // the text of the recipe file
+	Seed      uint64            `json:"seed,omitempty"`
+	Images    int64             `json:"images,omitempty"` // training images seen
+	Sources   []Source          `json:"sources,omitempty"`
+	Input     Geometry          `json:"input"`
+	Notes     map[string]string `json:"notes,omitempty"`
+}
+
+// A Source is a data set that shaped the weights.
+type Source struct {
+	Name    string `json:"name"`
+	Licence string `json:"licence"`
+	Note    string `json:"note,omitempty"`
+}
+
+// Geometry is the picture size a network was made for: advice, any size runs.
+type Geometry struct {
+	Size     int `json:"size,omitempty"`     // usual side, pixels
+	Smallest int `json:"smallest,omitempty"` // side below which features mean little, pixels
+	Multiple int `json:"multiple,omitempty"` // sides should be a multiple of this, pixels
+}
+
+// Validate reports the first fault of a model: graph, sizes, ranges, scales,
+// and accumulators that could overflow.
+func (m *Model) Validate() error {
+	if err := m.Graph.Validate(); err != nil {
+		return fmt.Errorf("infer: %w", err)
+	}
+	if len(m.Params) != len(m.Graph.Nodes) {
+		return fmt.Errorf("infer: %d params for %d nodes", len(m.Params), len(m.Graph.Nodes))
+	}
+	channels := m.Graph.Channels()
+	for i := range m.Graph.Nodes {
+		if err := m.checkNode(i, channels); err != nil {
+			n := &m.Graph.Nodes[i]
+			return fmt.Errorf("infer: node %d (%s %s): %w", i, n.Op, n.Name, err)
+		}
+	}
+	if len(m.TapStep) != len(m.Graph.Taps) {
+		return fmt.Errorf("infer: steps for %d taps, graph has %d", len(m.TapStep), len(m.Graph.Taps))
+	}
+	for i, t := range m.Graph.Taps {
+		if err := checkScales(m.TapStep[i], channels[t.Node], func(int) int64 { return quant.Max }); err != nil {
+			return fmt.Errorf("infer: tap %d (%s): step: %w", i, t.Name, err)
+		}
+	}
+	return nil
+}
+
+func (m *Model) checkNode(i int, channels []int) error {
+	n, p, want := &m.Graph.Nodes[i], &m.Params[i], m.sizes(i, channels)
+	if len(p.Weights) != want.weights || len(p.Bias) != want.bias {
+		return fmt.Errorf("%d weights and %d biases, want %d and %d",
+			len(p.Weights), len(p.Bias), want.weights, want.bias)
+	}
+	bound := func(int) int64 { return quant.Max }
+	switch n.Op {
+	case net.Conv:
+		window := want.weights / n.Out
+		for c := range n.Out {
+			if err := checkFilter(p.Weights[c*window:][:window], p.Bias[c]); err != nil {
+				return fmt.Errorf("channel %d: %w", c, err)
+			}
+		}
+		bound = func(c int) int64 { return reach(p.Weights[c*window:][:window], p.Bias[c]) }
+	case net.AvgPool:
+		bound = func(int) int64 { return int64(n.Kernel*n.Kernel) * quant.Max }
+	}
+	if err := checkScales(p.Scale, want.scale, bound); err != nil {
+		return err
+	}
+	return checkScales(p.ScaleB, want.scaleB, bound)
+}
+
+// reach returns the largest magnitude an accumulator can have, bias included.
+func reach(w []int8, bias int32) int64 {
+	sum := int64(bias)
+	if sum < 0 {
+		sum = -sum
+	}
+	for _, v := range w {
+		sum += quant.Max * int64(max(v, -v))
+	}
+	return sum
+}
+
+func checkFilter(w []int8, bias int32) error {
+	for k, v := range w {
+		if v == math.MinInt8 {
+			return fmt.Errorf("weight %d is -128", k)
+		}
+	}
+	if r := reach(w, bias); r > math.MaxInt32 {
+		return fmt.Errorf("sum of |weights| * 127 + |bias| is %d: could overflow int32", r)
+	}
+	return nil
+}
+
+func checkScales(s []float32, want int, bound func(c int) int64) error {
+	if len(s) != want {
+		return fmt.Errorf("%d scales, want %d", len(s), want)
+	}
+	for c, v := range s {
+		if err := quant.CheckScale(v, bound(c)); err != nil {
+			return fmt.Errorf("channel %d: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// sizes are the lengths of a node's Params.
+type sizes struct{ weights, bias, scale, scaleB int }
+
+func (m *Model) sizes(i int, channels []int) (s sizes) {
+	n := &m.Graph.Nodes[i]
+	switch n.Op {
+	case net.Conv:
+		s.weights = n.Out * n.Kernel * n.Kernel * (channels[n.In[0]] / n.Groups)
+		s.bias, s.scale = n.Out, n.Out
+	case net.Add:
+		s.scale, s.scaleB = channels[i], channels[i]
+	case net.AvgPool:
+		s.scale = 1
+	}
+	return s
+}
+
+// Digest returns the digest of the file the model was parsed from or last
+// encoded to (container.File.Digest), zero before either.
+func (m *Model) Digest() [32]byte { return m.digest }
