@@ -1,0 +1,92 @@
+package grad
+
+import "math/rand/v2"
+
+// A Block is ResNet's basic block (He et al. 2016, figure 2):
+//
+//	a = relu(norm1(conv1(x))), p = norm2(conv2(a)) + skip(x), z = relu(p)
+//
+// skip is the identity, or a normalised 1x1 convolution where the shape changes.
+type Block struct {
+	Conv1, Conv2 *ConvNorm
+	Skip         *ConvNorm // nil: identity
+
+	A, P, Z *Tensor
+
+	one        []float32 // identity's scale
+	bias       []float32 // Conv2.B + Skip.B
+	x          *Tensor
+	gp, ga, gx *Tensor
+}
+
+// NewBlock returns a block whose first convolution and skip have the stride.
+func NewBlock(name string, in, out, stride int, rng *rand.Rand) *Block {
+	b := &Block{
+		Conv1: NewConvNorm(name+".conv1", in, out, 3, stride, rng),
+		Conv2: NewConvNorm(name+".conv2", out, out, 3, 1, rng),
+		one:   make([]float32, out),
+		bias:  make([]float32, out),
+	}
+	for i := range b.one {
+		b.one[i] = 1
+	}
+	if in != out || stride != 1 {
+		b.Skip = NewConvNorm(name+".skip", in, out, 1, stride, rng)
+	}
+	return b
+}
+
+// Layers lists the convolutions in order of computation.
+func (b *Block) Layers() []*ConvNorm {
+	if b.Skip == nil {
+		return []*ConvNorm{b.Conv1, b.Conv2}
+	}
+	return []*ConvNorm{b.Conv1, b.Conv2, b.Skip}
+}
+
+// Forward computes A, P and Z.
+func (b *Block) Forward(be Backend, x *Tensor, train bool) {
+	b.x = x
+	b.Conv1.Forward(be, x, train)
+	y := b.Conv1.Y
+	b.A, b.P, b.Z = fitLike(b.A, y), fitLike(b.P, y), fitLike(b.Z, y)
+	be.Norm(b.A, y, b.Conv1.A, b.Conv1.B, true)
+	b.Conv2.Forward(be, b.A, train)
+	r, scale := x, b.one
+	copy(b.bias, b.Conv2.B)
+	if b.Skip != nil {
+		b.Skip.Forward(be, x, train)
+		r, scale = b.Skip.Y, b.Skip.A
+		for c, v := range b.Skip.B {
+			b.bias[c] += v
+		}
+	}
+	be.NormAdd(b.P, b.Conv2.Y, b.Conv2.A, b.bias, r, scale)
+	be.ReLU(b.Z, b.P)
+}
+
+// Backward takes the gradients of Z and of the tap P, either of them nil, and
+// writes the gradient of x to dx.
+func (b *Block) Backward(be Backend, gz, gp, dx *Tensor) {
+	b.gp, b.ga, b.gx = fitLike(b.gp, b.P), fitLike(b.ga, b.P), fitLike(b.gx, dx)
+	g := b.gp
+	switch {
+	case gz == nil:
+		g = gp
+	case gp == nil:
+		be.Mask(g, gz, b.P)
+	default:
+		be.Mask(g, gz, b.P)
+		be.Add(g, gp)
+	}
+	b.Conv2.Backward(be, b.Z, g, nil, b.A, b.ga) // Z's value is needed no more
+	b.Conv1.Backward(be, b.ga, b.ga, b.A, b.x, dx)
+	if b.Skip == nil {
+		be.Add(dx, g)
+		return
+	}
+	b.Skip.Backward(be, g, g, nil, b.x, b.gx)
+	be.Add(dx, b.gx)
+}
+
+func fitLike(t, like *Tensor) *Tensor { return fit(t, like.N, like.H, like.W, like.C) }

@@ -1,0 +1,339 @@
+// Gen writes kern_amd64.s, the AVX2 and AVX-512 inner loops of package grad.
+//
+// One description serves every width: a vector is a ZMM (16 lanes) or a YMM
+// (8 lanes) register, a tile is some pixels (or input channels) times one or two
+// vectors of output channels.
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"strings"
+)
+
+// A vec is a kind of vector register.
+type vec struct {
+	letter string
+	bytes  int
+	evex   bool // AVX-512: 32 registers, mask registers, broadcasting operands
+}
+
+var (
+	zmm    = vec{"Z", 64, true}
+	ymm512 = vec{"Y", 32, true}
+	ymm    = vec{"Y", 32, false}
+)
+
+func (v vec) r(i int) string { return fmt.Sprintf("%s%d", v.letter, i) }
+
+func (v vec) lanes() int { return v.bytes / 4 }
+
+// zero clears register i.
+func (v vec) zero(i int) string {
+	if v.evex {
+		return fmt.Sprintf("VPXORD %[1]s, %[1]s, %[1]s", v.r(i))
+	}
+	return fmt.Sprintf("VXORPS %[1]s, %[1]s, %[1]s", v.r(i))
+}
+
+type emitter struct{ strings.Builder }
+
+func (e *emitter) op(format string, a ...any) { fmt.Fprintf(e, "\t"+format+"\n", a...) }
+func (e *emitter) label(l string)             { fmt.Fprintf(e, "%s:\n", l) }
+
+func (e *emitter) text(name, args, doc string) {
+	fmt.Fprintf(e, "\n// func %s(a *%s)\n// %s\nTEXT ·%s(SB), NOSPLIT, $0-8\n", name, args, doc, name)
+	e.op("MOVQ a+0(FP), AX")
+}
+
+func (e *emitter) load(args string, pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		e.op("MOVQ %s_%s(AX), %s", args, pairs[i], pairs[i+1])
+	}
+}
+
+// conv emits a tile of 2*half pixels times nv vectors of output channels. Each
+// accumulator adds its products in ascending k with one fused rounding each, so
+// every width gives the same bits.
+func conv(e *emitter, name string, v vec, half, nv int) {
+	e.text(name, "convArgs", fmt.Sprintf("2x%d pixels, %d channels", half, nv*v.lanes()))
+	e.load("convArgs", "in0", "SI", "in1", "BX", "w", "DI", "pix", "R8", "runs", "DX", "wSkip", "R13")
+	e.op("LEAQ (R8)(R8*2), R9")
+	at := []string{"(%s)", "(%s)(R8*1)", "(%s)(R8*2)", "(%s)(R9*1)"}
+	n := 2 * half * nv
+	for i := range n {
+		e.op("%s", v.zero(i))
+	}
+	w, free := n, 32-n-nv
+	if !v.evex {
+		free = 16 - n - nv
+	}
+	e.label(name + "_run")
+	e.op("MOVQ convArgs_runLen(AX), CX")
+	e.label(name + "_k")
+	for i := range nv {
+		e.op("VMOVUPS %d(DI), %s", i*v.bytes, v.r(w+i))
+	}
+	for p := range 2 * half {
+		base := "SI"
+		if p >= half {
+			base = "BX"
+		}
+		addr := fmt.Sprintf(at[p%half], base)
+		if nv == 1 && v.evex {
+			e.op("VFMADD231PS.BCST %s, %s, %s", addr, v.r(w), v.r(p))
+			continue
+		}
+		b := v.r(w + nv + p%min(free, 4))
+		e.op("VBROADCASTSS %s, %s", addr, b)
+		for i := range nv {
+			e.op("VFMADD231PS %s, %s, %s", b, v.r(w+i), v.r(p*nv+i))
+		}
+	}
+	e.op("ADDQ $4, SI")
+	e.op("ADDQ $4, BX")
+	e.op("ADDQ R13, DI")
+	e.op("DECQ CX")
+	e.op("JNZ %s_k", name)
+	e.op("ADDQ convArgs_runSkip(AX), SI")
+	e.op("ADDQ convArgs_runSkip(AX), BX")
+	e.op("DECQ DX")
+	e.op("JNZ %s_run", name)
+	e.load("convArgs", "out0", "DI", "out1", "BX", "outPix", "R8")
+	for p := range 2 * half {
+		reg := "DI"
+		if p >= half {
+			reg = "BX"
+		}
+		for i := range nv {
+			e.op("VMOVUPS %s, %d(%s)", v.r(p*nv+i), i*v.bytes, reg)
+		}
+		if p%half != half-1 {
+			e.op("ADDQ R8, %s", reg)
+		}
+	}
+	e.op("VZEROUPPER")
+	e.op("RET")
+}
+
+// weight emits mr input channels times nv vectors of output channels of the
+// weight gradient: the sum over rows x cols pixels of x*dy, added to out.
+func weight(e *emitter, name string, v vec, mr, nv int) {
+	e.text(name, "weightArgs", fmt.Sprintf("%d input channels, %d output channels", mr, nv*v.lanes()))
+	e.load("weightArgs", "x", "SI", "dy", "DI", "xPix", "R8", "dyPix", "R9", "rows", "DX",
+		"xSkip", "R10", "dySkip", "R11")
+	n := mr * nv
+	for i := range n {
+		e.op("%s", v.zero(i))
+	}
+	free := 32 - n - nv
+	if !v.evex {
+		free = 16 - n - nv
+	}
+	e.label(name + "_row")
+	e.op("MOVQ weightArgs_cols(AX), CX")
+	e.label(name + "_col")
+	for i := range nv {
+		e.op("VMOVUPS %d(DI), %s", i*v.bytes, v.r(n+i))
+	}
+	for m := range mr {
+		b := v.r(n + nv + m%min(free, 4))
+		e.op("VBROADCASTSS %d(SI), %s", 4*m, b)
+		for i := range nv {
+			e.op("VFMADD231PS %s, %s, %s", b, v.r(n+i), v.r(m*nv+i))
+		}
+	}
+	e.op("ADDQ R8, SI")
+	e.op("ADDQ R9, DI")
+	e.op("DECQ CX")
+	e.op("JNZ %s_col", name)
+	e.op("ADDQ R10, SI")
+	e.op("ADDQ R11, DI")
+	e.op("DECQ DX")
+	e.op("JNZ %s_row", name)
+	e.load("weightArgs", "out", "DI", "outSkip", "R8")
+	for m := range mr {
+		for i := range nv {
+			r := v.r(m*nv + i)
+			e.op("VADDPS %d(DI), %s, %s", i*v.bytes, r, r)
+			e.op("VMOVUPS %s, %d(DI)", r, i*v.bytes)
+		}
+		if m < mr-1 {
+			e.op("ADDQ R8, DI")
+		}
+	}
+	e.op("VZEROUPPER")
+	e.op("RET")
+}
+
+// An elem describes an element-wise loop over rows x cols pixels of one vector
+// of channels. Registers 0..5 hold per-channel values, 6.. are scratch.
+type elem struct {
+	name, doc string
+	ptrs      int      // tensors p0.. in SI, DI, BX, R12
+	consts    int      // per-channel values c0.. loaded into registers 0..
+	body      []string // one pixel; %L load, see below
+	store     []int    // per-channel registers written back to c_i at the end
+}
+
+// Body language: "ld p r" loads tensor p into register r, "st r p" stores,
+// "fma a b d" d += a*b, "add a b d" d = a+b, "sub a b d" d = b-a, "relu r d" d = max(r, 0),
+// "keep r m" zeroes the lanes of r where m <= 0. Register 15 is zero.
+var elems = []elem{
+	{"moments", "c0 += p0, c1 += p0*p0", 1, 2, []string{"ld 0 6", "add 6 0 0", "fma 6 6 1"}, []int{0, 1}},
+	{"norm", "p0 = p1*c0 + c1", 2, 2, []string{"ld 1 6", "fma213 6 0 1", "st 6 0"}, nil},
+	{
+		"normReLU", "p0 = max(p1*c0 + c1, 0)", 2, 2,
+		[]string{"ld 1 6", "fma213 6 0 1", "relu 6", "st 6 0"}, nil,
+	},
+	{
+		"normAdd", "p0 = p1*c0 + (p2*c2 + c1)", 3, 3,
+		[]string{"ld 2 6", "fma213 6 2 1", "ld 1 7", "fma 7 0 6", "st 6 0"}, nil,
+	},
+	{"relu", "p0 = max(p1, 0)", 2, 0, []string{"ld 1 6", "relu 6", "st 6 0"}, nil},
+	{
+		"sums", "c1 += p0, c2 += p0*(p1 - c0)", 2, 3,
+		[]string{"ld 0 6", "ld 1 7", "sub 0 7 7", "add 6 1 1", "fma 6 7 2"},
+		[]int{1, 2},
+	},
+	{
+		"maskSums", "p0 = p2 > 0 ? p0 : 0, c1 += p0, c2 += p0*(p1 - c0)", 3, 3,
+		[]string{"ld 0 6", "ld 2 7", "keep 6 7", "st 6 0", "ld 1 7", "sub 0 7 7", "add 6 1 1", "fma 6 7 2"},
+		[]int{1, 2},
+	},
+	{
+		"normBack", "p0 = p1*c0 + (p2*c1 + c2)", 3, 3,
+		[]string{"ld 2 6", "fma213 6 1 2", "ld 1 7", "fma 7 0 6", "st 6 0"}, nil,
+	},
+	{
+		"mask", "p0 = p2 > 0 ? p1 : 0", 3, 0,
+		[]string{"ld 1 6", "ld 2 7", "keep 6 7", "st 6 0"}, nil,
+	},
+	{"add", "p0 += p1", 2, 0, []string{"ld 0 6", "ld 1 7", "add 6 7 6", "st 6 0"}, nil},
+}
+
+func (d elem) emit(e *emitter, suffix string, v vec) {
+	name := d.name + suffix
+	e.text(name, "elemArgs", d.doc)
+	regs := []string{"SI", "DI", "BX", "R12"}
+	for i := range d.ptrs {
+		e.load("elemArgs", fmt.Sprintf("p%d", i), regs[i])
+	}
+	for i := range d.consts {
+		e.load("elemArgs", fmt.Sprintf("c%d", i), "R13")
+		e.op("VMOVUPS (R13), %s", v.r(i))
+	}
+	e.op("%s", v.zero(15))
+	e.load("elemArgs", "rows", "DX", "pix", "R9", "skip", "R11")
+	e.op("XORQ R8, R8")
+	e.label(name + "_row")
+	e.op("MOVQ elemArgs_cols(AX), CX")
+	e.label(name + "_col")
+	for _, s := range d.body {
+		f := strings.Fields(s)
+		var n [3]int
+		for i := range f[1:] {
+			fmt.Sscan(f[1+i], &n[i])
+		}
+		switch f[0] {
+		case "ld":
+			e.op("VMOVUPS (%s)(R8*1), %s", regs[n[0]], v.r(n[1]))
+		case "st":
+			e.op("VMOVUPS %s, (%s)(R8*1)", v.r(n[0]), regs[n[1]])
+		case "fma":
+			e.op("VFMADD231PS %s, %s, %s", v.r(n[0]), v.r(n[1]), v.r(n[2]))
+		case "fma213": // n0 = n0*n1 + n2
+			e.op("VFMADD213PS %s, %s, %s", v.r(n[2]), v.r(n[1]), v.r(n[0]))
+		case "add":
+			e.op("VADDPS %s, %s, %s", v.r(n[1]), v.r(n[0]), v.r(n[2]))
+		case "sub":
+			e.op("VSUBPS %s, %s, %s", v.r(n[0]), v.r(n[1]), v.r(n[2]))
+		case "relu":
+			e.op("VMAXPS %s, %s, %s", v.r(15), v.r(n[0]), v.r(n[0]))
+		case "keep": // 15 is zero; LT_OS: 0 < m
+			if v.evex {
+				e.op("VCMPPS $1, %s, %s, K1", v.r(n[1]), v.r(15))
+				e.op("VMOVUPS.Z %s, K1, %s", v.r(n[0]), v.r(n[0]))
+			} else {
+				e.op("VCMPPS $1, %s, %s, %s", v.r(n[1]), v.r(15), v.r(14))
+				e.op("VANDPS %s, %s, %s", v.r(14), v.r(n[0]), v.r(n[0]))
+			}
+		default:
+			log.Fatalf("unknown operation %q", s)
+		}
+	}
+	e.op("ADDQ R9, R8")
+	e.op("DECQ CX")
+	e.op("JNZ %s_col", name)
+	e.op("ADDQ R11, R8")
+	e.op("DECQ DX")
+	e.op("JNZ %s_row", name)
+	for _, i := range d.store {
+		e.load("elemArgs", fmt.Sprintf("c%d", i), "R13")
+		e.op("VMOVUPS %s, (R13)", v.r(i))
+	}
+	e.op("VZEROUPPER")
+	e.op("RET")
+}
+
+func main() {
+	asm := &emitter{}
+	asm.WriteString("// Code generated by gen. DO NOT EDIT.\n\n//go:build !purego\n\n")
+	asm.WriteString("#include \"textflag.h\"\n#include \"go_asm.h\"\n")
+	decl := &emitter{}
+	decl.WriteString("// Code generated by gen. DO NOT EDIT.\n\n//go:build !purego\n\npackage grad\n")
+	declare := func(name, args string) {
+		fmt.Fprintf(decl, "\n//go:noescape\nfunc %s(a *%s)\n", name, args)
+	}
+
+	for _, k := range []struct {
+		name     string
+		v        vec
+		half, nv int
+	}{
+		{"conv512x32", zmm, 4, 2},
+		{"conv512x16", zmm, 4, 1},
+		{"conv512x8", ymm512, 4, 1},
+		{"conv256x16", ymm, 3, 2},
+		{"conv256x8", ymm, 3, 1},
+	} {
+		conv(asm, k.name, k.v, k.half, k.nv)
+		declare(k.name, "convArgs")
+	}
+	for _, k := range []struct {
+		isa string
+		v   vec
+		nv  int
+		mr  []int
+	}{
+		{"512", zmm, 2, []int{8, 4, 3, 2, 1}},
+		{"512", zmm, 1, []int{8, 4, 3, 2, 1}},
+		{"512", ymm512, 1, []int{8, 4, 3, 2, 1}},
+		{"256", ymm, 2, []int{4, 3, 2, 1}},
+		{"256", ymm, 1, []int{4, 3, 2, 1}},
+	} {
+		for _, mr := range k.mr {
+			name := fmt.Sprintf("weight%s_%dx%d", k.isa, mr, k.nv*k.v.lanes())
+			weight(asm, name, k.v, mr, k.nv)
+			declare(name, "weightArgs")
+		}
+	}
+	for _, d := range elems {
+		for _, s := range []struct {
+			suffix string
+			v      vec
+		}{{"512", zmm}, {"256", ymm}} {
+			d.emit(asm, s.suffix, s.v)
+			declare(d.name+s.suffix, "elemArgs")
+		}
+	}
+	write("kern_amd64.s", asm.String())
+	write("stubs_amd64.go", decl.String())
+}
+
+func write(name, text string) {
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
