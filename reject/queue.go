@@ -85,21 +85,35 @@ func NewQueue(line Line, o Options) (*Queue, error) {
 	return &Queue{line: line, o: o, wake: make(chan struct{}, 1)}, nil
 }
 
-// Push schedules the pulse of part id, or moves it if it is still waiting. It
-// returns ErrLate, ErrFull or ErrClosed when the pulse will not be fired; a
-// waiting pulse that is moved into the past is withdrawn.
+// Push schedules the pulse of part id. It returns ErrLate, ErrFull or ErrClosed when
+// the pulse will not be fired. An id that already waits must be moved, not pushed.
 func (q *Queue) Push(id uint64, due time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return ErrClosed
 	}
-	q.remove(id)
-	if late := time.Since(due); late > q.o.Late {
-		return fmt.Errorf("%w: part %d by %v", ErrLate, id, late)
-	}
 	if len(q.wait) >= q.o.Cap {
 		return ErrFull
+	}
+	return q.insert(id, due)
+}
+
+// Move changes the due time of a waiting pulse. A pulse that no longer waits (fired
+// or refused: its Outcome says which) stays as it is, so that no part is fired at
+// twice. A pulse moved into the past is withdrawn: ErrLate.
+func (q *Queue) Move(id uint64, due time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.remove(id) {
+		return nil
+	}
+	return q.insert(id, due)
+}
+
+func (q *Queue) insert(id uint64, due time.Time) error {
+	if late := time.Since(due); late > q.o.Late {
+		return fmt.Errorf("%w: part %d by %v", ErrLate, id, late)
 	}
 	i, _ := slices.BinarySearchFunc(q.wait, due, func(p pulse, t time.Time) int {
 		if p.due.After(t) {

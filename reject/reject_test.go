@@ -228,13 +228,22 @@ func TestQueueMovesAndCancels(t *testing.T) {
 		b := newBench(t, reject.Options{Width: 20 * ms})
 		b.Push(1, b.at(100*ms))
 		b.Push(2, b.at(200*ms))
-		b.Push(1, b.at(400*ms)) // the belt slows down
+		if err := b.Move(1, b.at(400*ms)); err != nil { // the belt slows down
+			t.Error(err)
+		}
 		if !b.Cancel(2) || b.Cancel(2) || b.Cancel(9) {
 			t.Error("Cancel does not tell what it withdrew")
 		}
 		time.Sleep(time.Second)
 		if b.Cancel(1) {
 			t.Error("a fired pulse was cancelled")
+		}
+		if err := b.Move(1, b.at(2*time.Second)); err != nil || b.Len() != 0 {
+			t.Error("a fired pulse was moved: it would fire twice")
+		}
+		b.Push(3, b.at(2*time.Second))
+		if err := b.Move(3, b.at(900*ms)); !errors.Is(err, reject.ErrLate) || b.Len() != 0 {
+			t.Errorf("moved into the past: err = %v, %d wait", err, b.Len())
 		}
 		b.stop()
 		b.line.Want(t, rejecttest.Pulse{At: 400 * ms, Width: 20 * ms})
