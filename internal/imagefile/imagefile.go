@@ -1,0 +1,207 @@
+// Package imagefile reads image files from outside as frames.
+//
+// PNG, BMP and TIFF become Grey or RGB24 frames: 16-bit samples are scaled to 8
+// bits, palettes are looked up, alpha is composited on black (a transparent
+// pixel sends no light). A JPEG stays compressed, as an MJPEG frame: a picture
+// saved from a camera then takes the very path it took on the line and gets the
+// same score. Orientation tags (EXIF) and colour profiles are ignored.
+package imagefile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/jpeg" // register the format
+	_ "image/png"  // register the format
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	_ "golang.org/x/image/bmp"  // register the format
+	_ "golang.org/x/image/tiff" // register the format
+
+	"cull/capture"
+)
+
+// Limits on what is read, checked before anything is decompressed.
+const (
+	MaxBytes  = 1 << 28 // of a file
+	MaxSide   = 1 << 15 // pixels
+	MaxPixels = 1 << 26
+)
+
+// ErrFormat reports a file that is none of the formats.
+var ErrFormat = errors.New("not a PNG, JPEG, BMP or TIFF picture")
+
+// ErrTooLarge reports a file or picture over the limits.
+var ErrTooLarge = errors.New("picture is too large")
+
+var extensions = []string{".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
+
+// Is reports whether name ends like an image file this package reads.
+func Is(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
+
+// Read returns the picture in the file at path. Frame.Name is path.
+func Read(path string) (*capture.Frame, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %s: %w", path, err)
+	}
+	f.Name = path
+	return f, nil
+}
+
+// readFile reads at most MaxBytes.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %w", err)
+	}
+	defer file.Close()
+	var buf bytes.Buffer
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		buf.Grow(int(min(info.Size(), MaxBytes)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(file, MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %w", err)
+	}
+	if n > MaxBytes {
+		return nil, fmt.Errorf("imagefile: %s: more than %d bytes: %w", path, MaxBytes, ErrTooLarge)
+	}
+	return buf.Bytes(), nil
+}
+
+// Decode returns the picture in data. A JPEG's frame aliases data and has only
+// its header checked.
+func Decode(data []byte) (*capture.Frame, error) {
+	cfg, format, err := config(data)
+	if err != nil {
+		return nil, err
+	}
+	if format == "jpeg" {
+		return &capture.Frame{
+			Pix: data, Format: capture.MJPEG, Width: cfg.Width, Height: cfg.Height,
+		}, nil
+	}
+	img, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if isGrey(cfg.ColorModel) {
+		return greyFrame(img), nil
+	}
+	return rgbFrame(img), nil
+}
+
+// Image returns the picture in data with its colours, JPEG included: what
+// overlays are drawn on.
+func Image(f *capture.Frame) (image.Image, error) {
+	switch f.Format {
+	case capture.MJPEG:
+		if _, _, err := config(f.Pix); err != nil {
+			return nil, fmt.Errorf("imagefile: %s: %w", f.Name, err)
+		}
+		img, err := decode(f.Pix)
+		if err != nil {
+			return nil, fmt.Errorf("imagefile: %s: %w", f.Name, err)
+		}
+		return img, nil
+	case capture.Grey:
+		return &image.Gray{Pix: f.Pix, Stride: f.Stride, Rect: image.Rect(0, 0, f.Width, f.Height)}, nil
+	case capture.RGB24:
+		img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
+		for y := range f.Height {
+			src, dst := f.Pix[y*f.Stride:], img.Pix[y*img.Stride:]
+			for x := range f.Width {
+				copy(dst[4*x:], src[3*x:3*x+3])
+				dst[4*x+3] = 255
+			}
+		}
+		return img, nil
+	}
+	return nil, fmt.Errorf("imagefile: %s: %v frames have no picture", f.Name, f.Format)
+}
+
+// config reads the header of data and checks the size it promises.
+func config(data []byte) (image.Config, string, error) {
+	cfg, format, err := image.DecodeConfig(bytes.NewReader(data))
+	if errors.Is(err, image.ErrFormat) {
+		return cfg, "", ErrFormat
+	}
+	if err != nil {
+		return cfg, "", err
+	}
+	if cfg.Width < 1 || cfg.Height < 1 {
+		return cfg, "", fmt.Errorf("picture of %dx%d pixels", cfg.Width, cfg.Height)
+	}
+	if cfg.Width > MaxSide || cfg.Height > MaxSide || cfg.Width*cfg.Height > MaxPixels {
+		return cfg, "", fmt.Errorf("%dx%d pixels: %w", cfg.Width, cfg.Height, ErrTooLarge)
+	}
+	return cfg, format, nil
+}
+
+func decode(data []byte) (image.Image, error) {
+	img, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
+		return nil, fmt.Errorf("picture is truncated: %w", err)
+	}
+	return img, err
+}
+
+func isGrey(m color.Model) bool { return m == color.GrayModel || m == color.Gray16Model }
+
+// to8 scales a 16-bit sample to 8 bits, rounded to nearest.
+func to8(v uint32) uint8 { return uint8((v*255 + 32767) / 65535) }
+
+func greyFrame(img image.Image) *capture.Frame {
+	b := img.Bounds()
+	f := &capture.Frame{
+		Pix: make([]byte, b.Dx()*b.Dy()), Format: capture.Grey,
+		Width: b.Dx(), Height: b.Dy(), Stride: b.Dx(),
+	}
+	for y := range f.Height {
+		row := f.Pix[y*f.Stride:][:f.Width]
+		if g, ok := img.(*image.Gray); ok {
+			copy(row, g.Pix[y*g.Stride:])
+			continue
+		}
+		for x := range row {
+			v, _, _, _ := img.At(b.Min.X+x, b.Min.Y+y).RGBA()
+			row[x] = to8(v)
+		}
+	}
+	return f
+}
+
+func rgbFrame(img image.Image) *capture.Frame {
+	b := img.Bounds()
+	f := &capture.Frame{
+		Pix: make([]byte, b.Dx()*b.Dy()*3), Format: capture.RGB24,
+		Width: b.Dx(), Height: b.Dy(), Stride: 3 * b.Dx(),
+	}
+	for y := range f.Height {
+		row := f.Pix[y*f.Stride:][:3*f.Width]
+		if m, ok := img.(*image.RGBA); ok { // premultiplied: on black already
+			for x := range f.Width {
+				copy(row[3*x:], m.Pix[y*m.Stride+4*x:][:3])
+			}
+			continue
+		}
+		for x := range f.Width {
+			r, g, b, _ := img.At(b.Min.X+x, b.Min.Y+y).RGBA()
+			row[3*x], row[3*x+1], row[3*x+2] = to8(r), to8(g), to8(b)
+		}
+	}
+	return f
+}

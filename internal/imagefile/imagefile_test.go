@@ -1,0 +1,248 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+
+	"cull/capture"
+)
+
+func write(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func encodePNG(t testing.TB, img image.Image) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := png.Encode(&buf, img); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func colours() *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, 5, 3))
+	for i := range 15 {
+		img.Set(i%5, i/5, color.RGBA{uint8(17 * i), uint8(255 - 9*i), uint8(3 * i), 255})
+	}
+	return img
+}
+
+func TestLosslessFormatsGiveTheSamePixels(t *testing.T) {
+	img := colours()
+	files := map[string]*bytes.Buffer{"a.png": {}, "a.bmp": {}, "a.tif": {}}
+	if err := errors.Join(
+		png.Encode(files["a.png"], img),
+		bmp.Encode(files["a.bmp"], img),
+		tiff.Encode(files["a.tif"], img, &tiff.Options{Compression: tiff.Deflate}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range files {
+		path := write(t, name, data.Bytes())
+		f, err := Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Format != capture.RGB24 || f.Width != 5 || f.Height != 3 || f.Name != path {
+			t.Fatalf("%s: %+v", name, f)
+		}
+		for i := range 15 {
+			want := img.RGBAAt(i%5, i/5)
+			if got := [3]byte(f.Pix[i/5*f.Stride+i%5*3:]); got != [3]byte{want.R, want.G, want.B} {
+				t.Errorf("%s: pixel %d: %v, want %v", name, i, got, want)
+			}
+		}
+	}
+}
+
+func TestGreySixteenBitsPaletteAndAlpha(t *testing.T) {
+	r := image.Rect(0, 0, 2, 1)
+	deep := image.NewGray16(r)
+	deep.SetGray16(0, 0, color.Gray16{Y: 65535})
+	deep.SetGray16(1, 0, color.Gray16{Y: 257*100 + 128})
+	shallow := image.NewGray(r)
+	shallow.Pix = []byte{7, 250}
+	palette := image.NewPaletted(r, color.Palette{color.RGBA{1, 2, 3, 255}, color.RGBA{200, 100, 50, 255}})
+	palette.Pix = []byte{1, 0}
+	alpha := image.NewNRGBA(r)
+	alpha.Pix = []byte{200, 100, 50, 128, 90, 90, 90, 0}
+	for name, c := range map[string]struct {
+		img    image.Image
+		format capture.PixelFormat
+		want   []byte
+	}{
+		"16 bits": {deep, capture.Grey, []byte{255, 100}},
+		"8 bits":  {shallow, capture.Grey, []byte{7, 250}},
+		"palette": {palette, capture.RGB24, []byte{200, 100, 50, 1, 2, 3}},
+		"alpha":   {alpha, capture.RGB24, []byte{100, 50, 25, 0, 0, 0}},
+	} {
+		f, err := Decode(encodePNG(t, c.img))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Format != c.format || !bytes.Equal(f.Pix, c.want) {
+			t.Errorf("%s: %v %v, want %v %v", name, f.Format, f.Pix, c.format, c.want)
+		}
+	}
+}
+
+func TestJPEGStaysCompressed(t *testing.T) {
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, colours(), nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Read(write(t, "a.jpg", buf.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Format != capture.MJPEG || f.Width != 5 || f.Height != 3 || !bytes.Equal(f.Pix, buf.Bytes()) {
+		t.Errorf("%v %dx%d", f.Format, f.Width, f.Height)
+	}
+	img, err := Image(f)
+	if err != nil || img.Bounds() != image.Rect(0, 0, 5, 3) {
+		t.Errorf("Image: %v, %v", img.Bounds(), err)
+	}
+}
+
+func TestImageKeepsTheColours(t *testing.T) {
+	want := colours()
+	f, err := Decode(encodePNG(t, want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Image(f)
+	if err != nil || !bytes.Equal(got.(*image.RGBA).Pix, want.Pix) {
+		t.Errorf("%v, want %v; %v", got, want, err)
+	}
+}
+
+func TestErrorsNameFileAndFault(t *testing.T) {
+	whole := encodePNG(t, colours())
+	huge := bytes.Clone(whole)
+	binary.BigEndian.PutUint32(huge[16:], 1<<20) // width in IHDR
+	fixCRC(huge)
+	for _, c := range []struct {
+		data []byte
+		want error
+		text string
+	}{
+		{nil, ErrFormat, "not a PNG"},
+		{[]byte("GIF89a..........."), ErrFormat, "not a PNG"},
+		{whole[:50], nil, "not enough pixel data"},
+		{huge, ErrTooLarge, "1048576x3 pixels: picture is too large"},
+	} {
+		path := write(t, "part 7.png", c.data)
+		_, err := Read(path)
+		if err == nil || c.want != nil && !errors.Is(err, c.want) ||
+			!strings.HasPrefix(err.Error(), "imagefile: "+path) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%d bytes: %v", len(c.data), err)
+		}
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), "none.png")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+// fixCRC makes the checksum of a PNG's first chunk right.
+func fixCRC(data []byte) { binary.BigEndian.PutUint32(data[29:], crc(data[12:29])) }
+
+func crc(p []byte) uint32 {
+	c := ^uint32(0)
+	for _, b := range p {
+		c ^= uint32(b)
+		for range 8 {
+			c = c>>1 ^ 0xedb88320*(c&1)
+		}
+	}
+	return ^c
+}
+
+func TestTruncatedAnywhereIsAnError(t *testing.T) {
+	var b, ti bytes.Buffer
+	if err := errors.Join(bmp.Encode(&b, colours()), tiff.Encode(&ti, colours(), nil)); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"png": encodePNG(t, colours()), "bmp": b.Bytes(), "tiff": ti.Bytes(),
+	} {
+		for n := range len(data) - 16 { // the tail of a PNG and of a TIFF holds no pixel
+			if _, err := Decode(data[:n:n]); err == nil {
+				t.Errorf("%s cut at %d of %d was read", name, n, len(data))
+			}
+		}
+	}
+}
+
+func TestMask(t *testing.T) {
+	g := image.NewGray(image.Rect(0, 0, 3, 2))
+	g.Pix = []byte{0, 1, 255, 0, 0, 128}
+	m, err := ReadMask(write(t, "m.png", encodePNG(t, g)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range g.Pix {
+		if m.Pix[i] != (v != 0) {
+			t.Errorf("pixel %d of value %d: %v", i, v, m.Pix[i])
+		}
+	}
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, g, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadMask(write(t, "m.jpg", buf.Bytes())); !errors.Is(err, ErrLossy) {
+		t.Errorf("JPEG mask: %v", err)
+	}
+}
+
+func TestIs(t *testing.T) {
+	for name, want := range map[string]bool{"a.PNG": true, "b.jpeg": true, "c.gif": false, "png": false} {
+		if Is(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encodePNG(f, colours()))
+	var b, ti, j bytes.Buffer
+	if err := errors.Join(bmp.Encode(&b, colours()), tiff.Encode(&ti, colours(), nil),
+		jpeg.Encode(&j, colours(), nil)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add(ti.Bytes())
+	f.Add(j.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if cfg, _, err := config(data); err != nil || cfg.Width*cfg.Height > 1<<16 {
+			return // honest, but slow to fuzz
+		}
+		frame, err := Decode(data)
+		if err != nil {
+			return
+		}
+		if frame.Format != capture.MJPEG && len(frame.Pix) != frame.Height*frame.Stride {
+			t.Fatalf("%d bytes for %dx%d", len(frame.Pix), frame.Width, frame.Height)
+		}
+		_, _ = Image(frame)
+		_, _ = decodeMask(data)
+	})
+}
