@@ -1,0 +1,176 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestHalfRoundTripsEveryFiniteValue(t *testing.T) {
+	for i := range 1 << 16 {
+		h := uint16(i)
+		if !Finite(h) {
+			continue
+		}
+		if got := ToHalf(FromHalf(h)); got != h {
+			t.Fatalf("%#04x: got %#04x", h, got)
+		}
+	}
+}
+
+// Between neighbouring halves the nearest wins, the even one at the middle.
+func TestHalfRoundsToNearestEven(t *testing.T) {
+	for h := uint16(0); h < 0x7bff; h++ {
+		lo, hi := FromHalf(h), FromHalf(h+1)
+		mid := lo + (hi-lo)/2
+		even := h + h&1
+		for _, c := range []struct {
+			v    float32
+			want uint16
+		}{
+			{mid, even},
+			{math.Nextafter32(mid, 0), h},
+			{math.Nextafter32(mid, 1e9), h + 1},
+		} {
+			if got := ToHalf(c.v); got != c.want {
+				t.Fatalf("%g between %#04x and %#04x: got %#04x", c.v, h, h+1, got)
+			}
+			if got := ToHalf(-c.v); got != c.want|0x8000 {
+				t.Fatalf("%g: got %#04x", -c.v, got)
+			}
+		}
+	}
+}
+
+// triangle returns a random factor, dense and packed.
+func triangle(rng *rand.Rand, d int) (dense [][]float32, half []uint16, single []float32) {
+	dense = make([][]float32, d)
+	for i := range dense {
+		dense[i] = make([]float32, d)
+		for j := range i + 1 {
+			dense[i][j] = FromHalf(ToHalf(float32(rng.NormFloat64())))
+		}
+	}
+	row, column := Order(d)
+	for k := range row {
+		var v float32
+		if int(row[k]) < d {
+			v = dense[row[k]][column[k]]
+		}
+		single = append(single, v)
+		half = append(half, ToHalf(v))
+	}
+	return dense, half, single
+}
+
+// reference is the definition in the documentation of Norm2Half, word by word.
+func reference(w [][]float32, mean, x []float32) (z []float32, norm2 float32) {
+	z = make([]float32, len(x))
+	for i := range w {
+		for j := range i + 1 {
+			y := x[j] - mean[j]
+			z[i] += float32(w[i][j] * y)
+		}
+	}
+	var lane [16]float32
+	for i, v := range z {
+		lane[i%16] += float32(v * v)
+	}
+	for _, h := range []int{8, 4, 2, 1} {
+		for l := range h {
+			lane[l] += lane[l+h]
+		}
+	}
+	return z, lane[0]
+}
+
+func TestKernelsEqualTheDefinition(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for d := 1; d <= 230; d++ {
+		dense, half, single := triangle(rng, d)
+		if len(single) != Size(d) {
+			t.Fatalf("d=%d: %d values, Size says %d", d, len(single), Size(d))
+		}
+		n := Padded(d)
+		mean, x, y, z := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+		for j := range d {
+			mean[j], x[j] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+		}
+		wantZ, want := reference(dense, mean, x)
+		if got := Norm2Half(half, mean, x, y, d); got != want {
+			t.Fatalf("d=%d: half: got %v, want %v", d, got, want)
+		}
+		if got := Norm2Single(single, mean, x, y, d); got != want {
+			t.Fatalf("d=%d: single: got %v, want %v", d, got, want)
+		}
+		WhitenHalf(z, half, mean, x, y, d)
+		check(t, d, z, wantZ)
+		WhitenSingle(z, single, mean, x, y, d)
+		check(t, d, z, wantZ)
+		if got := Distance2(z, make([]float32, n)); got != want {
+			t.Fatalf("d=%d: distance to origin: got %v, want %v", d, got, want)
+		}
+	}
+}
+
+func check(t *testing.T, d int, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("d=%d: z[%d]: got %v, want %v", d, i, got[i], want[i])
+		}
+	}
+}
+
+func TestProjectIsTheMatrixProduct(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for n := range 70 {
+		x, w, dst := make([]int16, n), make([]int16, 5*n), make([]int32, 5)
+		for i := range x {
+			x[i] = int16(rng.IntN(1<<15)) - 1<<14
+		}
+		for i := range w {
+			w[i] = int16(rng.IntN(255)) - 127
+		}
+		Project(dst, x, w)
+		for j := range dst {
+			var want int32
+			for c := range x {
+				want += int32(x[c]) * int32(w[j*n+c])
+			}
+			if dst[j] != want {
+				t.Fatalf("n=%d row %d: got %d, want %d", n, j, dst[j], want)
+			}
+		}
+	}
+}
+
+func BenchmarkNorm2(b *testing.B) {
+	const d, cells = 96, 1024
+	rng := rand.New(rand.NewPCG(5, 6))
+	_, half, single := triangle(rng, d)
+	x, mean, y := make([]float32, d), make([]float32, d), make([]float32, d)
+	for j := range x {
+		x[j] = float32(rng.NormFloat64())
+	}
+	halves, singles := make([]uint16, 0, cells*len(half)), make([]float32, 0, cells*len(half))
+	for range cells {
+		halves, singles = append(halves, half...), append(singles, single...)
+	}
+	b.Run("half", func(b *testing.B) {
+		b.SetBytes(int64(2 * len(halves)))
+		for b.Loop() {
+			for p := range cells {
+				Norm2Half(halves[p*len(half):][:len(half)], mean, x, y, d)
+			}
+		}
+	})
+	b.Run("single", func(b *testing.B) {
+		b.SetBytes(int64(4 * len(singles)))
+		for b.Loop() {
+			for p := range cells {
+				Norm2Single(singles[p*len(half):][:len(half)], mean, x, y, d)
+			}
+		}
+	})
+}
