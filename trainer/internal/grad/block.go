@@ -49,7 +49,7 @@ func (b *Block) Forward(be Backend, x *Tensor, train bool) {
 	b.x = x
 	b.Conv1.Forward(be, x, train)
 	y := b.Conv1.Y
-	b.A, b.P, b.Z = fitLike(b.A, y), fitLike(b.P, y), fitLike(b.Z, y)
+	b.A, b.P, b.Z = Like(b.A, y), Like(b.P, y), Like(b.Z, y)
 	be.Norm(b.A, y, b.Conv1.A, b.Conv1.B, true)
 	b.Conv2.Forward(be, b.A, train)
 	r, scale := x, b.one
@@ -65,10 +65,13 @@ func (b *Block) Forward(be Backend, x *Tensor, train bool) {
 	be.ReLU(b.Z, b.P)
 }
 
+// In is the input of the last Forward.
+func (b *Block) In() *Tensor { return b.x }
+
 // Backward takes the gradients of Z and of the tap P, either of them nil, and
-// writes the gradient of x to dx.
+// writes the gradient of x to dx. It overwrites gp and Z.
 func (b *Block) Backward(be Backend, gz, gp, dx *Tensor) {
-	b.gp, b.ga, b.gx = fitLike(b.gp, b.P), fitLike(b.ga, b.P), fitLike(b.gx, dx)
+	b.gp, b.ga, b.gx = Like(b.gp, b.P), Like(b.ga, b.P), Like(b.gx, dx)
 	g := b.gp
 	switch {
 	case gz == nil:
@@ -88,5 +91,3 @@ func (b *Block) Backward(be Backend, gz, gp, dx *Tensor) {
 	b.Skip.Backward(be, g, g, nil, b.x, b.gx)
 	be.Add(dx, b.gx)
 }
-
-func fitLike(t, like *Tensor) *Tensor { return fit(t, like.N, like.H, like.W, like.C) }

@@ -49,3 +49,13 @@ func (t *Tensor) sameShape(u *Tensor) {
 }
 
 func (t *Tensor) shape() [4]int { return [4]int{t.N, t.H, t.W, t.C} }
+
+// Like returns t when it has the shape of u, else a new tensor of that shape.
+func Like(t, u *Tensor) *Tensor { return fit(t, u.N, u.H, u.W, u.C) }
+
+// Images is the view of images lo..hi-1.
+func (t *Tensor) Images(lo, hi int) *Tensor {
+	v := *t
+	v.N, v.Data = hi-lo, t.Data[lo*t.Image():hi*t.Image()]
+	return &v
+}
