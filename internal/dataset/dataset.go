@@ -1,0 +1,206 @@
+// Package dataset finds the pictures of inspection data sets on disk.
+//
+// Two layouts are known, for one category or a folder of categories:
+//
+//	MVTec AD  train/good  test/good  test/<kind>  ground_truth/<kind>/<stem>_mask.png
+//	BTAD      train/ok    test/ok    test/ko      ground_truth/ko/<stem>.png or .bmp
+//
+// Paths come sorted by name, so that they are the same on every machine.
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cull/internal/imagefile"
+)
+
+// Errors a caller branches on.
+var (
+	ErrEmpty  = errors.New("no pictures (PNG, JPEG, BMP or TIFF)")
+	ErrLayout = errors.New("neither train/good (MVTec AD) nor train/ok (BTAD) is there")
+	ErrMask   = errors.New("picture has no mask though others of its kind have")
+)
+
+// A Category is one product of a data set.
+type Category struct {
+	Name  string
+	Train []string // good pictures
+	Test  []Item
+}
+
+// An Item is one test picture.
+type Item struct {
+	Path string
+	Kind string // the folder it is in: good, ok, or the kind of defect
+	Good bool
+	Mask string // of the defects; empty for good pictures and where there is none
+}
+
+// HasMasks reports whether every bad test picture has a mask.
+func (c *Category) HasMasks() bool {
+	bad := 0
+	for _, it := range c.Test {
+		if !it.Good {
+			bad++
+			if it.Mask == "" {
+				return false
+			}
+		}
+	}
+	return bad > 0
+}
+
+// Open returns the category at path, or those in the folders at path. Folders
+// without a train folder are passed over.
+func Open(path string) ([]Category, error) {
+	if isDir(filepath.Join(path, "train")) {
+		c, err := openCategory(path)
+		if err != nil {
+			return nil, err
+		}
+		return []Category{*c}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	var cs []Category
+	for _, e := range entries {
+		dir := filepath.Join(path, e.Name())
+		if !isDir(filepath.Join(dir, "train")) {
+			continue
+		}
+		c, err := openCategory(dir)
+		if err != nil {
+			return nil, err
+		}
+		cs = append(cs, *c)
+	}
+	if len(cs) == 0 {
+		return nil, fmt.Errorf("dataset: %s: %w", path, ErrLayout)
+	}
+	return cs, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// goodNames are what the folders of good pictures are called.
+var goodNames = []string{"good", "ok"}
+
+func openCategory(dir string) (*Category, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	c := &Category{Name: filepath.Base(abs)}
+	train := ""
+	for _, name := range goodNames {
+		if d := filepath.Join(dir, "train", name); isDir(d) {
+			train = d
+			break
+		}
+	}
+	if train == "" {
+		return nil, fmt.Errorf("dataset: %s: %w", dir, ErrLayout)
+	}
+	if c.Train, err = Images(train); err != nil {
+		return nil, err
+	}
+	kinds, err := os.ReadDir(filepath.Join(dir, "test"))
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	for _, k := range kinds {
+		if !isDir(filepath.Join(dir, "test", k.Name())) {
+			continue
+		}
+		items, err := testItems(dir, k.Name())
+		if err != nil {
+			return nil, err
+		}
+		c.Test = append(c.Test, items...)
+	}
+	if len(c.Test) == 0 {
+		return nil, fmt.Errorf("dataset: %s: %w", filepath.Join(dir, "test"), ErrEmpty)
+	}
+	return c, nil
+}
+
+func testItems(dir, kind string) ([]Item, error) {
+	paths, err := Images(filepath.Join(dir, "test", kind))
+	if err != nil {
+		return nil, err
+	}
+	good := slices.Contains(goodNames, kind)
+	items := make([]Item, len(paths))
+	masks := filepath.Join(dir, "ground_truth", kind)
+	for i, p := range paths {
+		items[i] = Item{Path: p, Kind: kind, Good: good}
+		if good || !isDir(masks) {
+			continue
+		}
+		if items[i].Mask, err = maskOf(masks, p); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+// maskOf finds the ground truth of the picture at path.
+func maskOf(dir, path string) (string, error) {
+	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	for _, end := range []string{"_mask.png", ".png", ".bmp", "_mask.bmp", ".tif", ".tiff"} {
+		mask := filepath.Join(dir, stem+end)
+		if _, err := os.Stat(mask); err == nil {
+			return mask, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("dataset: %w", err)
+		}
+	}
+	return "", fmt.Errorf("dataset: %s: %w: %s", path, ErrMask, filepath.Join(dir, stem+"_mask.png"))
+}
+
+// Images returns the image files in dir, not in folders below it.
+func Images(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && imagefile.Is(e.Name()) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("dataset: %s: %w", dir, ErrEmpty)
+	}
+	return paths, nil
+}
+
+// Subset draws n of paths at random and returns them in their order; all of them
+// for n of 0 or too many. Neighbouring names are often the same part, so the first
+// n would be a poor choice.
+func Subset(paths []string, n int, seed uint64) []string {
+	if n <= 0 || n >= len(paths) {
+		return slices.Clone(paths)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x73756273657473)) // "subsets"
+	chosen := rng.Perm(len(paths))[:n]
+	slices.Sort(chosen)
+	out := make([]string, n)
+	for i, j := range chosen {
+		out[i] = paths[j]
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package dataset
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tree makes empty files under a new folder.
+func tree(t *testing.T, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, n := range names {
+		path := filepath.Join(dir, filepath.FromSlash(n))
+		folder := filepath.Dir(path)
+		if strings.HasSuffix(n, "/") {
+			folder = path
+		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if folder == path {
+			continue
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+var mvtec = []string{
+	"tile/train/good/001.png", "tile/train/good/000.png", "tile/train/good/notes.txt", "tile/license.txt",
+	"tile/test/good/000.png", "tile/test/crack/000.png", "tile/test/oil/000.jpg",
+	"tile/ground_truth/crack/000_mask.png", "tile/ground_truth/oil/000_mask.png",
+}
+
+func TestMVTecLayout(t *testing.T) {
+	dir := tree(t, append(slices.Clone(mvtec), "readme/a.txt")...)
+	for _, path := range []string{dir, filepath.Join(dir, "tile")} {
+		cs, err := Open(path)
+		if err != nil || len(cs) != 1 || cs[0].Name != "tile" {
+			t.Fatalf("%s: %+v, %v", path, cs, err)
+		}
+		c := cs[0]
+		if len(c.Train) != 2 || filepath.Base(c.Train[0]) != "000.png" {
+			t.Errorf("train: %v", c.Train)
+		}
+		if !c.HasMasks() || len(c.Test) != 3 {
+			t.Errorf("test: %+v", c.Test)
+		}
+		for _, it := range c.Test {
+			if it.Good != (it.Kind == "good") || it.Good != (it.Mask == "") {
+				t.Errorf("%+v", it)
+			}
+		}
+	}
+}
+
+func TestBTADLayout(t *testing.T) {
+	dir := tree(t, "01/train/ok/0.bmp", "01/test/ok/1.bmp", "01/test/ko/2.bmp", "01/ground_truth/ko/2.png",
+		"02/train/ok/0.png", "02/test/ok/1.png", "02/test/ko/2.png", "02/ground_truth/ko/2.bmp")
+	cs, err := Open(dir)
+	if err != nil || len(cs) != 2 {
+		t.Fatalf("%+v, %v", cs, err)
+	}
+	for _, c := range cs {
+		if !c.HasMasks() || c.Test[0].Kind != "ko" || c.Test[0].Good || !c.Test[1].Good {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestNoMasksAtAll(t *testing.T) {
+	cs, err := Open(tree(t, "train/good/0.png", "test/good/0.png", "test/bad/0.png"))
+	if err != nil || cs[0].HasMasks() {
+		t.Errorf("%+v, %v", cs, err)
+	}
+}
+
+func TestErrorsNameTheFolder(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		want  error
+		text  string
+	}{
+		{[]string{"a.png"}, ErrLayout, ""},
+		{[]string{"train/bad/0.png"}, ErrLayout, ""},
+		{[]string{"train/good/"}, ErrEmpty, "train/good"},
+		{[]string{"train/good/0.png"}, fs.ErrNotExist, "test"},
+		{[]string{"train/good/0.png", "test/x.txt"}, ErrEmpty, "test"},
+		{[]string{"train/good/0.png", "test/crack/"}, ErrEmpty, "test/crack"},
+		{
+			[]string{"train/good/0.png", "test/crack/0.png", "test/crack/1.png", "ground_truth/crack/0_mask.png"},
+			ErrMask, "test/crack/1.png",
+		},
+	} {
+		dir := tree(t, c.names...)
+		_, err := Open(dir)
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), filepath.Join(dir, filepath.FromSlash(c.text))) {
+			t.Errorf("%v: %v", c.names, err)
+		}
+	}
+	if _, err := Open(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
+func TestSubsetIsRandomAndRepeatable(t *testing.T) {
+	var paths []string
+	for c := 'a'; c <= 'z'; c++ {
+		paths = append(paths, string(c))
+	}
+	a, b, other := Subset(paths, 8, 1), Subset(paths, 8, 1), Subset(paths, 8, 2)
+	if !slices.Equal(a, b) || slices.Equal(a, other) || slices.Equal(a, paths[:8]) {
+		t.Errorf("%v, %v, %v", a, b, other)
+	}
+	if !slices.IsSorted(a) || len(slices.Compact(a)) != 8 {
+		t.Errorf("%v: not eight different ones in order", a)
+	}
+	for _, n := range []int{0, -1, 26, 99} {
+		if !slices.Equal(Subset(paths, n, 1), paths) {
+			t.Errorf("n = %d: not all", n)
+		}
+	}
+}
