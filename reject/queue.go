@@ -31,14 +31,14 @@ type Options struct {
 	Report func(Outcome)
 }
 
-// An Outcome is how one pulse ended: when its edge was driven, or why it was not.
-// It is reported when the line goes active (or already is), not at the pulse's end; an
-// Outcome with ErrOnTime may follow if the pulse is then cut short.
+// An Outcome is how one pulse ended. Every accepted pulse has exactly one, unless it is
+// cancelled: when the line is inactive again, or as soon as it is clear that the pulse
+// will not be fired.
 type Outcome struct {
 	ID  uint64
 	Due time.Time
-	At  time.Time // when the line was made active for this pulse
-	Err error     // ErrLate, ErrOnTime, ErrClosed or the line's
+	At  time.Time // when the line was active for this pulse; zero: never
+	Err error     // nil: for its full width; else ErrLate, ErrOnTime, ErrClosed or the line's
 }
 
 // A Queue fires pulses at their due times on one line. Parts may be pushed in any
@@ -164,6 +164,7 @@ func (q *Queue) poke() {
 func (q *Queue) Run(ctx context.Context) (err error) {
 	defer q.close()
 	d := drive{line: q.line, o: q.o}
+	defer d.report(ErrClosed)
 	defer func() {
 		if off := q.line.Set(false); off != nil {
 			err = fmt.Errorf("reject: line off: %w", off)
@@ -177,7 +178,9 @@ func (q *Queue) Run(ctx context.Context) (err error) {
 	for {
 		now := time.Now()
 		for p, ok := q.pop(now); ok; p, ok = q.pop(now) {
-			d.fire(p)
+			if err := d.fire(p); err != nil {
+				return err
+			}
 		}
 		if err := d.expire(time.Now()); err != nil {
 			return err
@@ -237,17 +240,22 @@ type drive struct {
 	on   bool
 	rise time.Time // of the present on-time
 	off  time.Time // end of the present on-time
-	cut  []pulse   // pulses that the bound on the on-time cuts short
+	live []live    // the pulses of the present on-time
+}
+
+// A live pulse has begun.
+type live struct {
+	pulse
+	at  time.Time
+	err error // ErrOnTime: the bound on the on-time cuts it short
 }
 
 // fire begins p or joins it to the pulse under way.
-func (d *drive) fire(p pulse) {
+func (d *drive) fire(p pulse) error {
 	now := time.Now()
-	if d.on && !now.Before(d.off) {
-		if err := d.expire(now); err != nil {
-			d.o.Report(Outcome{ID: p.id, Due: p.due, Err: err})
-			return
-		}
+	if err := d.expire(now); err != nil {
+		d.o.Report(Outcome{ID: p.id, Due: p.due, Err: err})
+		return err
 	}
 	switch {
 	case now.Sub(p.due) > d.o.Late:
@@ -258,27 +266,25 @@ func (d *drive) fire(p pulse) {
 		if err := d.line.Set(true); err != nil {
 			d.line.Set(false) //nolint:errcheck // the first error is the one to report
 			d.o.Report(Outcome{ID: p.id, Due: p.due, Err: fmt.Errorf("reject: line on: %w", err)})
-			return
+			return nil
 		}
 		d.on, d.rise, d.off = true, now, now.Add(d.o.Width)
-		d.o.Report(Outcome{ID: p.id, Due: p.due, At: now})
+		d.live = append(d.live[:0], live{pulse: p, at: now})
 	}
+	return nil
 }
 
 func (d *drive) join(p pulse, now time.Time) {
+	l := live{pulse: p, at: now}
 	off := now.Add(d.o.Width)
 	if d.o.Overlap == Extend {
 		off = d.off.Add(d.o.Width)
 	}
-	if off.Before(d.off) {
-		off = d.off
-	}
 	if bound := d.rise.Add(d.o.MaxOn); off.After(bound) {
-		off = bound
-		d.cut = append(d.cut, p)
+		off, l.err = bound, ErrOnTime
 	}
 	d.off = off
-	d.o.Report(Outcome{ID: p.id, Due: p.due, At: now})
+	d.live = append(d.live, l)
 }
 
 // expire ends the on-time when it is over.
@@ -286,13 +292,22 @@ func (d *drive) expire(now time.Time) error {
 	if !d.on || now.Before(d.off) {
 		return nil
 	}
-	if err := d.line.Set(false); err != nil {
+	err := d.line.Set(false)
+	d.on = false
+	d.report(nil)
+	if err != nil {
 		return fmt.Errorf("reject: line off: %w", err)
 	}
-	d.on = false
-	for _, p := range d.cut {
-		d.o.Report(Outcome{ID: p.id, Due: p.due, Err: ErrOnTime})
-	}
-	d.cut = d.cut[:0]
 	return nil
+}
+
+// report tells how the pulses of the present on-time ended.
+func (d *drive) report(err error) {
+	for _, l := range d.live {
+		if l.err == nil {
+			l.err = err
+		}
+		d.o.Report(Outcome{ID: l.id, Due: l.due, At: l.at, Err: l.err})
+	}
+	d.live = d.live[:0]
 }

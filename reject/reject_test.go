@@ -274,8 +274,8 @@ func TestQueueStoppedLeavesLineOff(t *testing.T) {
 		}
 		b.stop()
 		b.line.WantInactive(t)
-		if ok, refused := b.fired(); !slices.Equal(ok, []uint64{1}) || !slices.Equal(refused, []uint64{2}) {
-			t.Errorf("fired %v, refused %v", ok, refused)
+		if _, refused := b.fired(); !slices.Equal(refused, []uint64{1, 2}) || b.outcomes[0].At.IsZero() {
+			t.Errorf("outcomes %+v: part 1 was cut short, part 2 never fired", b.outcomes)
 		}
 		if err := b.Push(3, b.at(2*time.Second)); !errors.Is(err, reject.ErrClosed) {
 			t.Errorf("Push after the end: err = %v", err)

@@ -1,0 +1,29 @@
+package line
+
+// A Kind is a kind of event.
+type Kind uint8
+
+// Events. A part that passes is no event.
+const (
+	Running      Kind = iota + 1 // the line is ready: at start and after Reset
+	Stopped                      // OK-to-run dropped; Reason says why
+	PartRejected                 // Part
+	PartStopped                  // Part
+	CameraLost                   // Err
+	CameraBack
+	MissedTrigger // N edges were lost
+	RejectsInRow  // N parts in a row were judged bad
+	NoReject      // N parts in a row were judged good
+	Ambiguous     // a frame was claimed that may show the next part; Part is the older
+	OutputFailed  // Err: an output did not follow
+	Draining      // no new parts; N are under way
+)
+
+// An Event is a change of state that a technician should read.
+type Event struct {
+	Kind   Kind
+	Part   *Part // a copy for the receiver to keep; nil where there is none
+	Reason Reason
+	N      int
+	Err    error
+}

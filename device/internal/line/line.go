@@ -1,0 +1,209 @@
+// Package line tracks parts from trigger to rejecter: every part that passes the
+// sensor ends as PASS, REJECT or STOP, with a record.
+//
+//	trigger -> part -> frame by time window -> inspection -> verdict -> pulse after travel -> record
+//
+// One goroutine owns all state (Line.Run). Camera, sensor, inspection and rejecter
+// have goroutines of their own and hand over by channels. What is not known in time
+// counts as bad: a part whose frame is lost, whose verdict is late or whose
+// inspection fails is rejected, and after Options.StopAfter such parts in a row the
+// OK-to-run output drops until Reset.
+package line
+
+import (
+	"context"
+	"time"
+
+	"cull/capture"
+	"cull/reject"
+)
+
+// A Finding is what an inspection says of one frame.
+type Finding struct {
+	Reject           bool
+	Score, Threshold float64
+}
+
+// An Inspector judges frames, one at a time. The frame is on loan until Inspect
+// returns; Inspect may release it earlier.
+type Inspector interface {
+	Inspect(f *capture.Frame) (Finding, error)
+}
+
+// A Trigger says that a part passed the sensor.
+type Trigger struct {
+	At    time.Time // of the edge, not of its delivery
+	Count int64     // where the belt was then; zero without an encoder
+	Seq   uint32    // counts edges; a gap means that some were lost
+}
+
+// Triggers delivers the sensor's edges in order. Next blocks until there is one or
+// ctx ends. io.EOF says that there will be no more: the line then clears and ends.
+type Triggers interface {
+	Next(ctx context.Context) (Trigger, error)
+}
+
+// A Position says where the belt was at an instant: the encoder's latest edge.
+type Position struct {
+	Count int64
+	At    time.Time
+}
+
+// An Encoder tells the belt's position. It is polled while parts are under way.
+type Encoder interface {
+	Position() Position
+}
+
+// A Rejecter fires pulses at their time; *reject.Queue is one. Run drives the output
+// until ctx ends and leaves it inactive.
+type Rejecter interface {
+	Push(id uint64, due time.Time) error
+	Move(id uint64, due time.Time) error
+	Cancel(id uint64) bool
+	Run(ctx context.Context) error
+}
+
+// A Recorder keeps what became of every part. Its methods do not block.
+type Recorder interface {
+	Ready() error // not nil: a record made now would be lost
+	Append(Part)
+}
+
+// Outputs are the lines to the machine's control. Nil lines are not there. All are
+// inactive when Run returns.
+type Outputs struct {
+	Ready     reject.Line // a part that comes now will be judged in time
+	Busy      reject.Line // parts are under way
+	OK        reject.Line // OK-to-run: inactive is the FAULT that stops the belt
+	Heartbeat reject.Line // changes state every Options.Heartbeat while Run is alive
+}
+
+// A Verdict is how a part ends.
+type Verdict uint8
+
+// The three ends of a part. Pass: judged good. Reject: judged bad, or not judged in
+// time, and the rejecter fired. Stop: neither; the line has stopped and the part has
+// to be taken out by hand.
+const (
+	Pass Verdict = iota + 1
+	Reject
+	Stop
+)
+
+// String returns PASS, REJECT or STOP.
+func (v Verdict) String() string {
+	switch v {
+	case Pass:
+		return "PASS"
+	case Reject:
+		return "REJECT"
+	case Stop:
+		return "STOP"
+	}
+	return "NONE"
+}
+
+// A Reason says why a part ended as it did.
+type Reason string
+
+// Reasons. ByScore is the only one of a part that was judged; all others but
+// LineStopped and Shutdown count as uninspected.
+const (
+	ByScore        Reason = "score"
+	FrameLost      Reason = "frame lost"        // no frame in the part's window
+	FrameAmbiguous Reason = "frame ambiguous"   // the frame may show the next part
+	DeadlineMissed Reason = "deadline missed"   // no verdict before the rejecter
+	QueueFull      Reason = "queue full"        // too many frames wait for inspection
+	Failed         Reason = "inspection failed" // it returned an error or panicked
+	Unrecorded     Reason = "no record"         // good, but the log cannot take the record
+	TriggerMissed  Reason = "trigger missed"    // the sensor lost the part's edge
+	TooMany        Reason = "too many parts"    // more than Options.MaxParts under way
+	PulseFailed    Reason = "pulse failed"      // bad, but the rejecter did not fire
+	OutputStuck    Reason = "output failed"     // an output of the line did not follow
+	LineStopped    Reason = "line stopped"      // came while the line was stopped
+	Shutdown       Reason = "shutdown"          // under way when the line ended
+)
+
+// A Part is what is known of one part when it has ended.
+type Part struct {
+	ID      uint64
+	Trigger Trigger
+	Verdict Verdict
+	Reason  Reason
+	Err     error // what the inspection or the rejecter said
+
+	Judged bool // Finding is valid
+	Finding
+	FrameSeq uint32
+	FrameAt  time.Time     // start of exposure; zero without a frame
+	Capture  time.Duration // trigger to frame in hand
+	Infer    time.Duration // inspection alone
+	Total    time.Duration // trigger to verdict
+	Slack    time.Duration // verdict to the instant the pulse is (or would be) due
+	HasSlack bool          // false: the belt stood, there is no such instant
+	Due      time.Time     // when the pulse was due; zero: none
+	Fired    time.Time     // when the rejecter went active for it; zero: it did not
+}
+
+// Policy says what becomes of a part that could not be judged.
+type Policy uint8
+
+// Policies for uninspected parts.
+const (
+	RejectUninspected Policy = iota // reject it; stop after StopAfter in a row
+	StopUninspected                 // stop the line at once
+)
+
+// Travel is the way from the sensor to the rejecter, as a time or as encoder counts.
+type Travel struct {
+	Time   time.Duration // when Counts is zero
+	Counts int64         // needs Options.Encoder
+}
+
+// Options of a Line. Zero fields take the value in brackets.
+type Options struct {
+	Camera    func(context.Context) (capture.Source, error) // opens it, again after a loss
+	Triggers  Triggers
+	Inspector Inspector
+	Encoder   Encoder // may be nil
+	Recorder  Recorder
+	// Rejecter is called once; the Rejecter tells report how each pulse ended, once.
+	Rejecter func(report func(reject.Outcome)) (Rejecter, error)
+	Outputs  Outputs
+	Notify   func(Event) // called by Run's goroutine, must not block; may be nil
+
+	Epoch     time.Time // the instant at which capture.Frame.Mono is zero
+	FirstPart uint64    // id of the first part [1]
+
+	Travel     Travel
+	WindowFrom time.Duration // a part's frame is exposed from trigger + WindowFrom
+	WindowTo   time.Duration // ... to trigger + WindowTo, both included [50 ms]
+	FrameWait  time.Duration // how long after WindowTo the frame may still arrive [200 ms]
+	Deadline   time.Duration // trigger to verdict [none but the rejecter]
+	Margin     time.Duration // a verdict must come this long before the pulse is due [10 ms]
+	Debounce   time.Duration // an edge this soon after another is the same part [0]
+
+	Backlog   int    // frames waiting for or in inspection [8]
+	MaxParts  int    // parts under way [256]
+	OnMiss    Policy // what becomes of an uninspected part
+	StopAfter int    // uninspected parts in a row that stop the line [5]
+
+	RejectsAlarm  int // alarm after so many parts in a row judged bad [10]; -1: never
+	NoRejectAlarm int // alarm after so many parts without a reject [never]
+
+	Heartbeat time.Duration // [500 ms]
+	Poll      time.Duration // encoder polling [5 ms]
+	Horizon   time.Duration // encoder travel: a pulse is handed over this long before it is due [50 ms]
+	Drain     time.Duration // how long parts under way may take to end at shutdown [travel + 1 s; counts: 5 s]
+	Reopen    time.Duration // first pause before a lost camera is reopened, doubled up to 32 times [100 ms]
+}
+
+// Counts are what Run has seen so far. Parts = Pass + Reject + Stop + UnderWay.
+type Counts struct {
+	Parts, Pass, Reject, Stop uint64
+	UnderWay                  int
+	Uninspected               uint64 // of Reject and Stop: not judged
+	Bounces                   uint64 // edges within Debounce
+	Frames, Unclaimed         uint64 // Unclaimed: belonged to no part
+	LateFindings              uint64 // came after the part's deadline
+}

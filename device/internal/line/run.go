@@ -1,0 +1,324 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"cull/capture"
+	"cull/reject"
+)
+
+// A Line runs one inspection line. Make it with New, run it once.
+type Line struct {
+	o    Options
+	t    tracker
+	outs []*output
+
+	triggers chan edge
+	frames   chan shot
+	results  chan result
+	jobs     chan job
+	outcomes chan reject.Outcome
+	resets   chan struct{}
+
+	mu     sync.Mutex
+	counts Counts // copy of t.counts for other goroutines
+}
+
+// An edge is what the sensor's goroutine hands over; with err it is the last.
+type edge struct {
+	Trigger
+	err error
+}
+
+// A shot is what the camera's goroutine hands over: a frame, or that it was lost or came back.
+type shot struct {
+	frame *capture.Frame
+	lost  error
+	back  bool
+}
+
+// Errors of Run, besides those of its parts.
+var (
+	ErrRejecter = errors.New("line: rejecter ended")
+	ErrStuck    = errors.New("line: inspection does not return")
+)
+
+// New checks the options and returns a line that does nothing until Run.
+func New(o Options) (*Line, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	l := &Line{
+		o:        o,
+		triggers: make(chan edge),
+		frames:   make(chan shot),
+		results:  make(chan result, o.Backlog+1),
+		jobs:     make(chan job, o.Backlog),
+		outcomes: make(chan reject.Outcome, 2*o.MaxParts),
+		resets:   make(chan struct{}, 1),
+	}
+	r, err := o.Rejecter(func(out reject.Outcome) { l.outcomes <- out })
+	if err != nil {
+		return nil, fmt.Errorf("line: rejecter: %w", err)
+	}
+	l.t = tracker{o: &l.o, rejecter: r, next: o.FirstPart, dispatch: l.dispatch}
+	if o.Travel.Counts > 0 {
+		l.t.belt = &belt{enc: o.Encoder}
+	}
+	l.outs = l.o.Outputs.all()
+	return l, nil
+}
+
+func (l *Line) dispatch(j job) bool {
+	select {
+	case l.jobs <- j:
+		return true
+	default:
+		return false
+	}
+}
+
+// Reset lets a stopped line run again.
+func (l *Line) Reset() {
+	select {
+	case l.resets <- struct{}{}:
+	default:
+	}
+}
+
+// Counts returns what Run has seen so far. Any goroutine may call it.
+func (l *Line) Counts() Counts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts
+}
+
+// Run inspects parts until ctx ends or the sensor says that there are no more (io.EOF).
+// When ctx ends it drops READY, lets the parts under way end for at most Options.Drain,
+// drops OK-to-run and ends the others as STOP. It returns nil then, and after io.EOF;
+// otherwise what broke. All outputs are inactive and all its goroutines have ended on
+// return, except for an inspection that never returns (ErrStuck).
+func (l *Line) Run(ctx context.Context) (err error) {
+	defer l.off()
+	inputs, stopInputs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInputs()
+	rejecting, stopRejecter := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRejecter()
+
+	var wg sync.WaitGroup
+	wg.Go(func() { l.readTriggers(inputs) })
+	wg.Go(func() { l.readCamera(inputs) })
+	inspected := make(chan struct{})
+	go func() {
+		defer close(inspected)
+		l.inspect()
+	}()
+	rejecter := make(chan error, 1)
+	go func() { rejecter <- l.t.rejecter.Run(rejecting) }()
+
+	l.t.note(Event{Kind: Running})
+	rejecterEnded, err := l.loop(ctx, rejecter)
+
+	l.off()
+	stopInputs()
+	l.sweep(&wg)
+	l.t.abandon()
+	l.publish()
+	stopRejecter()
+	if !rejecterEnded {
+		if e := l.drainOutcomes(rejecter); !errors.Is(e, context.Canceled) && err == nil {
+			err = fmt.Errorf("%w: %w", ErrRejecter, e)
+		}
+	}
+	close(l.jobs)
+	select {
+	case <-inspected:
+	case <-time.After(l.o.Drain):
+		return errors.Join(err, ErrStuck)
+	}
+	return err
+}
+
+// loop is the one goroutine that owns the tracker. It reports whether the rejecter ended.
+func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded bool, err error) {
+	t := &l.t
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	beat := time.NewTicker(l.o.Heartbeat)
+	defer beat.Stop()
+	var drained <-chan time.Time
+	done, triggers := ctx.Done(), (<-chan edge)(l.triggers)
+	for {
+		t.poll(time.Now())
+		l.publish()
+		l.show()
+		if len(t.parts) == 0 && (triggers == nil || t.draining) {
+			return false, err
+		}
+		timer.Reset(t.until(time.Now()))
+		select {
+		case e := <-triggers:
+			if e.err != nil {
+				triggers = nil
+				if !errors.Is(e.err, io.EOF) {
+					err = fmt.Errorf("line: trigger: %w", e.err)
+					t.stop(TriggerMissed)
+				}
+				break
+			}
+			t.trigger(e.Trigger, time.Now())
+		case s := <-l.frames:
+			l.shot(s)
+		case r := <-l.results:
+			t.result(r, time.Now())
+		case o := <-l.outcomes:
+			t.outcome(o)
+		case e := <-rejecter:
+			for len(l.outcomes) > 0 {
+				t.outcome(<-l.outcomes)
+			}
+			t.stop(PulseFailed)
+			return true, fmt.Errorf("%w: %w", ErrRejecter, e)
+		case <-l.resets:
+			t.reset()
+		case <-beat.C:
+			l.set(l.outs[heartbeat], !l.outs[heartbeat].active)
+		case <-timer.C:
+		case <-done:
+			done, t.draining = nil, true
+			drained = time.After(l.o.Drain)
+			t.note(Event{Kind: Draining, N: len(t.parts)})
+		case <-drained:
+			return false, err
+		}
+	}
+}
+
+// drainOutcomes waits for the rejecter's end, so that its last reports do not block it.
+func (l *Line) drainOutcomes(rejecter <-chan error) error {
+	for {
+		select {
+		case <-l.outcomes:
+		case err := <-rejecter:
+			return err
+		}
+	}
+}
+
+// sweep takes what the inputs still hand over while they end, so that every edge that
+// was read becomes a part.
+func (l *Line) sweep(wg *sync.WaitGroup) {
+	l.t.stopped, l.t.draining = true, true
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	for {
+		select {
+		case e := <-l.triggers:
+			if e.err == nil {
+				l.t.trigger(e.Trigger, time.Now())
+			}
+		case s := <-l.frames:
+			l.shot(s)
+		case r := <-l.results:
+			l.t.result(r, time.Now())
+		case o := <-l.outcomes:
+			l.t.outcome(o)
+		case <-ended:
+			return
+		}
+	}
+}
+
+func (l *Line) shot(s shot) {
+	switch {
+	case s.frame != nil:
+		l.t.frame(s.frame, time.Now())
+	case s.back:
+		l.t.note(Event{Kind: CameraBack})
+	default:
+		l.t.note(Event{Kind: CameraLost, Err: s.lost})
+	}
+}
+
+func (l *Line) publish() {
+	l.t.counts.UnderWay = len(l.t.parts)
+	l.mu.Lock()
+	l.counts = l.t.counts
+	l.mu.Unlock()
+}
+
+// readTriggers hands edges over until ctx ends or the sensor does.
+func (l *Line) readTriggers(ctx context.Context) {
+	for {
+		tr, err := l.o.Triggers.Next(ctx)
+		l.triggers <- edge{tr, err}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readCamera hands frames over until ctx ends or the source is exhausted. A lost camera is
+// reopened, with growing pauses.
+func (l *Line) readCamera(ctx context.Context) {
+	pause, lost := l.o.Reopen, false
+	for ctx.Err() == nil {
+		src, err := l.o.Camera(ctx)
+		if err == nil {
+			if lost {
+				l.frames <- shot{back: true}
+			}
+			pause, lost = l.o.Reopen, false
+			err = l.readFrames(ctx, src)
+		}
+		if ctx.Err() != nil || errors.Is(err, io.EOF) {
+			return
+		}
+		if !lost {
+			l.frames <- shot{lost: err}
+			lost = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 32*l.o.Reopen)
+	}
+}
+
+func (l *Line) readFrames(ctx context.Context, src capture.Source) error {
+	defer src.Close() //nolint:errcheck // it is reopened or done with
+	for {
+		f, err := src.Next(ctx)
+		if err != nil {
+			return err
+		}
+		l.frames <- shot{frame: f}
+	}
+}
+
+// inspect judges frames until there are no more jobs.
+func (l *Line) inspect() {
+	for j := range l.jobs {
+		start := time.Now()
+		finding, err := l.judge(j.frame)
+		l.results <- result{j.id, finding, time.Since(start), err}
+	}
+}
+
+// judge shields the line from a panic of the inspector: the part is uninspected.
+func (l *Line) judge(f *capture.Frame) (finding Finding, err error) {
+	defer f.Release()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("line: inspector panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return l.o.Inspector.Inspect(f)
+}

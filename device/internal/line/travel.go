@@ -1,0 +1,51 @@
+package line
+
+import "time"
+
+// speedWindow is how far back the belt's speed is measured. Shorter follows a
+// changing speed, longer averages more encoder jitter.
+const speedWindow = 40 * time.Millisecond
+
+// belt predicts when the belt will reach a count, from the encoder's latest edges.
+type belt struct {
+	enc     Encoder
+	samples []Position // ascending, the newest last, none older than speedWindow before it
+}
+
+// sample reads the encoder.
+func (b *belt) sample(now time.Time) {
+	p := b.enc.Position()
+	if n := len(b.samples); n == 0 || p.At.After(b.samples[n-1].At) {
+		b.samples = append(b.samples, p)
+	}
+	old := 0
+	for old < len(b.samples) && now.Sub(b.samples[old].At) > speedWindow {
+		old++
+	}
+	keep := copy(b.samples, b.samples[min(old, len(b.samples)-1):])
+	b.samples = b.samples[:keep]
+}
+
+// eta returns when the belt reaches count at its present speed:
+//
+//	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), now - at)
+//
+// with the newest edge (c, at) and the oldest (c0, at0) within speedWindow; an encoder
+// silent since at cannot be faster than one count in now - at. It reports false while
+// the belt stands, or has just begun to move, short of count.
+func (b *belt) eta(count int64, now time.Time) (time.Time, bool) {
+	if len(b.samples) == 0 {
+		return time.Time{}, false
+	}
+	first, last := b.samples[0], b.samples[len(b.samples)-1]
+	left := count - last.Count
+	moved, took := last.Count-first.Count, last.At.Sub(first.At)
+	if moved <= 0 || took <= 0 {
+		return last.At, left <= 0
+	}
+	tau := float64(took) / float64(moved)
+	if left > 0 {
+		tau = max(tau, float64(now.Sub(last.At)))
+	}
+	return last.At.Add(time.Duration(float64(left) * tau)), true
+}
