@@ -593,7 +593,7 @@ func TestShutdownWithPartsUnderWay(t *testing.T) {
 		r.edge()                                    // awaits its frame
 		time.AfterFunc(100*ms, func() { r.edge() }) // the belt still runs
 		time.AfterFunc(550*ms, func() { r.edge() })
-		time.AfterFunc(1100*ms, func() { r.edge() }) // its pulse would be due after the end
+		time.AfterFunc(1010*ms, func() { r.edge() }) // its pulse would be due after the end
 		r.interrupt()
 		r.want("REJECT score", "PASS score", "REJECT frame lost", "REJECT frame lost",
 			"REJECT frame lost", "STOP shutdown")
