@@ -33,7 +33,7 @@ func (r *Rand) Uint64() uint64 {
 }
 
 // Float64 returns a uniform number in [0, 1), a multiple of 2^-53.
-func (r *Rand) Float64() float64 { return float64(r.Uint64()>>11) * 0x1p-53 }
+func (r *Rand) Float64() float64 { return float64(float64(r.Uint64()>>11) * 0x1p-53) }
 
 // IntN returns a uniform integer in [0, n); n must be in 1..2^31. The bias is below n/2^64.
 func (r *Rand) IntN(n int) int {

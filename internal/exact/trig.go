@@ -75,7 +75,7 @@ func sin(r, e float64) float64 {
 // cos is 1 - r^2/2! + ... + r^18/18! minus the first-order effect of e.
 func cos(r, e float64) float64 {
 	z := float64(r * r)
-	h := z / 2
+	h := float64(z / 2)
 	p := horner(z, -1./6402373705728000, 1./20922789888000, -1./87178291200, 1./479001600,
 		-1./3628800, 1./40320)
 	p = float64(p*z) - 1./720
