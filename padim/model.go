@@ -1,33 +1,180 @@
 package padim
 
+import (
+	"fmt"
+
+	"cull/padim/internal/kernel"
+)
+
 // A Model is what was learnt from good parts. It is immutable and may be used
 // by several scorers at a time.
-type Model struct{}
+type Model struct {
+	mode    Mode
+	proj    *projector
+	ignore  []bool // [cells]; nil: none
+	cells   []int  // the others, ascending
+	shared  bool   // one whitening factor for all cells
+	nearest bool   // the smallest of the distances to the 3x3 neighbouring means
+	single  bool   // factors are in full, not in half
 
-// ScorerOptions are the choices of a scorer.
-type ScorerOptions struct {
-	Threads int // 0: one. The scores do not depend on it.
+	mean []float32 // [cells or, Texture, 1][Padded(d)]
+	half []uint16  // [cells or, shared, 1][Size(d)]
+	full []float32
+
+	centre []float32 // nearest: the mean of mean, [Padded(d)]
+	white  []float32 // nearest: W (mean - centre), [cells][Padded(d)]
+
+	taps []float32 // Gaussian filter of the score map, centre first; 1 tap: none
+	top  int       // how many of the highest values make the score
+	zoom int       // score map pixels along a cell's side: 1, in Stock mode cell
 }
 
-// A Scorer scores pictures one at a time.
-type Scorer struct{}
+// Mode returns Part, Texture or Stock.
+func (m *Model) Mode() Mode { return m.mode }
 
-// NewScorer returns a scorer of m with buffers of its own.
-func (m *Model) NewScorer(o ScorerOptions) (*Scorer, error) { return nil, nil }
+// Dim returns the number of dimensions of a cell's features.
+func (m *Model) Dim() int { return m.proj.d }
+
+// Grid returns the number of cells, and a cell's side in input pixels.
+func (m *Model) Grid() (h, w, cell int) { return m.proj.h, m.proj.w, m.proj.cell }
+
+// Input returns the size in pixels of the input picture it was taught on.
+func (m *Model) Input() (h, w int) {
+	return m.proj.h * m.proj.cell, m.proj.w * m.proj.cell
+}
+
+// Precision returns that of the whitening factors.
+func (m *Model) Precision() Precision {
+	if m.single {
+		return Single
+	}
+	return Half
+}
 
 // Check returns an error unless maps have the stages, shapes and steps the
 // model was taught with.
-func (m *Model) Check(maps []Map) error { return nil }
+func (m *Model) Check(maps []Map) error {
+	if err := m.proj.match(maps); err != nil {
+		return fmt.Errorf("padim: %w", err)
+	}
+	return nil
+}
 
-// Score judges one picture. It allocates nothing. It panics where Check would
-// fail.
-func (s *Scorer) Score(maps []Map) Result { return Result{} }
+// means and factors return how many there are.
+func (m *Model) means() int {
+	if m.mode == Texture {
+		return 1
+	}
+	return m.proj.cells()
+}
 
-// Resize writes m, bilinearly interpolated between cell centres, to dst [h][w].
-func (m ScoreMap) Resize(dst []float32, h, w int) {}
+func (m *Model) factors() int {
+	if m.shared {
+		return 1
+	}
+	return m.proj.cells()
+}
 
-// AppendBinary appends the model's bytes, doc/format-product.md, to b.
-func (m *Model) AppendBinary(b []byte) ([]byte, error) { return b, nil }
+// allocate makes room for the means and factors.
+func (m *Model) allocate() {
+	m.mean = make([]float32, m.means()*kernel.Padded(m.proj.d))
+	n := m.factors() * kernel.Size(m.proj.d)
+	if m.single {
+		m.full = make([]float32, n)
+	} else {
+		m.half = make([]uint16, n)
+	}
+}
 
-// Parse reads a model written by AppendBinary. Large arrays alias data.
-func Parse(data []byte) (*Model, error) { return nil, nil }
+// setMean writes mean i.
+func (m *Model) setMean(i int, mean []float64) {
+	for j, v := range mean {
+		m.mean[i*kernel.Padded(m.proj.d)+j] = float32(v)
+	}
+}
+
+// setFactor packs the lower triangle w as factor i.
+func (m *Model) setFactor(i int, w []float64, row, column []int32) {
+	d, n := int32(m.proj.d), len(row)
+	for k, r := range row {
+		var v float32
+		if c := column[k]; r < d && c <= r {
+			v = float32(w[tri(int(r))+int(c)])
+		}
+		if m.single {
+			m.full[i*n+k] = v
+		} else {
+			m.half[i*n+k] = kernel.ToHalf(v)
+		}
+	}
+}
+
+// finish derives what is not stored.
+func (m *Model) finish() {
+	if m.nearest {
+		m.whitenMeans()
+	}
+}
+
+// whitenMeans fills centre and white.
+func (m *Model) whitenMeans() {
+	d, pad := m.proj.d, kernel.Padded(m.proj.d)
+	m.centre = make([]float32, pad)
+	for j := range d {
+		var s float64
+		for _, p := range m.cells {
+			s += float64(m.mean[p*pad+j])
+		}
+		m.centre[j] = float32(s / float64(len(m.cells)))
+	}
+	m.white = make([]float32, len(m.mean))
+	y := make([]float32, pad)
+	for _, p := range m.cells {
+		m.whiten(m.white[p*pad:][:pad], m.mean[p*pad:][:pad], y)
+	}
+}
+
+// whiten writes z = W (x - centre) with the shared factor.
+func (m *Model) whiten(z, x, y []float32) {
+	if m.single {
+		kernel.WhitenSingle(z, m.full, m.centre, x, y, m.proj.d)
+	} else {
+		kernel.WhitenHalf(z, m.half, m.centre, x, y, m.proj.d)
+	}
+}
+
+// norm2 returns the squared Mahalanobis distance of x from cell p's mean.
+func (m *Model) norm2(p int, x, y []float32) float32 {
+	pad, n := kernel.Padded(m.proj.d), kernel.Size(m.proj.d)
+	mean, factor := m.mean, 0
+	if m.mode != Texture {
+		mean = mean[p*pad:]
+	}
+	if !m.shared {
+		factor = p * n
+	}
+	if m.single {
+		return kernel.Norm2Single(m.full[factor:][:n], mean[:pad], x, y, m.proj.d)
+	}
+	return kernel.Norm2Half(m.half[factor:][:n], mean[:pad], x, y, m.proj.d)
+}
+
+// nearest2 returns the smallest squared distance of x, a cell at (r, c), from
+// the means of the cells around it.
+func (m *Model) nearest2(r, c int, x, y, z []float32) float32 {
+	m.whiten(z, x, y)
+	pad := len(z)
+	best := float32(-1)
+	for a := max(r-1, 0); a <= min(r+1, m.proj.h-1); a++ {
+		for b := max(c-1, 0); b <= min(c+1, m.proj.w-1); b++ {
+			p := a*m.proj.w + b
+			if m.ignore != nil && m.ignore[p] {
+				continue
+			}
+			if v := kernel.Distance2(z, m.white[p*pad:][:pad]); best < 0 || v < best {
+				best = v
+			}
+		}
+	}
+	return best
+}

@@ -1,0 +1,150 @@
+package padim
+
+import (
+	"math"
+	"slices"
+
+	"cull/internal/exact"
+)
+
+// How much of the data the choice of mode and shrinkage looks at: bounds its
+// time, not its memory.
+const (
+	chooseParts = 32
+	chooseCells = 32
+)
+
+// shrinkages are the candidates. Between them the likelihood hardly changes.
+var shrinkages = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
+
+// choose settles Mode and Shrinkage by the log-likelihood of left-out good
+// parts: pass 3, left out where both are given.
+//
+// A part i is left out of every estimate (mean, own and shared covariance,
+// ridge); then, at a fixed set of cells, the density of its features under
+// each candidate is taken,
+//
+//	log N(x; mean, Sigma) = -(|L^-1 (x-mean)|^2 + log det Sigma + d log 2 pi)/2
+//
+// and the candidate with the highest sum wins. Both modes see the same
+// features, so their likelihoods compare. (Leave-one-out likelihood as a
+// choice of covariance regularisation: Hoffbeck and Landgrebe, 1996.)
+func (f *fitter) choose(part, texture *moments) error {
+	f.partLogLik, f.textureLogLik = math.NaN(), math.NaN()
+	f.m, f.mode, f.shrink = part, f.Mode, max(f.Shrinkage, 0)
+	if f.Mode == Auto || f.Mode == Part && f.Shrinkage == 0 {
+		f.mode = Part
+		if err := f.compare(texture); err != nil {
+			return err
+		}
+	}
+	if f.mode == Texture {
+		f.m, f.shrink = texture, 0
+	}
+	return nil
+}
+
+// compare sets shrink and, where texture moments are given, mode.
+func (f *fitter) compare(texture *moments) error {
+	candidates := shrinkages
+	if f.Shrinkage != 0 {
+		candidates = []float64{f.shrink}
+	}
+	parts := spread(f.samples.Len(), chooseParts)
+	var cells []int
+	for _, k := range spread(len(f.cells), chooseCells) {
+		cells = append(cells, f.cells[k])
+	}
+	sums := make([]float64, len(candidates)+1) // the last: texture
+	err := f.features(func(i int, x []float32) error {
+		if slices.Contains(parts, i) {
+			f.leftOut(sums, x, cells, candidates, texture)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	best := 0
+	for k, v := range sums[:len(candidates)] {
+		if v > sums[best] {
+			best = k
+		}
+	}
+	f.shrink = candidates[best]
+	n := float64(len(parts) * len(cells))
+	f.partLogLik = sums[best] / n
+	if texture == nil {
+		return nil
+	}
+	f.textureLogLik = sums[len(candidates)] / n
+	if f.textureLogLik > f.partLogLik {
+		f.mode = Texture
+	}
+	return nil
+}
+
+// leftOut adds the log-likelihoods of one part's features x, left out of the
+// moments, under every candidate.
+func (f *fitter) leftOut(sums []float64, x []float32, cells []int, candidates []float64, texture *moments) {
+	d, out := f.proj.d, [][]float32{x}
+	common, ridge := f.common(out)
+	var tex *work
+	if texture != nil {
+		tex = f.newWork(0)
+		f.texture(tex, texture, out)
+		if !cholesky(tex.cov, d) {
+			clear(tex.cov) // log-likelihood -Inf
+		}
+	}
+	each := make([][]float64, len(cells)) // so that the order of sums is fixed
+	parallel(f.Threads, len(cells), func(lo, hi int) {
+		w, own, y := f.newWork(1), make([]float64, tri(d)), make([]float64, d)
+		for k := lo; k < hi; k++ {
+			p := cells[k]
+			f.cell(w, p, out)
+			copy(own, w.cov)
+			for _, s := range candidates {
+				copy(w.cov, own)
+				w.shrink(s, common, ridge)
+				if !cholesky(w.cov, d) {
+					clear(w.cov)
+				}
+				each[k] = append(each[k], logDensity(y, x[p*f.pad():], w.mean, w.cov))
+			}
+			if tex != nil {
+				each[k] = append(each[k], logDensity(y, x[p*f.pad():], tex.mean, tex.cov))
+			}
+		}
+	})
+	for _, e := range each {
+		for k, v := range e {
+			sums[k] += v
+		}
+	}
+}
+
+// logDensity returns log N(x; mean, L L^T).
+func logDensity(y []float64, x []float32, mean, l []float64) float64 {
+	logDet := 0.0
+	for j, m := range mean {
+		y[j] = float64(x[j]) - m
+		if l[tri(j)+j] == 0 {
+			return math.Inf(-1)
+		}
+		logDet += exact.Log(l[tri(j)+j])
+	}
+	solveLower(l, y)
+	const log2Pi = 1.8378770664093453
+	return -0.5 * (dot(y, y) + 2*logDet + float64(len(mean))*log2Pi)
+}
+
+// spread returns at most k of 0..n-1, evenly spaced.
+func spread(n, k int) []int {
+	k = min(n, k)
+	s := make([]int, k)
+	for i := range s {
+		s[i] = (2*i + 1) * n / (2 * k)
+	}
+	return s
+}

@@ -1,0 +1,261 @@
+package padim
+
+import (
+	"fmt"
+	"math"
+	"sync/atomic"
+)
+
+// Covariance of cell p from n samples, A_p the scatter about the cell's mean:
+//
+//	Sigma_p = (1-s) A_p/(n-1) + s C + diag(ridge)
+//	C       = sum over cells of A_p / ((n-1) cells)
+//	ridge_j = max(Ridge * mean diagonal of C, noise_j)
+//
+// s is the shrinkage. In Texture mode there is one A, of all rows of all
+// samples, divided by rows-1, and s = 0. In Stock mode C = 0 and ridge = 0.01.
+
+// estimate fills m with the Gaussians of all samples but those in out
+// (features). It is how the model itself is made, with none left out.
+func (f *fitter) estimate(m *Model, out [][]float32) error {
+	if f.mode == Texture {
+		return f.estimateTexture(m, out)
+	}
+	common, ridge := f.common(out)
+	if m.shared {
+		return f.estimateShared(m, out, common, ridge)
+	}
+	var bad atomic.Int64
+	parallel(f.Threads, len(f.cells), func(lo, hi int) {
+		w := f.newWork(len(out))
+		for _, p := range f.cells[lo:hi] {
+			f.cell(w, p, out)
+			w.shrink(f.shrink, common, ridge)
+			if !w.invert() {
+				bad.Store(int64(p) + 1)
+				return
+			}
+			m.setMean(p, w.mean)
+			m.setFactor(p, w.inverse, f.row, f.column)
+		}
+	})
+	if p := bad.Load(); p != 0 {
+		return fmt.Errorf("cell %d: covariance is not positive definite", p-1)
+	}
+	m.finish()
+	return nil
+}
+
+// estimateShared fills m with a mean a cell and one factor.
+func (f *fitter) estimateShared(m *Model, out [][]float32, common, ridge []float64) error {
+	w := f.newWork(len(out))
+	for _, p := range f.cells {
+		f.cell(w, p, out)
+		m.setMean(p, w.mean)
+	}
+	clear(w.cov)
+	w.shrink(1, common, ridge)
+	if !w.invert() {
+		return fmt.Errorf("shared covariance is not positive definite")
+	}
+	m.setFactor(0, w.inverse, f.row, f.column)
+	m.finish()
+	return nil
+}
+
+func (f *fitter) estimateTexture(m *Model, out [][]float32) error {
+	w := f.newWork(0)
+	f.texture(w, f.m, out)
+	if !w.invert() {
+		return fmt.Errorf("covariance is not positive definite")
+	}
+	m.setMean(0, w.mean)
+	m.setFactor(0, w.inverse, f.row, f.column)
+	m.finish()
+	return nil
+}
+
+// A work is the scratch of one goroutine that estimates Gaussians.
+type work struct {
+	d                int
+	mean             []float64
+	cov, inverse     []float64 // packed; cov becomes its Cholesky factor
+	sum, square      []float64
+	poolSum, poolSqr []float64 // Neighbours
+	rows             []float64
+}
+
+func (f *fitter) newWork(out int) *work {
+	d := f.proj.d
+	w := &work{d: d, mean: make([]float64, d), sum: make([]float64, d), rows: make([]float64, out*d)}
+	w.cov, w.inverse, w.square = make([]float64, tri(d)), make([]float64, tri(d)), make([]float64, tri(d))
+	if f.Neighbours {
+		w.poolSum, w.poolSqr = make([]float64, d), make([]float64, tri(d))
+	}
+	return w
+}
+
+// cell sets the mean and the covariance A/(n-1) of cell p.
+func (f *fitter) cell(w *work, p int, out [][]float32) {
+	n := float64(f.m.rows - len(out))
+	if !f.Neighbours {
+		f.m.without(w.sum, w.square, p, out, w.rows)
+		w.gaussian(f.m.shift, w.sum, w.square, n, n-1)
+		return
+	}
+	clear(w.poolSum)
+	clear(w.poolSqr)
+	total := 0.0
+	for a := max(p/f.proj.w-1, 0); a <= min(p/f.proj.w+1, f.proj.h-1); a++ {
+		for b := max(p%f.proj.w-1, 0); b <= min(p%f.proj.w+1, f.proj.w-1); b++ {
+			q := a*f.proj.w + b
+			if f.Mask != nil && f.Mask[q] {
+				continue
+			}
+			weight := 0.5
+			if q == p {
+				weight = 1
+			}
+			f.m.without(w.sum, w.square, q, out, w.rows)
+			axpy(w.poolSum, weight, w.sum)
+			axpy(w.poolSqr, weight, w.square)
+			total += weight
+		}
+	}
+	w.gaussian(f.m.shift, w.poolSum, w.poolSqr, float64(total*n), float64(total*(n-1)))
+}
+
+// gaussian sets mean = shift + sum/n and cov = (square - sum sum^T/n)/dof.
+func (w *work) gaussian(shift, sum, square []float64, n, dof float64) {
+	for j, s := range sum {
+		w.mean[j] = shift[j] + s/n
+	}
+	scatter(w.cov, sum, square, n, dof)
+}
+
+// scatter writes (square - sum sum^T/n)/dof.
+func scatter(dst, sum, square []float64, n, dof float64) {
+	for i, s := range sum {
+		c, q := dst[tri(i):][:i+1], square[tri(i):][:i+1]
+		m := s / n
+		for j := range c {
+			c[j] = (q[j] - float64(m*sum[j])) / dof
+		}
+	}
+}
+
+// shrink makes cov the regularised covariance.
+func (w *work) shrink(s float64, common, ridge []float64) {
+	if s > 0 {
+		for k, c := range common {
+			w.cov[k] = float64((1-s)*w.cov[k]) + float64(s*c)
+		}
+	}
+	for j, r := range ridge {
+		w.cov[tri(j)+j] += r
+	}
+}
+
+// invert sets inverse to the inverse of the Cholesky factor of cov, so that
+// |inverse (x-mean)|^2 is the squared Mahalanobis distance.
+func (w *work) invert() bool {
+	if !cholesky(w.cov, w.d) {
+		return false
+	}
+	invertLower(w.inverse, w.cov, w.d)
+	return true
+}
+
+// common returns C and the ridge without the samples in out.
+func (f *fitter) common(out [][]float32) (c, ridge []float64) {
+	d := f.proj.d
+	if f.mode == Stock {
+		ridge = make([]float64, d)
+		for j := range ridge {
+			ridge[j] = f.Ridge
+		}
+		return nil, ridge
+	}
+	c = make([]float64, tri(d))
+	n := f.m.rows - len(out)
+	rows := f.removed(out)
+	parallel(f.Threads, d, func(lo, hi int) {
+		lo, hi = int(float64(d)*math.Sqrt(float64(lo)/float64(d))), int(float64(d)*math.Sqrt(float64(hi)/float64(d)))
+		f.totalScatter(c, lo, hi)
+		addMoments(make([]float64, d), c, rows, d, lo, hi, -1)
+	})
+	scale := 1 / (float64(n-1) * float64(len(f.cells)))
+	for k := range c {
+		c[k] *= scale
+	}
+	return c, f.ridgeOf(c)
+}
+
+// totalScatter adds rows lo..hi-1 of the sum over cells of A_p.
+func (f *fitter) totalScatter(c []float64, lo, hi int) {
+	n := float64(f.m.rows)
+	for _, p := range f.cells {
+		sum, square := f.m.sum[p], f.m.square[p]
+		for i := lo; i < hi; i++ {
+			out, q := c[tri(i):][:i+1], square[tri(i):][:i+1]
+			m := sum[i] / n
+			for j := range out {
+				out[j] += q[j] - float64(m*sum[j])
+			}
+		}
+	}
+}
+
+// removed returns rows whose squares are what the total scatter loses when the
+// samples in out leave. Of k rows d about a cell's mean of n:
+//
+//	A - A' = sum of d d^T + (sum of d)(sum of d)^T/(n-k)
+func (f *fitter) removed(out [][]float32) []float64 {
+	if len(out) == 0 {
+		return nil
+	}
+	d, k := f.proj.d, len(out)
+	n := float64(f.m.rows)
+	scale := 1 / math.Sqrt(n-float64(k))
+	rows := make([]float64, len(f.cells)*(k+1)*d)
+	parallel(f.Threads, len(f.cells), func(lo, hi int) {
+		for i, p := range f.cells[lo:hi] {
+			at := rows[(lo+i)*(k+1)*d:][:(k+1)*d]
+			last := at[k*d:]
+			for s, x := range out {
+				y := at[s*d:][:d]
+				f.m.row(y, x[p*f.pad():])
+				axpy(y, -1/n, f.m.sum[p])
+				axpy(last, scale, y)
+			}
+		}
+	})
+	return rows
+}
+
+// ridgeOf returns what is added to the diagonal.
+func (f *fitter) ridgeOf(c []float64) []float64 {
+	d := f.proj.d
+	mean := 0.0
+	for j := range d {
+		mean += c[tri(j)+j]
+	}
+	mean /= float64(d)
+	ridge := make([]float64, d)
+	for j := range ridge {
+		ridge[j] = max(float64(f.Ridge*mean), f.noise[j], 1e-8)
+	}
+	return ridge
+}
+
+// texture sets w to the one Gaussian of all cells, out left out.
+func (f *fitter) texture(w *work, m *moments, out [][]float32) {
+	copy(w.sum, m.sum[0])
+	copy(w.square, m.square[0])
+	for _, x := range out {
+		m.addTexture(w.sum, w.square, x, f.cells, -1, f.Threads)
+	}
+	n := float64(m.rows - len(out)*len(f.cells))
+	w.gaussian(m.shift, w.sum, w.square, n, n-1)
+	w.shrink(0, nil, f.ridgeOf(w.cov))
+}

@@ -1,0 +1,123 @@
+package padim
+
+import (
+	"errors"
+	"math"
+	"testing"
+)
+
+func mustFit(t testing.TB, s Samples, o Options) (*Model, *Report) {
+	t.Helper()
+	m, r, err := Fit(s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, r
+}
+
+func mustScorer(t testing.TB, m *Model, threads int) *Scorer {
+	t.Helper()
+	s, err := m.NewScorer(ScorerOptions{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDefectIsFound(t *testing.T) {
+	train := newParts(30, 64, 8, 4, 8, 16)
+	for _, mode := range []Mode{Part, Texture, Stock} {
+		t.Run(mode.String(), func(t *testing.T) {
+			m, r := mustFit(t, train, Options{Mode: mode})
+			s := mustScorer(t, m, 1)
+			test := train.from(1000, 1)
+			good := s.Score(test.sample(0))
+			if v := (Gate{r.Threshold.Value}).Decide(good); v != Pass {
+				t.Errorf("good part: score %v, threshold %v: %v", good.Score, r.Threshold.Value, v)
+			}
+			bad := test.one(0)
+			for _, m := range bad { // a patch of 16 x 16 pixels around (24, 40)
+				for y := 16 / m.Stride; y < max(32/m.Stride, 16/m.Stride+1); y++ {
+					for x := 32 / m.Stride; x < max(48/m.Stride, 32/m.Stride+1); x++ {
+						for c := range m.C {
+							m.Data[(y*m.W+x)*m.C+c] = int8(-m.Data[(y*m.W+x)*m.C+c]/2 + 50)
+						}
+					}
+				}
+			}
+			res := s.Score(bad)
+			if v := (Gate{r.Threshold.Value}).Decide(res); v != Reject {
+				t.Errorf("defect: score %v, threshold %v: %v", res.Score, r.Threshold.Value, v)
+			}
+			best := 0
+			for p, v := range res.Map.Data {
+				if v > res.Map.Data[best] {
+					best = p
+				}
+			}
+			px := 64 / res.Map.H
+			if y, x := best/res.Map.W*px, best%res.Map.W*px; y < 8 || y >= 40 || x < 24 || x >= 56 {
+				t.Errorf("the map's highest value is at pixel (%d, %d), the defect around (24, 40)", y, x)
+			}
+		})
+	}
+}
+
+// With Gaussian features of d dimensions and many parts the squared distance
+// of a further part follows chi-square: mean d, variance 2d.
+func TestSquaredDistanceFollowsChiSquare(t *testing.T) {
+	train := newParts(600, 32, 6, 4, 8)
+	m, _ := mustFit(t, train, Options{
+		Mode: Part, Projection: Identity, Shrinkage: -1, Ridge: -1, Smooth: -1, NoPool: true,
+	})
+	s := mustScorer(t, m, 1)
+	const n = 1000
+	var sum, squares float64
+	for i := range n {
+		s.Score(train.from(5000+uint64(i), 1).sample(0))
+		for _, v := range s.dist.Data {
+			m2 := float64(v) * float64(v)
+			sum += m2
+			squares += m2 * m2
+		}
+	}
+	d, cells := float64(m.Dim()), float64(n*len(s.dist.Data))
+	mean := sum / cells
+	variance := squares/cells - mean*mean
+	// A model of N parts inflates the mean by (1+1/N)(N-1)/(N-d-2): Hotelling's T^2.
+	want := d * (1 + 1.0/600) * 599 / (600 - d - 2)
+	if math.Abs(mean/want-1) > 0.02 {
+		t.Errorf("mean of M^2: got %.3f, want %.3f", mean, want)
+	}
+	if math.Abs(variance/(2*d)-1) > 0.15 {
+		t.Errorf("variance of M^2: got %.3f, want about %.1f", variance, 2*d)
+	}
+}
+
+func TestModeIsChosenFromGoodParts(t *testing.T) {
+	aligned := newParts(20, 64, 8, 8, 16)
+	texture := newParts(20, 64, 8, 8, 16)
+	texture.flat = true
+	loose := newParts(20, 64, 8, 8, 16)
+	loose.jitter = 400
+	for _, c := range []struct {
+		name string
+		s    Samples
+		want Mode
+	}{{"aligned", aligned, Part}, {"texture", texture, Texture}, {"loose", loose, Texture}} {
+		_, r := mustFit(t, c.s, Options{})
+		t.Logf("%s: part %.2f, texture %.2f nats, shrinkage %g, threshold %+v",
+			c.name, r.PartLogLik, r.TextureLogLik, r.Shrinkage, r.Threshold)
+		if r.Mode != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, r.Mode, c.want)
+		}
+	}
+}
+
+func TestTooFewParts(t *testing.T) {
+	_, _, err := Fit(newParts(MinParts-1, 32, 4, 8), Options{})
+	if !errors.Is(err, ErrTooFew) {
+		t.Fatalf("got %v", err)
+	}
+	mustFit(t, newParts(MinParts, 32, 4, 8), Options{})
+}

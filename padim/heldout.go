@@ -1,0 +1,172 @@
+package padim
+
+import (
+	"fmt"
+	"math"
+
+	"cull/padim/internal/kernel"
+)
+
+// Bounds of the left-out scores.
+const (
+	refitParts = 12 // up to so many parts the whole fit is repeated for each
+	foldCount  = 40 // beyond, about so many refits of the Gaussians
+	foldParts  = 16 // parts of a fold at most: they are held in memory
+)
+
+func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }
+
+// leftOutScores scores every part by a model taught without it, on the path
+// that judges: pass 4.
+//
+// Few parts: the whole fit is repeated without each one, from the channel
+// variances on. More: the moments of a fold, 1 to 16 consecutive parts, are
+// taken out and mean, covariances and ridge estimated again; projection, mode
+// and shrinkage stay. (Neighbouring parts are often alike, so a fold of
+// consecutive parts is the honest one.) Stock mode shares nothing between
+// cells and has a closed form.
+func (f *fitter) leftOutScores() ([]float32, Method, error) {
+	n := f.samples.Len()
+	switch {
+	case f.mode == Stock:
+		s, err := f.closedFormScores()
+		return s, LeaveOneOut, err
+	case n <= refitParts:
+		s, err := f.refitScores()
+		return s, LeaveOneOut, err
+	}
+	size := min((n+foldCount-1)/foldCount, foldParts)
+	s, err := f.foldScores(size)
+	if size == 1 {
+		return s, LeaveOneOut, err
+	}
+	return s, Folds, err
+}
+
+func (f *fitter) refitScores() ([]float32, error) {
+	parts, err := keep(f.samples)
+	if err != nil {
+		return nil, err
+	}
+	var scores []float32
+	for i, maps := range parts {
+		g := &fitter{Options: f.Options, samples: parts.but(i)}
+		g.Mode = f.mode
+		m, err := g.model()
+		if err != nil {
+			return nil, fmt.Errorf("without good part %d: %w", i, err)
+		}
+		s, err := m.NewScorer(ScorerOptions{Threads: f.Threads})
+		if err != nil {
+			return nil, err
+		}
+		scores = append(scores, s.Score(maps).Score)
+	}
+	return scores, nil
+}
+
+// kept are samples held in memory.
+type kept [][]Map
+
+func keep(s Samples) (kept, error) {
+	var k kept
+	err := s.Each(func(_ int, maps []Map) error {
+		own := make([]Map, len(maps))
+		for i, m := range maps {
+			own[i] = m
+			own[i].Data = append([]int8(nil), m.Data...)
+		}
+		k = append(k, own)
+		return nil
+	})
+	return k, err
+}
+
+// but returns all samples but i.
+func (k kept) but(i int) kept {
+	return append(append(kept(nil), k[:i]...), k[i+1:]...)
+}
+
+func (k kept) Len() int { return len(k) }
+
+func (k kept) Each(f func(int, []Map) error) error {
+	for i, m := range k {
+		if err := f(i, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fitter) foldScores(size int) ([]float32, error) {
+	m := f.empty()
+	scorer := newScorer(m, f.Threads)
+	held := make([][]float32, 0, size)
+	var scores []float32
+	last := f.samples.Len() - 1
+	err := f.features(func(i int, x []float32) error {
+		held = held[:len(held)+1]
+		fold := &held[len(held)-1]
+		*fold = append((*fold)[:0], x...)
+		if len(held) < size && i < last {
+			return nil
+		}
+		if err := f.estimate(m, held); err != nil {
+			return fmt.Errorf("without good part %d: %w", i, err)
+		}
+		for _, x := range held {
+			scores = append(scores, scorer.scoreFeatures(x).Score)
+		}
+		held = held[:0]
+		return nil
+	})
+	return scores, err
+}
+
+// closedFormScores leaves each part out of Sigma = A/(n-1) + T, T fixed, by a
+// change of rank one. With x its features, m and A of all n parts, d = x - m,
+//
+//	A' = A - n/(n-1) d d^T,   x - m' = n/(n-1) d
+//	B = A/(n-2) + T,  b = n/((n-1)(n-2)),  q = d^T B^-1 d
+//	M'^2 = (n/(n-1))^2 q/(1 - b q)          (Sherman and Morrison, 1950)
+//
+// b q < 1 as long as T is positive definite.
+func (f *fitter) closedFormScores() ([]float32, error) {
+	m, n := f.empty(), float64(f.m.rows)
+	_, ridge := f.common(nil)
+	parallel(f.Threads, len(f.cells), func(lo, hi int) {
+		w := f.newWork(0)
+		for _, p := range f.cells[lo:hi] {
+			f.cell(w, p, nil)
+			for k := range w.cov {
+				w.cov[k] *= (n - 1) / (n - 2)
+			}
+			w.shrink(0, nil, ridge)
+			w.invert() // A/(n-1) + T was positive definite, and so is this
+			m.setMean(p, w.mean)
+			m.setFactor(p, w.inverse, f.row, f.column)
+		}
+	})
+	scorer := newScorer(m, f.Threads)
+	var scores []float32
+	err := f.features(func(_ int, x []float32) error {
+		pad := f.pad()
+		parallel(f.Threads, len(f.cells), func(lo, hi int) {
+			y := make([]float32, pad)
+			for _, p := range f.cells[lo:hi] {
+				q := float64(m.norm2(p, x[p*pad:][:pad], y))
+				scorer.dist.Data[p] = float32(math.Sqrt(leftOutNorm2(q, n)))
+			}
+		})
+		scores = append(scores, scorer.finish().Score)
+		return nil
+	})
+	return scores, err
+}
+
+// leftOutNorm2 returns M'^2 from q. Rounding must not take b q past 1.
+func leftOutNorm2(q, n float64) float64 {
+	c := n / (n - 1)
+	rest := max(1-float64(c/(n-2)*q), 1e-6)
+	return float64(c*c) * q / rest
+}
