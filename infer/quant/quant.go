@@ -47,7 +47,7 @@ const magic = 3 << 22
 // nothing, as both are integers and rne is monotonic.
 func round(x float32, lo int8) int8 {
 	x = min(max(x, float32(lo)), Max)
-	return int8(math.Float32bits(x+magic))
+	return int8(math.Float32bits(x + magic))
 }
 
 // MaxScale bounds the scale of a node whose unscaled magnitude is at most

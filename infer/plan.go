@@ -1,0 +1,120 @@
+package infer
+
+import (
+	"fmt"
+	"slices"
+
+	"cull/infer/internal/kernel"
+	"cull/infer/net"
+)
+
+// MaxArena bounds the working memory of a Runner, in bytes.
+const MaxArena = 1 << 30
+
+const arenaAlign = 64
+
+// A plan says where every node's result lives.
+type plan struct {
+	planes []kernel.Plane // Data nil for nodes that no tap needs
+	arena  int            // bytes used
+}
+
+// A life is a node's claim on the arena: size bytes from the step that
+// computes it to the last step that reads it.
+type life struct {
+	node, from, to int
+	size, at       int
+}
+
+// newPlan lays the results out in one arena in which buffers whose lives do
+// not overlap share memory (keep: none do).
+func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
+	p := &plan{planes: make([]kernel.Plane, len(g.Nodes))}
+	needed := needs(g, keep)
+	last := make([]int, len(g.Nodes))
+	for i, n := range g.Nodes {
+		p.planes[i] = kernel.Plane{H: shapes[i].H, W: shapes[i].W, C: shapes[i].C}
+		if !needed[i] {
+			continue
+		}
+		last[i] = i
+		if keep {
+			last[i] = len(g.Nodes)
+		}
+		for _, j := range n.In {
+			last[j] = max(last[j], i)
+			if n.Op == net.Conv {
+				p.planes[j].Border = max(p.planes[j].Border, n.Pad)
+			}
+		}
+	}
+	for _, t := range g.Taps {
+		if p.planes[t.Node].Border == 0 { // served in place, see Runner.bindTaps
+			last[t.Node] = len(g.Nodes)
+		}
+	}
+	var lives []life
+	var total int64
+	for i := range g.Nodes {
+		if needed[i] {
+			size := (p.planes[i].Size() + arenaAlign - 1) &^ (arenaAlign - 1)
+			lives = append(lives, life{node: i, from: i, to: last[i], size: size})
+			total += int64(size)
+		}
+	}
+	if keep && total > MaxArena {
+		return nil, fmt.Errorf("infer: results need %d bytes, at most %d", total, MaxArena)
+	}
+	p.arena = place(lives)
+	if p.arena > MaxArena {
+		return nil, fmt.Errorf("infer: results need %d bytes, at most %d", p.arena, MaxArena)
+	}
+	data := make([]int8, p.arena+kernel.Slack)
+	for _, l := range lives {
+		p.planes[l.node].Data = data[l.at : l.at+p.planes[l.node].Size()+kernel.Slack]
+	}
+	return p, nil
+}
+
+// needs reports which nodes a tap depends on; with all, every node.
+func needs(g *net.Graph, all bool) []bool {
+	needed := make([]bool, len(g.Nodes))
+	for _, t := range g.Taps {
+		needed[t.Node] = true
+	}
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		needed[i] = needed[i] || all
+		if needed[i] {
+			for _, j := range g.Nodes[i].In {
+				needed[j] = true
+			}
+		}
+	}
+	return needed
+}
+
+// place gives every life its position, largest first, each at the lowest
+// place free during its whole life, and returns the end of the highest.
+func place(lives []life) (end int) {
+	order := make([]*life, len(lives))
+	for i := range lives {
+		order[i] = &lives[i]
+	}
+	slices.SortStableFunc(order, func(a, b *life) int { return b.size - a.size })
+	var placed []*life // in ascending order of at
+	for _, l := range order {
+		for _, o := range placed {
+			if o.from > l.to || l.from > o.to || o.at+o.size <= l.at {
+				continue
+			}
+			if o.at >= l.at+l.size {
+				break
+			}
+			l.at = o.at + o.size
+		}
+		i, _ := slices.BinarySearchFunc(placed, l.at, func(o *life, at int) int { return o.at - at })
+		placed = slices.Insert(placed, i, l)
+		end = max(end, l.at+l.size)
+	}
+	return end
+}
