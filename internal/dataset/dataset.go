@@ -23,7 +23,6 @@ import (
 
 // Errors a caller branches on.
 var (
-	ErrEmpty  = errors.New("no pictures (PNG, JPEG, BMP or TIFF)")
 	ErrLayout = errors.New("neither train/good (MVTec AD) nor train/ok (BTAD) is there")
 	ErrMask   = errors.New("picture has no mask though others of its kind have")
 )
@@ -113,8 +112,8 @@ func openCategory(dir string) (*Category, error) {
 	if train == "" {
 		return nil, fmt.Errorf("dataset: %s: %w", dir, ErrLayout)
 	}
-	if c.Train, err = Images(train); err != nil {
-		return nil, err
+	if c.Train, err = imagefile.List(train); err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	kinds, err := os.ReadDir(filepath.Join(dir, "test"))
 	if err != nil {
@@ -131,15 +130,15 @@ func openCategory(dir string) (*Category, error) {
 		c.Test = append(c.Test, items...)
 	}
 	if len(c.Test) == 0 {
-		return nil, fmt.Errorf("dataset: %s: %w", filepath.Join(dir, "test"), ErrEmpty)
+		return nil, fmt.Errorf("dataset: %s: %w", filepath.Join(dir, "test"), imagefile.ErrNone)
 	}
 	return c, nil
 }
 
 func testItems(dir, kind string) ([]Item, error) {
-	paths, err := Images(filepath.Join(dir, "test", kind))
+	paths, err := imagefile.List(filepath.Join(dir, "test", kind))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	good := slices.Contains(goodNames, kind)
 	items := make([]Item, len(paths))
@@ -168,24 +167,6 @@ func maskOf(dir, path string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("dataset: %s: %w: %s", path, ErrMask, filepath.Join(dir, stem+"_mask.png"))
-}
-
-// Images returns the image files in dir, not in folders below it.
-func Images(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("dataset: %w", err)
-	}
-	var paths []string
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") && imagefile.Is(e.Name()) {
-			paths = append(paths, filepath.Join(dir, e.Name()))
-		}
-	}
-	if len(paths) == 0 {
-		return nil, fmt.Errorf("dataset: %s: %w", dir, ErrEmpty)
-	}
-	return paths, nil
 }
 
 // Subset draws n of paths at random and returns them in their order; all of them

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cull/internal/imagefile"
 )
 
 // tree makes empty files under a new folder.
@@ -90,10 +92,10 @@ func TestErrorsNameTheFolder(t *testing.T) {
 	}{
 		{[]string{"a.png"}, ErrLayout, ""},
 		{[]string{"train/bad/0.png"}, ErrLayout, ""},
-		{[]string{"train/good/"}, ErrEmpty, "train/good"},
+		{[]string{"train/good/"}, imagefile.ErrNone, "train/good"},
 		{[]string{"train/good/0.png"}, fs.ErrNotExist, "test"},
-		{[]string{"train/good/0.png", "test/x.txt"}, ErrEmpty, "test"},
-		{[]string{"train/good/0.png", "test/crack/"}, ErrEmpty, "test/crack"},
+		{[]string{"train/good/0.png", "test/x.txt"}, imagefile.ErrNone, "test"},
+		{[]string{"train/good/0.png", "test/crack/"}, imagefile.ErrNone, "test/crack"},
 		{
 			[]string{"train/good/0.png", "test/crack/0.png", "test/crack/1.png", "ground_truth/crack/0_mask.png"},
 			ErrMask, "test/crack/1.png",

@@ -205,3 +205,25 @@ func rgbFrame(img image.Image) *capture.Frame {
 	}
 	return f
 }
+
+// ErrNone reports a folder without image files.
+var ErrNone = errors.New("no pictures (PNG, JPEG, BMP or TIFF)")
+
+// List returns the image files in dir by name; not those in folders below it,
+// nor hidden ones.
+func List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %w", err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && Is(e.Name()) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("imagefile: %s: %w", dir, ErrNone)
+	}
+	return paths, nil
+}

@@ -1,0 +1,114 @@
+// Package inspect joins the steps from frame to verdict: prep, feature
+// extraction, scoring, threshold. The same code teaches, judges the line and
+// evaluates data sets, so a score on the bench is a score on the line.
+package inspect
+
+import (
+	"fmt"
+
+	"cull/capture"
+	"cull/infer"
+	"cull/infer/prep"
+	"cull/padim"
+)
+
+// An Extractor turns input pictures, [h][w][3] int8, into feature maps, which
+// belong to it until its next Maps.
+type Extractor interface {
+	Maps(pic []int8) []padim.Map
+}
+
+// A Network is an Extractor that runs a model. Not safe for concurrent use.
+type Network struct {
+	runner *infer.Runner
+	maps   []padim.Map
+}
+
+// NewNetwork prepares m for pictures of height x width on that many threads.
+func NewNetwork(m *infer.Model, height, width, threads int) (*Network, error) {
+	r, err := m.NewRunner(height, width, infer.Options{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	return &Network{runner: r}, nil
+}
+
+// Maps returns the network's taps.
+func (n *Network) Maps(pic []int8) []padim.Map {
+	n.maps = n.maps[:0]
+	for _, m := range n.runner.Run(pic) {
+		n.maps = append(n.maps, padim.Map(m))
+	}
+	return n.maps
+}
+
+// Close ends the network's threads.
+func (n *Network) Close() { n.runner.Close() }
+
+// A Result is the judgement of one frame.
+type Result struct {
+	Score     float32
+	Threshold float32
+	Verdict   padim.Verdict
+	Map       padim.ScoreMap // belongs to the Inspector until its next Inspect
+}
+
+// Margin returns how far the score is below the threshold, as a share of it:
+// 1 at score 0, 0 at the threshold, negative for rejects.
+func (r *Result) Margin() float64 {
+	if r.Threshold == 0 {
+		return 0
+	}
+	return float64(r.Threshold-r.Score) / float64(r.Threshold)
+}
+
+// An Inspector judges frames one at a time. Not safe for concurrent use.
+type Inspector struct {
+	prep      *prep.Prep
+	pic       []int8
+	extractor Extractor
+	model     *padim.Model
+	scorer    *padim.Scorer
+	gate      padim.Gate
+}
+
+// New returns the inspector of model and threshold on features of e over plan.
+func New(
+	plan prep.Plan, e Extractor, model *padim.Model, threshold float32, threads int,
+) (*Inspector, error) {
+	p, err := prep.New(plan)
+	if err != nil {
+		return nil, err
+	}
+	i := &Inspector{
+		prep: p, pic: make([]int8, plan.Height*plan.Width*3),
+		extractor: e, model: model, gate: padim.Gate{Threshold: threshold},
+	}
+	if err := model.Check(e.Maps(i.pic)); err != nil {
+		return nil, fmt.Errorf("inspect: features do not fit the model: %w", err)
+	}
+	i.scorer, err = model.NewScorer(padim.ScorerOptions{Threads: threads})
+	return i, err
+}
+
+// Inspect judges f. It does not keep f.
+func (i *Inspector) Inspect(f *capture.Frame) (Result, error) {
+	if err := i.prep.Apply(i.pic, f); err != nil {
+		return Result{}, err
+	}
+	return i.Judge(), nil
+}
+
+// Prepare is the first half of Inspect: after it, f may be released.
+func (i *Inspector) Prepare(f *capture.Frame) error { return i.prep.Apply(i.pic, f) }
+
+// Judge is the second half of Inspect: it judges the frame last prepared.
+func (i *Inspector) Judge() Result {
+	r := i.scorer.Score(i.extractor.Maps(i.pic))
+	return Result{
+		Score: r.Score, Threshold: i.gate.Threshold, Verdict: i.gate.Decide(r), Map: r.Map,
+	}
+}
+
+// Plan returns how frames become pictures.
+func (i *Inspector) Plan() prep.Plan { return i.prep.Plan() }

@@ -1,0 +1,157 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"cull/capture"
+	"cull/infer/prep"
+	"cull/internal/imagefile"
+	"cull/padim"
+)
+
+// Options are the choices of Learn.
+type Options struct {
+	Plan prep.Plan
+
+	// Mask, where not nil, marks the pixels of the frame to ignore. A grid cell
+	// is ignored when more than half of its pixels are marked or outside the
+	// frame (the bars of a letterbox).
+	Mask *imagefile.Mask
+
+	Fit padim.Options // Mask is filled in by Learn
+
+	SpoolDir string // of the temporary file, 0.2 MB a part at 256 pixels
+
+	// Progress, where not nil, is called after every part.
+	Progress func(done int)
+}
+
+// Learn teaches a model from the frames of src, all of them good parts. Memory
+// does not depend on their number.
+func Learn(
+	ctx context.Context, src capture.Source, e Extractor, o Options,
+) (*padim.Model, *padim.Report, error) {
+	s, err := newSpool(o.SpoolDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.close()
+	size, err := fill(ctx, s, src, e, &o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.Len() > 0 {
+		if o.Fit.Mask, err = cellMask(o, size.w, size.h, s.maps); err != nil {
+			return nil, nil, err
+		}
+	}
+	return padim.Fit(s, o.Fit)
+}
+
+// A frameSize is what all frames must share when there is a mask.
+type frameSize struct{ w, h int }
+
+// fill runs every frame of src through e into s.
+func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Options) (frameSize, error) {
+	var size frameSize
+	p, err := prep.New(o.Plan)
+	if err != nil {
+		return size, err
+	}
+	pic := make([]int8, o.Plan.Height*o.Plan.Width*3)
+	for {
+		f, err := src.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return size, nil
+		}
+		if err != nil {
+			return size, err
+		}
+		if size == (frameSize{}) {
+			size = frameSize{f.Width, f.Height}
+		}
+		if err := checkMask(o.Mask, f); err != nil {
+			f.Release()
+			return size, err
+		}
+		err = p.Apply(pic, f)
+		f.Release()
+		if err != nil {
+			return size, err
+		}
+		if err := s.add(e.Maps(pic)); err != nil {
+			return size, err
+		}
+		if o.Progress != nil {
+			o.Progress(s.Len())
+		}
+	}
+}
+
+// ErrMaskSize reports a mask that was drawn on pictures of another size.
+var ErrMaskSize = errors.New("mask and pictures differ in size")
+
+func checkMask(m *imagefile.Mask, f *capture.Frame) error {
+	if m == nil || m.Width == f.Width && m.Height == f.Height {
+		return nil
+	}
+	return fmt.Errorf("inspect: %s: picture is %dx%d, mask %dx%d: %w",
+		f.Name, f.Width, f.Height, m.Width, m.Height, ErrMaskSize)
+}
+
+// cellMask returns which cells of the grid to ignore, nil for none. Frames are
+// width x height.
+func cellMask(o Options, width, height int, maps []padim.Map) ([]bool, error) {
+	src, dst, err := o.Plan.Window(width, height)
+	if err != nil {
+		return nil, err
+	}
+	whole := dst.Dx() == o.Plan.Width && dst.Dy() == o.Plan.Height
+	if o.Mask == nil && whole {
+		return nil, nil
+	}
+	cell := gridCell(o.Fit, maps)
+	h, w := o.Plan.Height/cell, o.Plan.Width/cell
+	mask, any := make([]bool, h*w), false
+	for i := range mask {
+		marked := 0
+		for y := i / w * cell; y < (i/w+1)*cell; y++ {
+			for x := i % w * cell; x < (i%w+1)*cell; x++ {
+				if x < dst.Min.X || x >= dst.Max.X || y < dst.Min.Y || y >= dst.Max.Y {
+					marked++
+					continue
+				}
+				// the frame's pixel under the middle of the picture's
+				fx := src.Min.X + (2*(x-dst.Min.X)+1)*src.Dx()/(2*dst.Dx())
+				fy := src.Min.Y + (2*(y-dst.Min.Y)+1)*src.Dy()/(2*dst.Dy())
+				if o.Mask != nil && o.Mask.Pix[fy*o.Mask.Width+fx] {
+					marked++
+				}
+			}
+		}
+		mask[i] = 2*marked > cell*cell
+		any = any || mask[i]
+	}
+	if !any {
+		return nil, nil
+	}
+	return mask, nil
+}
+
+// gridCell is the side of a cell in pixels that padim.Fit will use.
+func gridCell(o padim.Options, maps []padim.Map) int {
+	switch {
+	case o.Cell > 0 && o.Mode != padim.Stock:
+		return o.Cell
+	case o.Mode != padim.Stock:
+		return 8
+	}
+	cell := maps[0].Stride
+	for _, m := range maps {
+		cell = min(cell, m.Stride)
+	}
+	return cell
+}
