@@ -1,7 +1,9 @@
 package padim
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	"cull/padim/internal/kernel"
 )
@@ -15,11 +17,10 @@ type Model struct {
 	cells   []int  // the others, ascending
 	shared  bool   // one whitening factor for all cells
 	nearest bool   // the smallest of the distances to the 3x3 neighbouring means
-	single  bool   // factors are in full, not in half
+	single  bool   // factors are binary32, not binary16
 
-	mean []float32 // [cells or, Texture, 1][Padded(d)]
-	half []uint16  // [cells or, shared, 1][Size(d)]
-	full []float32
+	mean   []float32 // [cells or, Texture, 1][Padded(d)]
+	factor []byte    // [cells or, shared, 1][Size(d)], little-endian
 
 	centre []float32 // nearest: the mean of mean, [Padded(d)]
 	white  []float32 // nearest: W (mean - centre), [cells][Padded(d)]
@@ -78,12 +79,15 @@ func (m *Model) factors() int {
 // allocate makes room for the means and factors.
 func (m *Model) allocate() {
 	m.mean = make([]float32, m.means()*kernel.Padded(m.proj.d))
-	n := m.factors() * kernel.Size(m.proj.d)
+	m.factor = make([]byte, m.factors()*m.factorSize())
+}
+
+// factorSize returns the bytes of one factor.
+func (m *Model) factorSize() int {
 	if m.single {
-		m.full = make([]float32, n)
-	} else {
-		m.half = make([]uint16, n)
+		return 4 * kernel.Size(m.proj.d)
 	}
+	return 2 * kernel.Size(m.proj.d)
 }
 
 // setMean writes mean i.
@@ -95,16 +99,17 @@ func (m *Model) setMean(i int, mean []float64) {
 
 // setFactor packs the lower triangle w as factor i.
 func (m *Model) setFactor(i int, w []float64, row, column []int32) {
-	d, n := int32(m.proj.d), len(row)
+	d := int32(m.proj.d)
+	dst := m.factor[i*m.factorSize():][:m.factorSize()]
 	for k, r := range row {
 		var v float32
 		if c := column[k]; r < d && c <= r {
 			v = float32(w[tri(int(r))+int(c)])
 		}
 		if m.single {
-			m.full[i*n+k] = v
+			binary.LittleEndian.PutUint32(dst[4*k:], math.Float32bits(v))
 		} else {
-			m.half[i*n+k] = kernel.ToHalf(v)
+			binary.LittleEndian.PutUint16(dst[2*k:], kernel.ToHalf(v))
 		}
 	}
 }
@@ -137,26 +142,27 @@ func (m *Model) whitenMeans() {
 // whiten writes z = W (x - centre) with the shared factor.
 func (m *Model) whiten(z, x, y []float32) {
 	if m.single {
-		kernel.WhitenSingle(z, m.full, m.centre, x, y, m.proj.d)
+		kernel.WhitenSingle(z, m.factor, m.centre, x, y, m.proj.d)
 	} else {
-		kernel.WhitenHalf(z, m.half, m.centre, x, y, m.proj.d)
+		kernel.WhitenHalf(z, m.factor, m.centre, x, y, m.proj.d)
 	}
 }
 
 // norm2 returns the squared Mahalanobis distance of x from cell p's mean.
 func (m *Model) norm2(p int, x, y []float32) float32 {
-	pad, n := kernel.Padded(m.proj.d), kernel.Size(m.proj.d)
-	mean, factor := m.mean, 0
+	pad := kernel.Padded(m.proj.d)
+	mean, factor := m.mean, m.factor
 	if m.mode != Texture {
 		mean = mean[p*pad:]
 	}
 	if !m.shared {
-		factor = p * n
+		factor = factor[p*m.factorSize():]
 	}
+	factor = factor[:m.factorSize()]
 	if m.single {
-		return kernel.Norm2Single(m.full[factor:][:n], mean[:pad], x, y, m.proj.d)
+		return kernel.Norm2Single(factor, mean[:pad], x, y, m.proj.d)
 	}
-	return kernel.Norm2Half(m.half[factor:][:n], mean[:pad], x, y, m.proj.d)
+	return kernel.Norm2Half(factor, mean[:pad], x, y, m.proj.d)
 }
 
 // nearest2 returns the smallest squared distance of x, a cell at (r, c), from

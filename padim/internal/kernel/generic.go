@@ -1,5 +1,10 @@
 package kernel
 
+import (
+	"encoding/binary"
+	"math"
+)
+
 func subtract(y, x, mean []float32) {
 	x, mean = x[:len(y)], mean[:len(y)]
 	for i := range y {
@@ -28,7 +33,7 @@ func square(lane *[Lanes]float32, z []float32) {
 	}
 }
 
-func norm2SingleGeneric(w, y []float32, d int) float32 {
+func norm2SingleGeneric(w []byte, y []float32, d int) float32 {
 	var z groupSums
 	var lane [Lanes]float32
 	for g := 0; g < d; g += len(z) {
@@ -39,7 +44,7 @@ func norm2SingleGeneric(w, y []float32, d int) float32 {
 	return fold(&lane)
 }
 
-func norm2HalfGeneric(w []uint16, y []float32, d int) float32 {
+func norm2HalfGeneric(w []byte, y []float32, d int) float32 {
 	var z groupSums
 	var lane [Lanes]float32
 	for g := 0; g < d; g += len(z) {
@@ -50,27 +55,28 @@ func norm2HalfGeneric(w []uint16, y []float32, d int) float32 {
 	return fold(&lane)
 }
 
-func whitenSingle(z, w, y []float32, d int) {
+func whitenSingle(z []float32, w []byte, y []float32, d int) {
 	for g := 0; g < d; g += Group * Lanes {
 		w = groupSingle(z[g:min(g+Group*Lanes, len(z))], w, y, g, d)
 	}
 }
 
-func whitenHalf(z []float32, w []uint16, y []float32, d int) {
+func whitenHalf(z []float32, w []byte, y []float32, d int) {
 	for g := 0; g < d; g += Group * Lanes {
 		w = groupHalf(z[g:min(g+Group*Lanes, len(z))], w, y, g, d)
 	}
 }
 
 // groupSingle computes z of the group whose first row is g and returns the rest of w.
-func groupSingle(z, w, y []float32, g, d int) []float32 {
+func groupSingle(z []float32, w []byte, y []float32, g, d int) []byte {
 	clear(z)
 	for j := range min(g+len(z), d) {
 		part := z[max(0, j/Lanes*Lanes-g):]
-		row := w[:len(part)]
-		w = w[len(part):]
+		row := w[:4*len(part)]
+		w = w[len(row):]
 		v := y[j]
-		for i, a := range row {
+		for i := range part {
+			a := math.Float32frombits(binary.LittleEndian.Uint32(row[4*i:]))
 			part[i] += float32(a * v)
 		}
 	}
@@ -78,15 +84,15 @@ func groupSingle(z, w, y []float32, g, d int) []float32 {
 }
 
 // groupHalf is groupSingle for binary16.
-func groupHalf(z []float32, w []uint16, y []float32, g, d int) []uint16 {
+func groupHalf(z []float32, w []byte, y []float32, g, d int) []byte {
 	clear(z)
 	for j := range min(g+len(z), d) {
 		part := z[max(0, j/Lanes*Lanes-g):]
-		row := w[:len(part)]
-		w = w[len(part):]
+		row := w[:2*len(part)]
+		w = w[len(row):]
 		v := y[j]
-		for i, h := range row {
-			part[i] += float32(FromHalf(h) * v)
+		for i := range part {
+			part[i] += float32(FromHalf(binary.LittleEndian.Uint16(row[2*i:])) * v)
 		}
 	}
 	return w

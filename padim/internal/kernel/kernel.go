@@ -14,7 +14,8 @@
 // diagonal and in rows from d on are +0. Size gives the length.
 //
 // So a factor is read once, front to back, while the accumulators of a whole
-// group stay in registers.
+// group stay in registers. Its values are little-endian bytes, as in the file,
+// so that a mapped file serves as it is.
 package kernel
 
 // Sizes of the layout.
@@ -67,25 +68,25 @@ func Order(d int) (row, column []int32) {
 //
 // y is scratch, x, mean and y have Padded(d) elements, those from d on zero.
 // No value is infinite or not a number.
-func Norm2Half(w []uint16, mean, x, y []float32, d int) float32 {
+func Norm2Half(w []byte, mean, x, y []float32, d int) float32 {
 	subtract(y, x, mean)
 	return norm2Half(w, y, d)
 }
 
 // Norm2Single is Norm2Half for binary32 values.
-func Norm2Single(w, mean, x, y []float32, d int) float32 {
+func Norm2Single(w []byte, mean, x, y []float32, d int) float32 {
 	subtract(y, x, mean)
 	return norm2Single(w, y, d)
 }
 
 // WhitenHalf writes z = W (x - mean), Padded(d) elements.
-func WhitenHalf(z []float32, w []uint16, mean, x, y []float32, d int) {
+func WhitenHalf(z []float32, w []byte, mean, x, y []float32, d int) {
 	subtract(y, x, mean)
 	whitenHalf(z, w, y, d)
 }
 
 // WhitenSingle is WhitenHalf for binary32 values.
-func WhitenSingle(z, w, mean, x, y []float32, d int) {
+func WhitenSingle(z []float32, w []byte, mean, x, y []float32, d int) {
 	subtract(y, x, mean)
 	whitenSingle(z, w, y, d)
 }
