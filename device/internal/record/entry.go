@@ -1,0 +1,103 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+)
+
+// Kinds of entries.
+const (
+	KindStart = "start" // the line began to run
+	KindPart  = "part"  // a part ended
+	KindState = "state" // the line changed its state
+	KindGap   = "gap"   // Unlogged entries could not be written before this one
+	KindEnd   = "end"   // the line ended
+)
+
+// An Entry is one line of the log. Times in microseconds are integers; Score and
+// Threshold are written so that they read back to the same bits.
+type Entry struct {
+	Kind string    `json:"kind"`
+	Time time.Time `json:"time"` // of the trigger, for a part; else of the entry
+
+	Part      uint64   `json:"part_id,omitempty"`
+	Verdict   string   `json:"verdict,omitempty"` // PASS, REJECT, STOP
+	Reason    string   `json:"reason,omitempty"`
+	Score     *float64 `json:"score,omitempty"` // absent: not judged
+	Threshold *float64 `json:"threshold,omitempty"`
+	FrameSeq  uint32   `json:"frame_seq,omitempty"`
+	CaptureUS int64    `json:"capture_us,omitempty"`    // trigger to frame in hand
+	InferUS   int64    `json:"infer_us,omitempty"`      // inspection alone
+	TotalUS   int64    `json:"total_us,omitempty"`      // trigger to verdict
+	SlackUS   *int64   `json:"slack_us,omitempty"`      // verdict to pulse due
+	LateUS    *int64   `json:"fired_late_us,omitempty"` // pulse due to pulse; absent: not fired
+	Error     string   `json:"error,omitempty"`
+
+	State    string `json:"state,omitempty"`
+	Product  string `json:"product,omitempty"` // of a start: what the line was taught
+	Model    string `json:"model_sha256,omitempty"`
+	Unlogged uint64 `json:"unlogged,omitempty"` // of a gap
+}
+
+// maxLine bounds an entry: a longer line is damage.
+const maxLine = 1 << 16
+
+// crcKey precedes the checksum, which is the last member of every line:
+//
+//	{"kind":"part",...,"crc32c":"9ae0daaf"}\n
+//
+// CRC-32C (Castagnoli) of everything before the comma.
+const crcKey = `,"crc32c":"`
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Errors of a damaged line.
+var (
+	errFrame = errors.New("not a line with a checksum")
+	errSum   = errors.New("checksum does not match")
+)
+
+// append1 appends e as a line.
+func append1(dst []byte, e *Entry) ([]byte, error) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return dst, fmt.Errorf("record: part %d: %w", e.Part, err)
+	}
+	text = text[:len(text)-1] // without the brace
+	dst = append(dst, text...)
+	dst = append(dst, crcKey...)
+	dst = sum(dst, text)
+	return append(dst, "\"}\n"...), nil
+}
+
+// sum appends the checksum of text in lower-case hexadecimal.
+func sum(dst, text []byte) []byte {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], crc32.Checksum(text, castagnoli))
+	return hex.AppendEncode(dst, b[:])
+}
+
+// parse reads one line without its newline.
+func parse(line []byte) (Entry, error) {
+	const tail = len(crcKey) + 8 + len(`"}`)
+	body := len(line) - tail
+	if body < 1 || !bytes.Equal(line[body:body+len(crcKey)], []byte(crcKey)) ||
+		!bytes.HasSuffix(line, []byte(`"}`)) {
+		return Entry{}, errFrame
+	}
+	if !bytes.Equal(line[body+len(crcKey):len(line)-2], sum(nil, line[:body])) {
+		return Entry{}, errSum
+	}
+	var e Entry
+	text := append(line[:body:body], '}')
+	if err := json.Unmarshal(text, &e); err != nil {
+		return Entry{}, fmt.Errorf("%w: %w", errFrame, err)
+	}
+	return e, nil
+}

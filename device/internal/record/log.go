@@ -1,0 +1,257 @@
+// Package record keeps the verdict log: one JSON line for every part, with a checksum,
+// in files that are only appended to.
+//
+// What Log.Sync or Stats.Synced acknowledges is on the disk. After a power cut at any
+// byte, Open finds the torn end of the newest file and cuts it off. Append never blocks:
+// entries wait in a bounded queue for one goroutine that writes and syncs them in groups,
+// so a slow disk costs entries of memory, not parts. When the disk takes no more, entries
+// that find the queue full are counted, and the count is the first thing written when the
+// disk takes entries again.
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options of a Log. Zero fields take the value in brackets.
+type Options struct {
+	Segment int64         // bytes after which a new file begins [16 MiB]
+	Quota   int64         // bytes in all, the oldest files go first [1 GiB]; at least 2 Segment
+	Queue   int           // entries that wait for the disk [4096]
+	Group   time.Duration // how long to gather entries for one fsync [20 ms]; -1: none
+	Retry   time.Duration // first pause after a failed write, doubled up to 64 times [100 ms]
+}
+
+// Stats are a Log's counts since Open.
+type Stats struct {
+	Appended uint64 // taken by Append
+	Synced   uint64 // of them on the disk: acknowledged
+	Unlogged uint64 // lost: the queue was full, or Close could not write them
+	Removed  int    // files removed for the quota
+	Err      error  // why the last write failed; nil: it did not
+}
+
+// Recovery is what Open found.
+type Recovery struct {
+	Entries  int    // in the newest file
+	Cut      int64  // bytes of a torn end that were cut off
+	Damaged  int    // lines with a wrong checksum before the end, left in place
+	LastPart uint64 // the highest part id in the log
+}
+
+// A Log writes entries. One process may hold a directory.
+type Log struct {
+	o    Options
+	dir  string
+	open func(name string) (file, error) // a file to write to
+	lock *os.File
+
+	queue  chan Entry
+	stop   chan struct{}
+	ended  chan struct{}
+	closed sync.Once
+
+	mu     sync.Mutex
+	stats  Stats
+	synced *sync.Cond
+	ending bool
+
+	// Owned by the writer.
+	out      file
+	number   int
+	size     int64  // of the newest file, up to the last synced byte
+	dirty    bool   // bytes after size may be there
+	gap      uint64 // Unlogged that no gap entry tells of yet
+	reported uint64
+}
+
+type file interface {
+	WriteAt(p []byte, off int64) (int, error)
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+}
+
+// ErrLocked reports that another process holds the directory.
+var ErrLocked = errors.New("in use by another process")
+
+// Open opens the log in dir, which it makes if needed, and repairs its newest file.
+func Open(dir string, o Options) (*Log, Recovery, error) { return openLog(dir, o, openFile) }
+
+func openLog(dir string, o Options, open func(string) (file, error)) (*Log, Recovery, error) {
+	if err := o.complete(); err != nil {
+		return nil, Recovery{}, err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, Recovery{}, fmt.Errorf("record: %w", err)
+	}
+	lock, err := takeLock(dir)
+	if err != nil {
+		return nil, Recovery{}, fmt.Errorf("record: %s: %w", dir, err)
+	}
+	l := &Log{
+		o: o, dir: dir, lock: lock, open: open,
+		queue: make(chan Entry, o.Queue), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	l.synced = sync.NewCond(&l.mu)
+	found, err := l.recover()
+	if err != nil {
+		lock.Close()
+		return nil, Recovery{}, err
+	}
+	go l.write()
+	return l, found, nil
+}
+
+func (o *Options) complete() error {
+	if o.Segment == 0 {
+		o.Segment = 16 << 20
+	}
+	if o.Quota == 0 {
+		o.Quota = 1 << 30
+	}
+	if o.Queue == 0 {
+		o.Queue = 4096
+	}
+	if o.Group == 0 {
+		o.Group = 20 * time.Millisecond
+	}
+	if o.Retry == 0 {
+		o.Retry = 100 * time.Millisecond
+	}
+	if o.Segment < maxLine || o.Quota < 2*o.Segment || o.Queue < 1 || o.Retry < 0 {
+		return fmt.Errorf("record: segment %d (at least %d), quota %d (at least two segments), queue %d",
+			o.Segment, maxLine, o.Quota, o.Queue)
+	}
+	return nil
+}
+
+func takeLock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+func openFile(name string) (file, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+const (
+	prefix = "verdicts-"
+	suffix = ".jsonl"
+)
+
+func (l *Log) name(number int) string {
+	return filepath.Join(l.dir, fmt.Sprintf("%s%08d%s", prefix, number, suffix))
+}
+
+// segments returns the numbers of a directory's files, ascending.
+func segments(dir string) ([]int, error) {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	var numbers []int
+	for _, e := range names {
+		digits, ok := strings.CutSuffix(strings.TrimPrefix(e.Name(), prefix), suffix)
+		if n, err := strconv.Atoi(digits); ok && err == nil && n > 0 && strings.HasPrefix(e.Name(), prefix) {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// Append queues an entry. It never blocks; an entry that finds the queue full is lost and counted.
+func (l *Log) Append(e Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ending {
+		select {
+		case l.queue <- e:
+			l.stats.Appended++
+			return
+		default:
+		}
+	}
+	l.stats.Unlogged++
+}
+
+// Ready returns why an entry made now may be lost: the last write failed, or the queue is
+// more than half full.
+func (l *Log) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stats.Err != nil {
+		return l.stats.Err
+	}
+	if n := len(l.queue); 2*n > cap(l.queue) {
+		return fmt.Errorf("record: the disk is behind by %d entries", n)
+	}
+	return nil
+}
+
+// Stats returns the counts.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}
+
+// Sync waits until everything appended before is on the disk.
+func (l *Log) Sync(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.synced.Broadcast()
+	})()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	want := l.stats.Appended
+	for l.stats.Synced < want {
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), l.stats.Err)
+		}
+		if l.ending && l.stats.Err != nil {
+			return l.stats.Err
+		}
+		l.synced.Wait()
+	}
+	return nil
+}
+
+// Close writes what waits, once, and ends. Entries that cannot be written are counted as
+// Unlogged, and the reason is returned.
+func (l *Log) Close() error {
+	l.closed.Do(func() {
+		l.mu.Lock()
+		l.ending = true
+		l.mu.Unlock()
+		close(l.stop)
+	})
+	<-l.ended
+	return l.Stats().Err
+}
