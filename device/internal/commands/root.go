@@ -14,6 +14,7 @@ var version = "(devel)"
 // Table returns the subcommands in the order of the usage.
 func Table() []Command {
 	return []Command{
+		evalCommand(),
 		versionCommand(),
 	}
 }

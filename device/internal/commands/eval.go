@@ -1,0 +1,198 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"cull/capture"
+	"cull/internal/container"
+	"cull/internal/dataset"
+	"cull/internal/evaluate"
+	"cull/internal/inspect"
+	"cull/padim"
+)
+
+const evalSynopsis = "[OPTION]... DATASET"
+
+func evalCommand() Command {
+	return Command{
+		Name: "eval", Synopsis: evalSynopsis,
+		Does: "measures detection on a data set in MVTec AD or BTAD layout",
+		Run:  Eval,
+	}
+}
+
+// evalFlags are the options of eval.
+type evalFlags struct {
+	net, features, mode, json, overlay string
+	size, train                        int
+	seed                               uint64
+	targetFRR                          float64
+	controls                           bool
+}
+
+func (f *evalFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.net, "net", "", "network `file` (default: the built-in one)")
+	fs.StringVar(&f.features, "features", "net", "net, random, handmade, bank or grey; several with commas")
+	fs.StringVar(&f.mode, "mode", "auto", "auto, part, texture or stock")
+	fs.IntVar(&f.size, "size", 256, "side of the input picture, `pixels`")
+	fs.IntVar(&f.train, "train", 0, "train on at most `N` pictures, drawn at random (0: all)")
+	fs.Uint64Var(&f.seed, "seed", 1, "of the draw and of the projection")
+	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
+	fs.StringVar(&f.json, "json", "", "write the figures to `file`, - for standard output")
+	fs.StringVar(&f.overlay, "overlay", "", "write heat maps below `folder`")
+	fs.BoolVar(&f.controls, "controls", false, "net and every control, one table each")
+}
+
+// Eval runs `cull eval`.
+func Eval(ctx context.Context, env Env, args []string) error {
+	var f evalFlags
+	fs := flag.NewFlagSet("eval", flag.ContinueOnError)
+	f.register(fs)
+	rest, err := parse(env, "eval", evalSynopsis, fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return Hint(usagef("eval: want one data set, got %d", len(rest)),
+			"cull eval ../shared/data, or a single category in it")
+	}
+	features, err := f.rows()
+	if err != nil {
+		return err
+	}
+	mode, err := parseMode("eval", f.mode)
+	if err != nil {
+		return err
+	}
+	if err := checkSize("eval", f.size); err != nil {
+		return err
+	}
+	if err := checkRate("eval", f.targetFRR); err != nil {
+		return err
+	}
+	sets, err := dataset.Open(rest[0])
+	if err != nil {
+		return Hint(err, "a category has the folders train/good and test/good, test/<defect>…")
+	}
+	o := evaluate.Options{
+		Size: f.size, Train: f.train, Seed: f.seed, SpoolDir: os.TempDir(),
+		Fit: padim.Options{Mode: mode, TargetFRR: f.targetFRR},
+	}
+	if slices.Contains(features, evaluate.Net) || slices.Contains(features, evaluate.Random) {
+		if o.Model, err = openNetwork(f.net); err != nil {
+			return err
+		}
+	}
+	if f.overlay != "" {
+		o.Overlay = overlays(f.overlay)
+	}
+	return f.run(ctx, env, sets, o, features)
+}
+
+// run evaluates every row and writes tables and JSON.
+func (f *evalFlags) run(
+	ctx context.Context, env Env, sets []dataset.Category, o evaluate.Options, features []evaluate.Features,
+) error {
+	progress := newProgress(env.Stderr)
+	o.Progress = func(category, stage string, done, of int) {
+		progress.show("%s: %s %d/%d", category, stage, done, of)
+	}
+	table := env.Stdout
+	if f.json == "-" {
+		table = env.Stderr
+	}
+	var reports []*evaluate.Report
+	for _, o.Features = range features {
+		report, err := evaluate.Run(ctx, sets, o)
+		progress.clear()
+		if err != nil {
+			return withTeachHint(err)
+		}
+		reports = append(reports, report)
+		if err := writeTable(table, report); err != nil {
+			return err
+		}
+	}
+	if f.json == "" {
+		return nil
+	}
+	var answer any = reports[0]
+	if len(reports) > 1 {
+		answer = reports
+	}
+	return writeJSON(env, f.json, answer)
+}
+
+// rows returns which features to evaluate.
+func (f *evalFlags) rows() ([]evaluate.Features, error) {
+	if f.controls {
+		return evaluate.All, nil
+	}
+	var rows []evaluate.Features
+	for name := range strings.SplitSeq(f.features, ",") {
+		row := evaluate.Features(name)
+		if !slices.Contains(evaluate.All, row) {
+			return nil, Hint(usagef("eval: --features %q is not known", name),
+				"one of net, random, handmade, bank, grey")
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// overlays writes heat maps to dir/category/kind/stem.png.
+func overlays(dir string) func(string, dataset.Item, *capture.Frame, inspect.Result) error {
+	return func(category string, it dataset.Item, f *capture.Frame, r inspect.Result) error {
+		stem := strings.TrimSuffix(filepath.Base(it.Path), filepath.Ext(it.Path))
+		return writeOverlay(filepath.Join(dir, category, it.Kind, stem+".png"), f, wholeFrame, r)
+	}
+}
+
+func writeTable(w io.Writer, r *evaluate.Report) error {
+	p := r.Protocol
+	fmt.Fprintf(w, "features %s, mode %s, %d px, seed %d, %s, kernel %s\n",
+		p.Features, p.Mode, p.Size, p.Seed, p.Arithmetic, p.Kernel)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "category\ttrain\tgood\tbad\timage AUROC\t95 %\tpixel\tAUPRO\tF1\tFRR\tescapes\tFRR at 0 esc.\tmode\tms\t")
+	for _, c := range r.Categories {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%s–%s\t%s\t%s\t%s\t%d/%d\t%d/%d\t%s\t%s\t%.1f\t\n",
+			c.Name, c.TrainGood, c.TestGood, c.TestBad, figure(c.ImageAUROC),
+			figure(c.ImageAUROCLow), figure(c.ImageAUROCHigh), figure(c.PixelAUROC), figure(c.AUPRO30),
+			figure(c.F1Max), c.FalseRejects.Count, c.FalseRejects.Of, c.Escapes.Count, c.Escapes.Of,
+			figure(c.FRRAtZeroEscapes), c.Mode, float64(c.MSPerImageP50))
+	}
+	fmt.Fprintf(t, "mean\t\t\t\t%s\t\t%s\t%s\t\t\t\t\t\t\t\n",
+		figure(r.Mean.ImageAUROC), figure(r.Mean.PixelAUROC), figure(r.Mean.AUPRO30))
+	return t.Flush()
+}
+
+// figure prints three places, and a dash for what does not exist.
+func figure(v evaluate.Figure) string {
+	if v != v {
+		return "–"
+	}
+	return fmt.Sprintf("%.3f", float64(v))
+}
+
+// writeJSON writes v to path, all or nothing, or to standard output for "-".
+func writeJSON(env Env, path string, v any) error {
+	data, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return err
+	}
+	data = append(data, '\n')
+	if path == "-" {
+		_, err := env.Stdout.Write(data)
+		return err
+	}
+	return Hint(container.WriteFile(path, data), "choose a folder that exists and may be written to")
+}

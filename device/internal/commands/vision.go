@@ -1,0 +1,137 @@
+package commands
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cull/capture"
+	"cull/infer"
+	"cull/infer/prep"
+	"cull/internal/container"
+	"cull/internal/imagefile"
+	"cull/internal/inspect"
+	"cull/padim"
+)
+
+// openNetwork reads the network file at path, or the built-in one for none, and
+// replays its known answers.
+func openNetwork(path string) (*infer.Model, error) {
+	if path == "" {
+		return nil, Hint(errors.New("no network is built in"), "name one with --net FILE")
+	}
+	m, err := infer.Open(path)
+	if err != nil {
+		return nil, Hint(err, "copy the file again, or leave out --net to use the built-in network")
+	}
+	if err := m.SelfTest(1); err != nil {
+		return nil, Hint(fmt.Errorf("%s: %w", path, err), "this CPU computes something else than the trainer's: report it")
+	}
+	return m, nil
+}
+
+func parseMode(command, name string) (padim.Mode, error) {
+	for m := padim.Auto; m <= padim.Stock; m++ {
+		if m.String() == name {
+			return m, nil
+		}
+	}
+	return 0, Hint(usagef("%s: --mode %q is not known", command, name), "one of auto, part, texture, stock")
+}
+
+func checkSize(command string, size int) error {
+	if size < 32 || size > 1024 || size%16 != 0 {
+		return Hint(usagef("%s: --size %d: want a multiple of 16, 32 to 1024", command, size), "256 is usual")
+	}
+	return nil
+}
+
+func checkRate(command string, rate float64) error {
+	if !(rate >= 1e-6 && rate <= 0.5) {
+		return Hint(usagef("%s: --target-frr %g: want 0.000001 to 0.5", command, rate),
+			"0.01 is one good part in a hundred")
+	}
+	return nil
+}
+
+// withTeachHint adds the remedies of what can go wrong with pictures.
+func withTeachHint(err error) error {
+	switch {
+	case errors.Is(err, padim.ErrTooFew):
+		return Hint(err, "take at least %d pictures of different good parts; 50 are usual", padim.MinParts)
+	case errors.Is(err, inspect.ErrMaskSize):
+		return Hint(err, "draw the mask on a picture of this camera, at full size")
+	case errors.Is(err, prep.ErrRegion):
+		return Hint(err, "--roi must lie within the picture")
+	case errors.Is(err, imagefile.ErrFormat), errors.Is(err, imagefile.ErrTooLarge):
+		return Hint(err, "convert or remove the file")
+	}
+	return err
+}
+
+// wholeFrame is the window of a plan that scales the whole frame.
+func wholeFrame(f *capture.Frame) prep.Plan { return prep.Plan{Width: f.Width, Height: f.Height} }
+
+// writeOverlay writes the heat map of one picture; folders are made as needed.
+func writeOverlay(path string, f *capture.Frame, plan func(*capture.Frame) prep.Plan, r inspect.Result) error {
+	img, err := imagefile.Image(f)
+	if err != nil {
+		return err
+	}
+	p := plan(f)
+	var buf bytes.Buffer
+	out, err := inspect.Overlay(img, p, r)
+	if err != nil {
+		return err
+	}
+	if err := png.Encode(&buf, out); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return Hint(err, "choose a folder that may be written to")
+	}
+	return Hint(container.WriteFile(path, buf.Bytes()), "choose a folder that may be written to")
+}
+
+// A progress is a line on a terminal that is written over; nothing elsewhere.
+type progress struct {
+	w     io.Writer // nil: not a terminal
+	last  time.Time
+	width int
+}
+
+func newProgress(w io.Writer) *progress {
+	if f, ok := w.(*os.File); ok {
+		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+			return &progress{w: w}
+		}
+	}
+	return &progress{}
+}
+
+// show replaces the line, at most ten times a second.
+func (p *progress) show(format string, args ...any) {
+	if p.w == nil || time.Since(p.last) < 100*time.Millisecond {
+		return
+	}
+	p.last = time.Now()
+	line := fmt.Sprintf(format, args...)
+	fmt.Fprintf(p.w, "\r%-*s", p.width, line)
+	p.width = max(p.width, len(line))
+}
+
+// clear takes the line away.
+func (p *progress) clear() {
+	if p.w != nil && p.width > 0 {
+		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.width))
+		p.width = 0
+	}
+}
