@@ -129,13 +129,15 @@ func clamp(x, lo, hi float32) float32 { return max(lo, min(x, hi)) }
 // smooth is the smoothstep 3t^2 - 2t^3 of t clamped to [0, 1].
 func smooth(t float32) float32 {
 	t = clamp(t, 0, 1)
-	return float32(t*t) * (3 - float32(2*t))
+	return float32(float32(t*t) * (3 - float32(2*t)))
 }
 
 // byteOf is 255 x rounded, x clamped to [0, 1].
 func byteOf(x float32) uint8 { return uint8(float32(clamp(x, 0, 1)*255) + 0.5) }
 
 // hypot is sqrt(x^2 + y^2).
+func root(x float64) float64 { return math.Sqrt(x) }
+
 func hypot(x, y float64) float64 { return math.Sqrt(float64(x*x) + float64(y*y)) }
 
 func hypot32(x, y float32) float32 {

@@ -49,7 +49,7 @@ func perlin(x, y float32, salt uint32) float32 {
 func fade(t float32) float32 {
 	p := float32(t*6) - 15
 	p = float32(t*p) + 10
-	return float32(float32(t*t)*t) * p
+	return float32(float32(float32(t*t)*t) * p)
 }
 
 // A field is a plane of numbers read between its points.
@@ -85,7 +85,8 @@ func (g *Generator) square(k int) *field {
 }
 
 // noiseField sums octaves of white noise from coarse to fine; octave l, of wavelength 2^l
-// pixels, has the standard deviation 2^(l(a-1)): in two dimensions a spectrum 1/f^a.
+// pixels, has the standard deviation 2^(l(a-1)): in two dimensions a spectrum 1/f^a. With
+// stretch the noise is that of a picture 2^stretch times narrower.
 func (g *Generator) noiseField(f *field, r *exact.Rand, a float64, stretch int) {
 	type size struct{ w, h int }
 	var levels [16]size
@@ -103,11 +104,14 @@ func (g *Generator) noiseField(f *field, r *exact.Rand, a float64, stretch int) 
 			break
 		}
 	}
+	stretch = min(stretch, n)
 	var sum float64
 	step := exact.Exp((a - 1) * math.Ln2)
 	amp := 1.0
 	for l := 0; l <= n; l++ {
-		sum += float64(amp * amp)
+		if l >= stretch {
+			sum += float64(amp * amp)
+		}
 		amp *= step
 	}
 	norm := 1 / math.Sqrt(sum)
@@ -120,8 +124,12 @@ func (g *Generator) noiseField(f *field, r *exact.Rand, a float64, stretch int) 
 			g.pyramid[l&1] = grow(g.pyramid[l&1], s.w*s.h)
 			to = g.pyramid[l&1]
 		}
-		fillNormal(to, r)
-		scale(to, float32(amp*norm))
+		if l >= stretch {
+			fillNormal(to, r)
+			scale(to, float32(amp*norm))
+		} else {
+			clear(to)
+		}
 		if l < n {
 			upsample(to, s.w, s.h, from, levels[l+1].w, levels[l+1].h)
 		}

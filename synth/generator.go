@@ -28,6 +28,7 @@ type Generator struct {
 	height  []float32
 	cells   []cell
 	walk    []vertex
+	palette palette
 	sums    []int64
 }
 

@@ -157,6 +157,8 @@ type Options struct {
 	Balance     Range   // gain of each colour channel
 	GreyPicture float64 // share of grey pictures
 	Blur        Range   // camera blur, pixels
+	PartShift   float64 // a part lies up to this far off its place on each axis, pixels
+	PartTurn    float64 // and is turned up to this far, degrees
 
 	// Nuisance: drawn once for Clean and Image, once more for Twin.
 	Gain  Range // exposure
@@ -202,6 +204,7 @@ func Defaults(width, height int) Options {
 		SourceShare: 0.7, CropScale: Range{0.4, 1.6}, AnyAngle: 0.3, Scene: 0.5,
 		Contrast: Range{0.25, 1.4}, Level: Range{0.2, 0.8}, Gamma: Range{0.8, 1.25},
 		Balance: Range{0.95, 1.05}, GreyPicture: 0.4, Blur: Range{0, 0.8},
+		PartShift: 2, PartTurn: 2,
 
 		Gain: Range{0.9, 1.1}, Light: Range{0, 0.3}, Noise: Range{0, 0.02}, Shift: Range{-1, 1},
 
@@ -224,9 +227,9 @@ type Parameter struct {
 	Log, Whole      bool     // drawn log-uniform; whole numbers only
 	Values          []string // of a choice
 
-	rng   func(*Options) *Range
-	share func(*Options) *float64
-	mix   func(*Options) []float64
+	rng    func(*Options) *Range
+	number func(*Options) *float64
+	mix    func(*Options) []float64
 }
 
 func choice(name, doc string, values []string, mix func(*Options) []float64) Parameter {
@@ -234,7 +237,11 @@ func choice(name, doc string, values []string, mix func(*Options) []float64) Par
 }
 
 func share(name, doc string, p func(*Options) *float64) Parameter {
-	return Parameter{Name: name, Unit: "share", Doc: doc, High: 1, share: p}
+	return Parameter{Name: name, Unit: "share", Doc: doc, High: 1, number: p}
+}
+
+func number(name, unit string, high float64, doc string, p func(*Options) *float64) Parameter {
+	return Parameter{Name: name, Unit: unit, Doc: doc, High: high, number: p}
 }
 
 func span(name, unit string, low, high float64, doc string, r func(*Options) *Range) Parameter {
@@ -297,6 +304,8 @@ var parameters = []Parameter{
 	span("balance", "", 0.1, 10, "gain of each colour channel", func(o *Options) *Range { return &o.Balance }),
 	share("grey-picture", "pictures without colour", func(o *Options) *float64 { return &o.GreyPicture }),
 	span("blur", "px", 0, 8, "camera blur, a standard deviation", func(o *Options) *Range { return &o.Blur }),
+	number("part-shift", "px", 500, "a part lies up to this far off its place on each axis", func(o *Options) *float64 { return &o.PartShift }),
+	number("part-turn", "deg", 180, "a part is turned up to this far either way", func(o *Options) *float64 { return &o.PartTurn }),
 
 	span("gain", "", 0.01, 10, "exposure", func(o *Options) *Range { return &o.Gain }),
 	span("light", "", 0, 1, "amplitude of uneven light", func(o *Options) *Range { return &o.Light }),
@@ -330,8 +339,8 @@ func (o *Options) Set(name, value string) error {
 	switch {
 	case p.mix != nil:
 		err = setMix(p.mix(&next), p.Values, value)
-	case p.share != nil:
-		*p.share(&next), err = strconv.ParseFloat(value, 64)
+	case p.number != nil:
+		*p.number(&next), err = strconv.ParseFloat(value, 64)
 	default:
 		*p.rng(&next), err = parseRange(value)
 	}
@@ -390,8 +399,8 @@ func (p Parameter) Value(o *Options) string {
 			}
 		}
 		return b.String()
-	case p.share != nil:
-		return strconv.FormatFloat(*p.share(o), 'g', -1, 64)
+	case p.number != nil:
+		return strconv.FormatFloat(*p.number(o), 'g', -1, 64)
 	}
 	r := p.rng(o)
 	if r.Min == r.Max {
@@ -414,9 +423,9 @@ func (p Parameter) check(o *Options) error {
 			return errors.New("all weights are zero")
 		}
 		return nil
-	case p.share != nil:
-		if v := *p.share(o); !(v >= 0 && v <= 1) {
-			return fmt.Errorf("%v is not in 0..1", v)
+	case p.number != nil:
+		if v := *p.number(o); !(v >= 0 && v <= p.High) {
+			return fmt.Errorf("%v is not in 0..%g", v, p.High)
 		}
 		return nil
 	}
