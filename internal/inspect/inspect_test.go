@@ -1,0 +1,327 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"cull/capture"
+	"cull/infer"
+	"cull/infer/net"
+	"cull/infer/prep"
+	"cull/internal/control"
+	"cull/internal/imagefile"
+	"cull/padim"
+)
+
+const side = 64
+
+// parts is a Source of n noisy grey pictures; those in bad have a bright spot.
+type parts struct {
+	n, i int
+	bad  map[int]bool
+	fail error // after the last
+}
+
+func (p *parts) Next(ctx context.Context) (*capture.Frame, error) {
+	if p.i == p.n {
+		if p.fail != nil {
+			return nil, p.fail
+		}
+		return nil, io.EOF
+	}
+	f := part(uint64(p.i), p.bad[p.i])
+	p.i++
+	return f, ctx.Err()
+}
+
+func (p *parts) Close() error { return nil }
+
+// part is a picture of a plate with a ring, a little noise, and, if bad, a spot.
+func part(seed uint64, bad bool) *capture.Frame {
+	rng := rand.New(rand.NewPCG(seed, 99))
+	pix := make([]byte, side*side)
+	for i := range pix {
+		x, y := i%side-side/2, i/side-side/2
+		v := 90
+		if r := x*x + y*y; r > 15*15 && r < 20*20 {
+			v = 160
+		}
+		if bad && x*x+(y+8)*(y+8) < 12 {
+			v = 230
+		}
+		pix[i] = byte(v + rng.IntN(13) - 6)
+	}
+	return &capture.Frame{
+		Pix: pix, Format: capture.Grey, Width: side, Height: side, Stride: side,
+		Name: fmt.Sprintf("part %d", seed),
+	}
+}
+
+// network returns a small random network with taps at strides 4 and 8.
+func network(t testing.TB) *infer.Model {
+	t.Helper()
+	conv := func(name string, in, out, stride int) net.Node {
+		return net.Node{
+			Name: name, Op: net.Conv, In: []int{in}, Out: out,
+			Kernel: 3, Stride: stride, Pad: 1, Groups: 1, Act: net.ActReLU,
+		}
+	}
+	g := net.Graph{
+		InputChannels: 3,
+		Nodes: []net.Node{
+			{Name: "in", Op: net.Input},
+			conv("a", 0, 8, 2), conv("b", 1, 16, 2), conv("c", 2, 24, 2),
+		},
+		Taps: []net.Tap{{Name: "stride4", Node: 2}, {Name: "stride8", Node: 3}},
+	}
+	p, err := prep.New(plan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic := make([]int8, side*side*3)
+	if err := p.Apply(pic, part(1, false)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := control.RandomWeights(g, 1, [][]int8{pic}, side, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func plan() prep.Plan { return prep.Plan{Width: side, Height: side} }
+
+func options(t testing.TB) Options {
+	return Options{Plan: plan(), SpoolDir: t.TempDir(), Fit: padim.Options{Mode: padim.Part, Dim: 24, Threads: 1}}
+}
+
+func learn(t testing.TB, o Options) (*Inspector, *padim.Report) {
+	t.Helper()
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	model, report, err := Learn(context.Background(), &parts{n: 24}, e, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := New(o.Plan, e, model, report.Threshold.Value, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in, report
+}
+
+func TestLearnThenInspectTellsGoodFromBad(t *testing.T) {
+	o := options(t)
+	calls := 0
+	o.Progress = func(done int) { calls++ }
+	in, report := learn(t, o)
+	if calls != 24 || report.Parts != 24 {
+		t.Errorf("progress %d times, %d parts", calls, report.Parts)
+	}
+	for seed := range uint64(12) {
+		bad := seed%2 == 1
+		r, err := in.Inspect(part(1000+seed, bad))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bad && (r.Verdict != padim.Reject || r.Margin() >= 0) {
+			t.Errorf("part %d, bad %v: %v, score %v, threshold %v", seed, bad, r.Verdict, r.Score, r.Threshold)
+		}
+		if bad {
+			best := 0
+			for i, v := range r.Map.Data {
+				if v > r.Map.Data[best] {
+					best = i
+				}
+			}
+			x, y := (best%r.Map.W)*side/r.Map.W-side/2, (best/r.Map.W)*side/r.Map.H-side/2
+			if x*x+(y+8)*(y+8) > 12*12 {
+				t.Errorf("part %d: highest cell at %d,%d, spot at 0,-8", seed, x, y)
+			}
+		}
+	}
+}
+
+func TestLearnIsRepeatable(t *testing.T) {
+	a, ra := learn(t, options(t))
+	b, rb := learn(t, options(t))
+	if ra.Threshold != rb.Threshold {
+		t.Errorf("thresholds %v and %v", ra.Threshold, rb.Threshold)
+	}
+	x, _ := a.Inspect(part(7, true))
+	y, _ := b.Inspect(part(7, true))
+	if x.Score != y.Score {
+		t.Errorf("scores %v and %v", x.Score, y.Score)
+	}
+}
+
+func TestMaskHidesADefect(t *testing.T) {
+	o := options(t)
+	o.Mask = &imagefile.Mask{Width: side, Height: side, Pix: make([]bool, side*side)}
+	for i := range o.Mask.Pix {
+		o.Mask.Pix[i] = i/side < side/2
+	}
+	in, _ := learn(t, o)
+	r, err := in.Inspect(part(2000, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range r.Map.Data {
+		if masked := i/r.Map.W < r.Map.H/2; masked && v != 0 {
+			t.Fatalf("masked cell %d scores %v", i, v)
+		}
+	}
+	open, _ := learn(t, options(t))
+	if seen, _ := open.Inspect(part(2000, true)); r.Score >= seen.Score {
+		t.Errorf("score %v with the defect masked, %v without", r.Score, seen.Score)
+	}
+}
+
+func TestMaskOfAnotherSizeIsRefused(t *testing.T) {
+	o := options(t)
+	o.Mask = &imagefile.Mask{Width: 10, Height: 10, Pix: make([]bool, 100)}
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if _, _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskSize) {
+		t.Error(err)
+	}
+}
+
+// TestLearnLeavesNothingBehind, neither after success nor after any error.
+func TestLearnLeavesNothingBehind(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	camera := errors.New("camera on fire")
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, c := range []struct {
+		ctx  context.Context
+		src  *parts
+		want error
+	}{
+		{context.Background(), &parts{n: 24}, nil},
+		{context.Background(), &parts{n: 2}, padim.ErrTooFew},
+		{context.Background(), &parts{n: 0}, padim.ErrTooFew},
+		{context.Background(), &parts{n: 9, fail: camera}, camera},
+		{cancelled, &parts{n: 9}, context.Canceled},
+	} {
+		o := options(t)
+		_, _, err := Learn(c.ctx, c.src, e, o)
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("error %v, want %v", err, c.want)
+		}
+		left, err := os.ReadDir(o.SpoolDir)
+		if err != nil || len(left) != 0 {
+			t.Errorf("%v left behind, %v", left, err)
+		}
+	}
+	o := options(t)
+	o.SpoolDir = "/nowhere/at/all"
+	if _, _, err := Learn(context.Background(), &parts{n: 9}, e, o); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("unwritable folder: %v", err)
+	}
+}
+
+func TestLetterboxBarsAreIgnored(t *testing.T) {
+	maps := []padim.Map{{Stride: 4}}
+	o := Options{Plan: prep.Plan{Width: 64, Height: 64, Fit: prep.Letterbox}}
+	mask, err := cellMask(o, 200, 100, maps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range mask {
+		if row := i / 8; m != (row < 2 || row >= 6) {
+			t.Errorf("cell %d,%d: %v", i%8, row, m)
+		}
+	}
+	if mask, err := cellMask(o, 100, 100, maps); mask != nil || err != nil {
+		t.Errorf("square frame: %v, %v", mask, err)
+	}
+}
+
+func TestInspectorRefusesOtherFeatures(t *testing.T) {
+	in, _ := learn(t, options(t))
+	e, err := control.NewHandmade(side, side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic := make([]int8, side*side*3)
+	e.Observe(pic)
+	e.Observe(pic)
+	if err := e.Calibrate(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(plan(), e, in.model, 1, 1); err == nil {
+		t.Error("a model was used on features it was not taught with")
+	}
+}
+
+func TestInspectDoesNotAllocate(t *testing.T) {
+	in, _ := learn(t, options(t))
+	f := part(5, false)
+	if n := testing.AllocsPerRun(5, func() {
+		if _, err := in.Inspect(f); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+}
+
+func TestOverlayScaleIsRelativeToTheThreshold(t *testing.T) {
+	img := image.NewGray(image.Rect(0, 0, 40, 20))
+	r := Result{Threshold: 2, Map: padim.ScoreMap{H: 1, W: 4, Data: []float32{0.9, 2, 4, 50}}}
+	out, err := Overlay(img, prep.Plan{Width: 64, Height: 32}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := out.RGBAAt(5, 10); c.R != 0 || c.G != 0 {
+		t.Errorf("below half the threshold: %v", c)
+	}
+	if c := out.RGBAAt(15, 10); c.R < 75 || c.G < 75 {
+		t.Errorf("at the threshold: %v, want yellow", c)
+	}
+	if a, b := out.RGBAAt(25, 10), out.RGBAAt(38, 10); b.R < 160 || b.G != 0 || a.R < 150 {
+		t.Errorf("twice the threshold and far above: %v, %v, want red", a, b)
+	}
+	// A region with letterbox: only the region is painted.
+	r.Map.Data = []float32{9, 9, 9, 9}
+	out, err = Overlay(img, prep.Plan{Width: 64, Height: 64, Region: image.Rect(10, 5, 30, 15), Fit: prep.Letterbox}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for y := range 20 {
+		for x := range 40 {
+			in := image.Pt(x, y).In(image.Rect(10, 5, 30, 15))
+			if painted := out.RGBAAt(x, y).R != 0; painted != in {
+				t.Fatalf("pixel %d,%d: painted %v", x, y, painted)
+			}
+		}
+	}
+}
+
+func BenchmarkInspect(b *testing.B) {
+	in, _ := learn(b, options(b))
+	f := part(5, false)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := in.Inspect(f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
