@@ -174,7 +174,7 @@ func (f *fitter) model() (*Model, error) {
 	if err := f.estimate(m, nil); err != nil {
 		return nil, err
 	}
-	return m, nil
+	return m, m.validate()
 }
 
 // project makes the projector: pass 1.
@@ -208,7 +208,7 @@ func (f *fitter) project() error {
 	}
 	f.noise = f.proj.noise()
 	f.row, f.column = kernel.Order(f.proj.d)
-	return f.proj.check()
+	return f.proj.complete()
 }
 
 var errStop = errors.New("stop")

@@ -20,7 +20,8 @@ type Model struct {
 	single  bool   // factors are binary32, not binary16
 
 	mean   []float32 // [cells or, Texture, 1][Padded(d)]
-	factor []byte    // [cells or, shared, 1][Size(d)], little-endian
+	factor []byte    // [cells or, shared, 1][size], little-endian
+	size   int       // bytes of one factor
 
 	centre []float32 // nearest: the mean of mean, [Padded(d)]
 	white  []float32 // nearest: W (mean - centre), [cells][Padded(d)]
@@ -79,7 +80,8 @@ func (m *Model) factors() int {
 // allocate makes room for the means and factors.
 func (m *Model) allocate() {
 	m.mean = make([]float32, m.means()*kernel.Padded(m.proj.d))
-	m.factor = make([]byte, m.factors()*m.factorSize())
+	m.size = m.factorSize()
+	m.factor = make([]byte, m.factors()*m.size)
 }
 
 // factorSize returns the bytes of one factor.
@@ -100,7 +102,7 @@ func (m *Model) setMean(i int, mean []float64) {
 // setFactor packs the lower triangle w as factor i.
 func (m *Model) setFactor(i int, w []float64, row, column []int32) {
 	d := int32(m.proj.d)
-	dst := m.factor[i*m.factorSize():][:m.factorSize()]
+	dst := m.factor[i*m.size:][:m.size]
 	for k, r := range row {
 		var v float32
 		if c := column[k]; r < d && c <= r {
@@ -156,9 +158,9 @@ func (m *Model) norm2(p int, x, y []float32) float32 {
 		mean = mean[p*pad:]
 	}
 	if !m.shared {
-		factor = factor[p*m.factorSize():]
+		factor = factor[p*m.size:]
 	}
-	factor = factor[:m.factorSize()]
+	factor = factor[:m.size]
 	if m.single {
 		return kernel.Norm2Single(factor, mean[:pad], x, y, m.proj.d)
 	}
