@@ -32,7 +32,7 @@ var (
 const (
 	Align       = 64 // of every section
 	MaxSections = 64
-	MaxSize     = 1 << 31
+	MaxSize     = 1 << 30
 
 	layout     = 1 // version of the envelope itself
 	magic      = "\x89CULL\r\n\x1a"
