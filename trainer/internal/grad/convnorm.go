@@ -8,8 +8,8 @@ import (
 // NormEps is added to the variance in batch normalisation.
 const NormEps = 1e-5
 
-// NormMomentum is the share of the newest batch in the running statistics.
-const NormMomentum = 0.1
+// Momentum is the usual share of the newest batch in the running statistics.
+const Momentum = 0.1
 
 // A ConvNorm is a convolution without bias followed by batch normalisation:
 //
@@ -21,6 +21,7 @@ type ConvNorm struct {
 	Filter      Filter
 	Gamma, Beta []float32
 	Mean, Var   []float32 // running statistics, for inference and export
+	Momentum    float32   // share of the newest batch in them
 
 	Y    *Tensor   // the convolution's result
 	A, B []float32 // z = Y*A + B
@@ -34,7 +35,7 @@ type ConvNorm struct {
 
 // NewConvNorm returns a layer with He weights, gamma 1 and beta 0.
 func NewConvNorm(name string, in, out, kernel, stride int, rng *rand.Rand) *ConvNorm {
-	l := &ConvNorm{Name: name, Filter: NewFilter(in, out, kernel, stride, 1)}
+	l := &ConvNorm{Name: name, Filter: NewFilter(in, out, kernel, stride, 1), Momentum: Momentum}
 	He(l.Filter.W, kernel*kernel*in, rng)
 	for _, s := range []*[]float32{
 		&l.Gamma, &l.Beta, &l.Mean, &l.Var, &l.A, &l.B,
@@ -76,8 +77,8 @@ func (l *ConvNorm) Forward(be Backend, x *Tensor, train bool) {
 		m := l.sum0[c] / l.count
 		v := max(0, l.sum1[c]/l.count-m*m)
 		l.mean[c], variance[c] = float32(m), float32(v)
-		l.Mean[c] += NormMomentum * (float32(m) - l.Mean[c])
-		l.Var[c] += NormMomentum * (float32(v*l.count/max(1, l.count-1)) - l.Var[c])
+		l.Mean[c] += l.Momentum * (float32(m) - l.Mean[c])
+		l.Var[c] += l.Momentum * (float32(v*l.count/max(1, l.count-1)) - l.Var[c])
 	}
 	l.affine(l.mean, variance)
 	for c, v := range variance {

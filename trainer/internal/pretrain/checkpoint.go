@@ -1,0 +1,157 @@
+package pretrain
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"cull/internal/container"
+	"cull/trainer/internal/recipe"
+)
+
+// Kind and version of a checkpoint file.
+const (
+	checkpointKind    = "ckpt"
+	checkpointVersion = 1
+)
+
+// ErrRecipe reports a checkpoint of another recipe.
+var ErrRecipe = errors.New("checkpoint of another recipe")
+
+// state lists everything a step changes, as live slices.
+func (r *Run) state() [][]float32 {
+	var all [][]float32
+	for _, p := range r.params {
+		all = append(all, p.W)
+	}
+	all = append(all, r.trunk.Statistics()...)
+	for _, t := range r.terms {
+		all = append(all, t.State()...)
+	}
+	all = append(all, r.opt.State()...)
+	if r.average != nil {
+		all = append(all, r.average.W, r.average.T)
+	}
+	return all
+}
+
+// identity is what a recipe must have in common with a checkpoint's: all of it.
+func identity(r *recipe.Recipe) ([]byte, error) { return json.Marshal(r) }
+
+// Checkpoint returns the run's state.
+func (r *Run) Checkpoint() ([]byte, error) {
+	id, err := identity(r.Recipe)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
+	}
+	step := binary.LittleEndian.AppendUint64(nil, uint64(r.step))
+	var state []byte
+	for _, s := range r.state() {
+		for _, v := range s {
+			state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
+		}
+	}
+	b, err := container.Encode(checkpointKind, checkpointVersion, []container.Section{
+		{Name: "recipe", Data: id},
+		{Name: "text", Data: []byte(r.Text)},
+		{Name: "step", Data: step},
+		{Name: "state", Data: state},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
+	}
+	return b, nil
+}
+
+// Save writes a checkpoint: a file beside the target, synced, then renamed, so the
+// last good one stays when the disk is full.
+func (r *Run) Save(path string) error {
+	b, err := r.Checkpoint()
+	if err != nil {
+		return err
+	}
+	if err := container.WriteFile(path, b); err != nil {
+		return fmt.Errorf("pretrain: checkpoint: %w", err)
+	}
+	return nil
+}
+
+// A Checkpoint is a parsed checkpoint file.
+type Checkpoint struct {
+	Recipe *recipe.Recipe
+	Text   string
+	step   uint64
+	state  []byte
+}
+
+// OpenCheckpoint reads a checkpoint file.
+func OpenCheckpoint(path string) (*Checkpoint, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		var c *Checkpoint
+		if c, err = ParseCheckpoint(b); err == nil {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("pretrain: checkpoint %s: %w", path, err)
+}
+
+// ParseCheckpoint reads a checkpoint.
+func ParseCheckpoint(b []byte) (*Checkpoint, error) {
+	f, err := container.Parse(b, checkpointKind, checkpointVersion)
+	if err != nil {
+		return nil, err
+	}
+	var parts [4][]byte
+	for i, name := range []string{"recipe", "text", "step", "state"} {
+		if parts[i], err = f.Section(name); err != nil {
+			return nil, err
+		}
+	}
+	c := &Checkpoint{Recipe: &recipe.Recipe{}, Text: string(parts[1]), state: parts[3]}
+	if err := json.Unmarshal(parts[0], c.Recipe); err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	if err := c.Recipe.Check(); err != nil {
+		return nil, fmt.Errorf("recipe: %w", err)
+	}
+	if len(parts[2]) != 8 {
+		return nil, fmt.Errorf("step: %w", container.ErrCorrupted)
+	}
+	c.step = binary.LittleEndian.Uint64(parts[2])
+	return c, nil
+}
+
+// Restore brings a new run of the same recipe to the checkpoint's state.
+func (r *Run) Restore(c *Checkpoint) error {
+	want, err := identity(r.Recipe)
+	if err != nil {
+		return fmt.Errorf("pretrain: %w", err)
+	}
+	got, err := identity(c.Recipe)
+	if err != nil {
+		return fmt.Errorf("pretrain: %w", err)
+	}
+	if string(want) != string(got) {
+		return fmt.Errorf("pretrain: %w (%s, here %s)", ErrRecipe, c.Recipe.Name, r.Recipe.Name)
+	}
+	n := 0
+	for _, s := range r.state() {
+		n += len(s)
+	}
+	if len(c.state) != 4*n || c.step > uint64(r.steps()) {
+		return fmt.Errorf("pretrain: checkpoint: %w", container.ErrCorrupted)
+	}
+	b := c.state
+	for _, s := range r.state() {
+		for i := range s {
+			s[i] = math.Float32frombits(binary.LittleEndian.Uint32(b))
+			b = b[4:]
+		}
+	}
+	r.step = int(c.step)
+	return nil
+}

@@ -1,0 +1,100 @@
+package pretrain
+
+import (
+	"fmt"
+	"io"
+
+	"cull/infer"
+	"cull/trainer/internal/grad"
+	"cull/trainer/internal/quantise"
+	"cull/trainer/internal/trunk"
+)
+
+// Finish makes the int8 model: moving average of the weights, batch-norm statistics
+// taken anew, folding, calibration, rounding. It writes what was lost to report and
+// leaves the run unable to train on.
+func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
+	if r.average != nil && r.step > 0 {
+		r.average.Store(r.trunk.Params())
+	}
+	if err := r.settle(); err != nil {
+		return nil, err
+	}
+	n := quantise.FromTrunk(r.trunk)
+	q := r.Recipe.Quantise
+	items, err := r.take(q.Size, false, seedCalibrate, q.Pictures)
+	if err != nil {
+		return nil, err
+	}
+	pictures := make([][]uint8, len(items))
+	for i, it := range items {
+		pictures[i] = it.image
+	}
+	ranges, err := quantise.Calibrate(r.be, n, quantise.Rule{Percentile: q.Percentile}, batches(pictures, q.Size))
+	if err != nil {
+		return nil, err
+	}
+	m, err := quantise.Model(n, ranges)
+	if err != nil {
+		return nil, err
+	}
+	r.describe(m)
+	if err := m.AddAnswers(64, 96, 1, 2); err != nil {
+		return nil, err
+	}
+	losses, err := quantise.Compare(r.be, n, ranges, m, q.Size, pictures[:min(len(pictures), 16)])
+	if err != nil {
+		return nil, err
+	}
+	return m, quantise.Print(report, losses)
+}
+
+// settle replaces the running statistics by the mean over training batches.
+func (r *Run) settle() error {
+	n, k := r.Recipe.Training.Batch, r.Recipe.Training.Settle
+	items, err := r.take(r.Recipe.Data.Size, false, seedSettle, n*k)
+	if err != nil {
+		return err
+	}
+	for i := range k {
+		for _, l := range r.trunk.Layers() {
+			l.Momentum = 1 / float32(i+1)
+		}
+		r.trunk.Forward(r.be, r.load(items[i*n:(i+1)*n]), true)
+	}
+	for _, l := range r.trunk.Layers() {
+		l.Momentum = grad.Momentum
+	}
+	return nil
+}
+
+// batches serves pictures eight at a time.
+func batches(pictures [][]uint8, size int) func(func(*grad.Tensor)) error {
+	const n = 8
+	return func(f func(*grad.Tensor)) error {
+		for i := 0; i < len(pictures); i += n {
+			part := pictures[i:min(i+n, len(pictures))]
+			x := grad.NewTensor(len(part), size, size, 3)
+			for k, p := range part {
+				quantise.Load(x, k, p)
+			}
+			f(x)
+		}
+		return nil
+	}
+}
+
+// describe records where the weights came from.
+func (r *Run) describe(m *infer.Model) {
+	m.Meta = infer.Meta{
+		Name: r.Recipe.Name, CreatedBy: "cull-trainer", Recipe: r.Text, Seed: uint64(r.Recipe.Seed),
+		Images: r.Images(),
+		Input:  infer.Geometry{Size: 256, Smallest: 64, Multiple: 16},
+		Notes: map[string]string{
+			"taps": fmt.Sprintf("residual sums before the ReLU, strides 4, 8, 16, %d stages", trunk.Stages),
+		},
+	}
+	for _, s := range r.Recipe.Source {
+		m.Meta.Sources = append(m.Meta.Sources, infer.Source{Name: s.Name, Licence: s.Licence, Note: s.Note})
+	}
+}

@@ -1,0 +1,282 @@
+// Package pretrain is a pre-training: it draws samples, moves the weights, keeps
+// checkpoints and makes the int8 network at the end. The same recipe gives the same
+// bytes whatever the number of threads and however often it was interrupted.
+package pretrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"cull/synth"
+	"cull/trainer/internal/grad"
+	"cull/trainer/internal/loss"
+	"cull/trainer/internal/quantise"
+	"cull/trainer/internal/recipe"
+	"cull/trainer/internal/trunk"
+)
+
+// ErrDiverged reports a loss that is not a number.
+var ErrDiverged = errors.New("the loss is not a number: lower optimiser.rate")
+
+type weighted struct {
+	loss.Term
+	weight float64
+}
+
+// A Run is a pre-training and its state.
+type Run struct {
+	Recipe *recipe.Recipe
+	Text   string // of the recipe file
+
+	threads int
+	be      grad.Backend
+	source  synth.Source
+	targets []loss.Target
+	trunk   *trunk.Trunk
+	terms   []weighted
+	pairs   bool
+	params  []grad.Param
+	opt     grad.Optimiser
+	average *grad.Average // nil: none
+	step    int
+
+	x     *grad.Tensor
+	gtaps []*grad.Tensor
+}
+
+// New prepares a run from its start. folder is where data.folder is, empty for
+// procedural surfaces only.
+func New(r *recipe.Recipe, text, folder string, threads int) (*Run, error) {
+	run := &Run{Recipe: r, Text: text, threads: max(1, threads), be: grad.NewCPU(threads)}
+	if folder != "" {
+		f, err := synth.Open(folder)
+		if err != nil {
+			return nil, fmt.Errorf("pretrain: data.folder: %w", err)
+		}
+		run.source = f
+	}
+	rng := rand.New(rand.NewPCG(uint64(r.Seed), 1))
+	shape := r.Shape()
+	run.trunk = trunk.New(shape, rng)
+	if r.Loss.Form > 0 {
+		run.targets = append(run.targets, bank{})
+		run.addTerm(loss.NewRegress(bank{}, 0, shape, rng), r.Loss.Form)
+	}
+	if r.Loss.Direct > 0 {
+		run.addTerm(loss.NewDirect(r.Loss.D.Image, shape, rng), r.Loss.Direct)
+	}
+	if i := r.Loss.I; r.Loss.Indirect > 0 {
+		run.addTerm(&loss.Indirect{
+			Tau: i.Tau, Rank: i.Rank, Hinge: i.Hinge, Decorrelate: i.Decorrelate,
+		}, r.Loss.Indirect)
+	}
+	run.params = run.trunk.Params()
+	for _, t := range run.terms {
+		run.params = append(run.params, t.Params()...)
+	}
+	o := r.Optimiser
+	if o.Kind == "sgd" {
+		run.opt = grad.NewSGD(run.params, o.Momentum, o.Decay)
+	} else {
+		run.opt = grad.NewAdamW(run.params, o.Decay)
+	}
+	if o.Average > 0 {
+		run.average = grad.NewAverage(run.trunk.Params(), o.Average)
+	}
+	return run, nil
+}
+
+func (r *Run) addTerm(t loss.Term, weight float64) {
+	r.terms = append(r.terms, weighted{t, weight})
+	r.pairs = r.pairs || t.Pairs()
+}
+
+// Progress is what a run says of itself after a step.
+type Progress struct {
+	Images, Of int64
+	Losses     []Value // unweighted
+	Norm       float64 // of the gradient, before clipping
+	Rate       float64
+	Time       time.Duration // since Train was called
+	Done       int64         // samples since then
+}
+
+// A Value is one loss.
+type Value struct {
+	Name  string
+	Value float64
+}
+
+func (r *Run) steps() int {
+	b := int64(r.Recipe.Training.Batch)
+	return int((r.Recipe.Training.Images + b - 1) / b)
+}
+
+// Images is the number of samples shown so far.
+func (r *Run) Images() int64 { return int64(r.step) * int64(r.Recipe.Training.Batch) }
+
+// Train goes on to the end of the recipe or until ctx ends, whose error it then
+// returns. after is called after each step; its error ends the run.
+func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
+	if r.step >= r.steps() {
+		return nil
+	}
+	if r.step == 0 {
+		if err := r.fitTargets(); err != nil {
+			return err
+		}
+	}
+	makers, err := r.makers(r.Recipe.Data.Size, true)
+	if err != nil {
+		return err
+	}
+	n := r.Recipe.Training.Batch
+	p, err := newPool(makers, uint64(r.Recipe.Data.First), uint64(r.Recipe.Seed), r.Recipe.Data.Reuse, n, r.step)
+	if err != nil {
+		return fmt.Errorf("pretrain: %w", err)
+	}
+	defer p.f.close()
+	start, first := time.Now(), r.Images()
+	for r.step < r.steps() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		items, err := p.batch(n, r.step)
+		if err != nil {
+			return fmt.Errorf("pretrain: %w", err)
+		}
+		g, err := r.learn(items)
+		if err != nil {
+			return fmt.Errorf("pretrain: step %d: %w", r.step, err)
+		}
+		g.Images, g.Of = r.Images(), int64(r.steps())*int64(n)
+		g.Time, g.Done = time.Since(start), r.Images()-first
+		if err := after(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fitSamples is how many pictures give the statistics of regression targets.
+const fitSamples = 256
+
+func (r *Run) fitTargets() error {
+	if len(r.targets) == 0 {
+		return nil
+	}
+	items, err := r.take(r.Recipe.Data.Size, true, seedFit, fitSamples)
+	if err != nil {
+		return err
+	}
+	k := 0
+	for _, t := range r.terms {
+		regress, ok := t.Term.(*loss.Regress)
+		if !ok {
+			continue
+		}
+		maps := make([][trunk.Stages][]float32, len(items))
+		for i, it := range items {
+			maps[i] = it.maps[k]
+		}
+		regress.Fit(maps)
+		k++
+	}
+	return nil
+}
+
+// take renders n items at an offset from the data set's first seed.
+func (r *Run) take(size int, everything bool, offset uint64, n int) ([]item, error) {
+	makers, err := r.makers(size, everything)
+	if err != nil {
+		return nil, err
+	}
+	f := newFeed(makers, uint64(r.Recipe.Data.First)+offset)
+	defer f.close()
+	items := make([]item, n)
+	for i := range items {
+		if items[i], err = f.next(); err != nil {
+			return nil, fmt.Errorf("pretrain: %w", err)
+		}
+	}
+	return items, nil
+}
+
+// load puts a batch's pictures into the input: the twins first, where a term needs them.
+func (r *Run) load(items []item) *grad.Tensor {
+	n, size := len(items), r.Recipe.Data.Size
+	total := n
+	if r.pairs {
+		total = 2 * n
+	}
+	if r.x == nil || r.x.N != total {
+		r.x = grad.NewTensor(total, size, size, 3)
+	}
+	r.be.Each(n, func(i int) {
+		if r.pairs {
+			quantise.Load(r.x, i, items[i].twin)
+		}
+		quantise.Load(r.x, total-n+i, items[i].image)
+	})
+	return r.x
+}
+
+// learn is one step.
+func (r *Run) learn(items []item) (Progress, error) {
+	taps := r.trunk.Forward(r.be, r.load(items), true)
+	if r.gtaps == nil {
+		r.gtaps = make([]*grad.Tensor, len(taps))
+	}
+	for i, t := range taps {
+		r.gtaps[i] = grad.Like(r.gtaps[i], t)
+		r.gtaps[i].Clear()
+	}
+	b := r.batch(items)
+	var p Progress
+	for _, t := range r.terms {
+		v := t.Apply(r.be, b, taps, r.gtaps, t.weight)
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return p, fmt.Errorf("%s: %w", t.Name(), ErrDiverged)
+		}
+		p.Losses = append(p.Losses, Value{t.Name(), v})
+	}
+	r.trunk.Backward(r.be, r.gtaps)
+	p.Norm = grad.Clip(r.params, r.Recipe.Optimiser.Clip)
+	if math.IsNaN(p.Norm) || math.IsInf(p.Norm, 0) {
+		return p, fmt.Errorf("gradient: %w", ErrDiverged)
+	}
+	p.Rate = rate(r.Recipe.Optimiser, r.step, r.steps())
+	r.opt.Step(r.params, p.Rate)
+	if r.average != nil {
+		r.average.Update(r.trunk.Params())
+	}
+	r.step++
+	return p, nil
+}
+
+// rate is the learning rate of a step: linear rise, then half a cosine.
+func rate(o recipe.Optimiser, step, steps int) float64 {
+	half := 0.5 * (1 + math.Cos(math.Pi*float64(step)/float64(steps)))
+	k := o.Final + (o.Rate-o.Final)*half
+	if step < o.Warmup {
+		k *= float64(step+1) / float64(o.Warmup)
+	}
+	return k
+}
+
+func (r *Run) batch(items []item) *loss.Batch {
+	b := &loss.Batch{N: len(items), Pairs: r.pairs, Maps: make([][][trunk.Stages][]float32, len(r.targets))}
+	for _, it := range items {
+		for s := range b.Label {
+			b.Label[s] = append(b.Label[s], it.label[s]...)
+		}
+		for k := range b.Maps {
+			b.Maps[k] = append(b.Maps[k], it.maps[k])
+		}
+	}
+	return b
+}

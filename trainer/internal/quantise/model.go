@@ -1,0 +1,74 @@
+package quantise
+
+import (
+	"fmt"
+	"math"
+
+	"cull/infer"
+	"cull/infer/net"
+	"cull/infer/quant"
+)
+
+// Model rounds the network to int8 with the given ranges. Weights are symmetric
+// with one scale per output channel; a bias is an int32 in units of the
+// accumulator. The model is validated: no accumulator can overflow.
+func Model(n *Network, r Ranges) (*infer.Model, error) {
+	m := &infer.Model{Graph: n.Graph, Params: make([]infer.Params, len(n.Graph.Nodes))}
+	step := make([][]float32, len(r))
+	for i, clips := range r {
+		step[i] = make([]float32, len(clips))
+		for c, v := range clips {
+			step[i][c] = v / quant.Max
+		}
+	}
+	for i, node := range n.Graph.Nodes {
+		switch node.Op {
+		case net.Conv:
+			m.Params[i] = roundConv(n, i, step[node.In[0]][0], step[i])
+		case net.Add:
+			m.Params[i] = infer.Params{
+				Scale: ratio(step[node.In[0]], step[i]), ScaleB: ratio(step[node.In[1]], step[i]),
+			}
+		}
+	}
+	for _, t := range n.Graph.Taps {
+		m.TapStep = append(m.TapStep, step[t.Node])
+	}
+	if err := m.Validate(); err != nil {
+		return nil, fmt.Errorf("quantise: %w", err)
+	}
+	return m, nil
+}
+
+func ratio(in, out []float32) []float32 {
+	s := make([]float32, len(out))
+	for c := range s {
+		s[c] = in[c] / out[c]
+	}
+	return s
+}
+
+// roundConv rounds node i: weight step max|w|/127 of each output channel, larger
+// where the bias would otherwise not fit beside the products in 31 bits.
+func roundConv(n *Network, i int, in float32, out []float32) infer.Params {
+	f := &n.Filters[i]
+	window := len(f.W) / f.Out
+	p := infer.Params{
+		Weights: make([]int8, len(f.W)), Bias: make([]int32, f.Out), Scale: make([]float32, f.Out),
+	}
+	for c := range f.Out {
+		var top float32
+		for k := range window {
+			w := f.W[k*f.Out+c]
+			top = max(top, w, -w)
+		}
+		b := n.Bias[i][c]
+		step := max(top/quant.Max, max(b, -b)/in/(1<<28), 1e-12)
+		for k := range window {
+			p.Weights[c*window+k] = int8(math.RoundToEven(float64(f.W[k*f.Out+c] / step)))
+		}
+		p.Bias[c] = int32(math.RoundToEven(float64(b) / (float64(step) * float64(in))))
+		p.Scale[c] = step * in / out[c]
+	}
+	return p
+}

@@ -1,0 +1,124 @@
+// Package quantise turns a float network into the device's int8 model: it
+// measures ranges on calibration pictures, rounds weights and biases, and says how
+// much was lost.
+package quantise
+
+import (
+	"fmt"
+
+	"cull/infer/net"
+	"cull/trainer/internal/grad"
+	"cull/trainer/internal/trunk"
+)
+
+// A Network is a graph with float weights, batch normalisation already folded in.
+type Network struct {
+	Graph   net.Graph
+	Filters []grad.Filter // one per node; only a Conv's has weights
+	Bias    [][]float32   // one per node; a Conv's is [Out]
+}
+
+// FromTrunk folds a trunk into a network with taps "stage1", "stage2", "stage3":
+// the residual sums before the ReLU. Where a sum is also the next block's input, a
+// second node has it after the ReLU, because the two have different steps.
+func FromTrunk(t *trunk.Trunk) *Network {
+	n := &Network{Graph: net.Graph{InputChannels: 3}}
+	x := n.add(net.Node{Name: "input", Op: net.Input})
+	for _, l := range t.Stem {
+		x = n.conv(l, x, net.ActReLU)
+	}
+	for i, stage := range t.Stages {
+		for j, b := range stage {
+			y := n.conv(b.Conv2, n.conv(b.Conv1, x, net.ActReLU), net.None)
+			if b.Skip != nil {
+				x = n.conv(b.Skip, x, net.None)
+			}
+			sum := func(name string, act net.Act) int {
+				return n.add(net.Node{Name: name, Op: net.Add, In: []int{y, x}, Act: act})
+			}
+			last := j == len(stage)-1
+			if last {
+				name := fmt.Sprintf("stage%d", i+1)
+				n.Graph.Taps = append(n.Graph.Taps, net.Tap{Name: name, Node: sum(name, net.None)})
+			}
+			if !last || i < trunk.Stages-1 {
+				x = sum(fmt.Sprintf("stage%d.block%d", i+1, j+1), net.ActReLU)
+			}
+		}
+	}
+	return n
+}
+
+func (n *Network) add(node net.Node) int {
+	n.Graph.Nodes = append(n.Graph.Nodes, node)
+	n.Filters = append(n.Filters, grad.Filter{})
+	n.Bias = append(n.Bias, nil)
+	return len(n.Graph.Nodes) - 1
+}
+
+func (n *Network) conv(l *grad.ConvNorm, in int, act net.Act) int {
+	f, bias := l.Folded()
+	i := n.add(net.Node{
+		Name: l.Name, Op: net.Conv, In: []int{in}, Out: f.Out, Kernel: f.Kernel,
+		Stride: f.Stride, Pad: f.Kernel / 2, Groups: f.Groups, Act: act,
+	})
+	n.Filters[i], n.Bias[i] = f, bias
+	return i
+}
+
+// Run computes every node of the graph for a batch [N][H][W][3].
+func (n *Network) Run(be grad.Backend, x *grad.Tensor) []*grad.Tensor {
+	out := make([]*grad.Tensor, len(n.Graph.Nodes))
+	out[0] = x
+	for i, node := range n.Graph.Nodes {
+		switch node.Op {
+		case net.Conv:
+			in, f := out[node.In[0]], &n.Filters[i]
+			y := grad.NewTensor(in.N, f.OutSize(in.H), f.OutSize(in.W), f.Out)
+			be.Conv(y, in, f)
+			be.Norm(y, y, ones(f.Out), n.Bias[i], node.Act != net.None)
+			out[i] = y
+		case net.Add:
+			a, b := out[node.In[0]], out[node.In[1]]
+			y := grad.NewTensor(a.N, a.H, a.W, a.C)
+			be.NormAdd(y, a, ones(a.C), make([]float32, a.C), b, ones(a.C))
+			if node.Act != net.None {
+				be.ReLU(y, y)
+			}
+			out[i] = y
+		case net.Input:
+		default:
+			panic(fmt.Sprintf("quantise: node %d: %s is not a trunk's", i, node.Op))
+		}
+	}
+	return out
+}
+
+func ones(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}
+
+// InputStep is the real value of one unit of the int8 picture.
+const InputStep = 1 / 127.5
+
+// Int8 brings 8-bit pixels to the device's input: p - 128 clamped to -127..127.
+func Int8(dst []int8, pixels []uint8) {
+	for i, p := range pixels {
+		dst[i] = int8(max(int(p)-128, -127))
+	}
+}
+
+// Load fills image n of a batch with a picture [H][W][3]: what the device's input
+// means in real numbers.
+func Load(x *grad.Tensor, n int, pixels []uint8) {
+	for y := range x.H {
+		row := x.Row(n, y)
+		for i, p := range pixels[y*len(row):][:len(row)] {
+			row[i] = float32(max(int(p)-128, -127)) * InputStep
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package quantise
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"cull/infer"
+	"cull/trainer/internal/grad"
+	"cull/trainer/internal/trunk"
+)
+
+// pictures are smooth random ones, size x size.
+func pictures(r *rand.Rand, n, size int) [][]uint8 {
+	all := make([][]uint8, n)
+	for i := range all {
+		all[i] = make([]uint8, 3*size*size)
+		var v [3]float64
+		for j := range all[i] {
+			c := j % 3
+			v[c] = 0.95*v[c] + 20*r.NormFloat64()
+			all[i][j] = uint8(min(max(128+v[c], 0), 255))
+		}
+	}
+	return all
+}
+
+func load(pictures [][]uint8, size int) *grad.Tensor {
+	x := grad.NewTensor(len(pictures), size, size, 3)
+	for i, p := range pictures {
+		Load(x, i, p)
+	}
+	return x
+}
+
+// trained returns a small trunk whose batch-norm statistics fit the pictures.
+func trained(be grad.Backend, x *grad.Tensor, r *rand.Rand) *trunk.Trunk {
+	t := trunk.New(trunk.Shape{Width: 8, Blocks: [trunk.Stages]int{2, 1, 2}}, r)
+	for range 40 {
+		t.Forward(be, x, true)
+	}
+	return t
+}
+
+func TestInt8FollowsFloat(t *testing.T) {
+	const size = 64
+	be, r := grad.NewCPU(1), rand.New(rand.NewPCG(1, 1))
+	pics := pictures(r, 4, size)
+	x := load(pics, size)
+	tr := trained(be, x, r)
+	n := FromTrunk(tr)
+
+	taps := tr.Forward(be, x, false)
+	out := n.Run(be, x)
+	for i, tap := range n.Graph.Taps {
+		for j, v := range taps[i].Data {
+			if d := v - out[tap.Node].Data[j]; d > 1e-3 || d < -1e-3 {
+				t.Fatalf("tap %s: folded network differs by %g", tap.Name, d)
+			}
+		}
+	}
+	for _, rule := range []Rule{{Percentile: 99.99}, {}} {
+		ranges, err := Calibrate(be, n, rule, func(f func(*grad.Tensor)) error { f(x); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Model(n, ranges)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses, err := Compare(be, n, ranges, m, size, pics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range losses {
+			if l.SNR < 16 {
+				t.Errorf("rule %v: node %s: %.1f dB, want at least 16", rule, l.Name, l.SNR)
+			}
+		}
+	}
+}
+
+func TestModelSurvivesItsFile(t *testing.T) {
+	be, r := grad.NewCPU(1), rand.New(rand.NewPCG(2, 1))
+	x := load(pictures(r, 2, 32), 32)
+	n := FromTrunk(trained(be, x, r))
+	ranges, err := Calibrate(be, n, Rule{Percentile: 99.9}, func(f func(*grad.Tensor)) error { f(x); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Model(n, ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AddAnswers(32, 48, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	b, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := infer.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := back.SelfTest(2); err != nil {
+		t.Error(err)
+	}
+}

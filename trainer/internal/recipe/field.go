@@ -1,0 +1,231 @@
+package recipe
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cull/trainer/internal/trunk"
+)
+
+// A field is one key of the file.
+type field struct {
+	key  string // with its tables, dotted
+	tag  reflect.StructTag
+	v    reflect.Value
+	list bool // in an array of tables
+}
+
+// fields lists all keys in the order of the structs.
+func fields(v reflect.Value, prefix string) (all []field) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		key := prefix + f.Tag.Get("toml")
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			all = append(all, fields(v.Field(i), key+".")...)
+		case f.Type == reflect.TypeFor[[]Source]():
+			for j := range v.Field(i).Len() {
+				for _, e := range fields(v.Field(i).Index(j), key+".") {
+					e.list = true
+					all = append(all, e)
+				}
+			}
+		default:
+			all = append(all, field{key: key, tag: f.Tag, v: v.Field(i)})
+		}
+	}
+	return all
+}
+
+// Check reports the first value out of bounds.
+func (r *Recipe) Check() error { return r.check("") }
+
+// check compares every value with its tag's bounds, then what depends on several.
+func (r *Recipe) check(text string) error {
+	for _, f := range fields(reflect.ValueOf(r).Elem(), "") {
+		if err := f.check(); err != nil {
+			return fault(text, f.key, err)
+		}
+	}
+	if len(r.Network.Blocks) != trunk.Stages {
+		return fault(text, "network.blocks", fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages))
+	}
+	if r.Loss.Form+r.Loss.Direct+r.Loss.Indirect == 0 {
+		return fault(text, "loss", fmt.Errorf("all weights are 0"))
+	}
+	if r.Training.Batch%r.Data.Reuse != 0 {
+		return fault(text, "training.batch", fmt.Errorf("%d is not a multiple of data.reuse %d", r.Training.Batch, r.Data.Reuse))
+	}
+	if _, err := r.Options(r.Data.Size); err != nil {
+		return fault(text, "data.synth", err)
+	}
+	return nil
+}
+
+func fault(text, key string, err error) error {
+	if line := lineOf(text, key); line > 0 {
+		return fmt.Errorf("line %d: %s: %w", line, key, err)
+	}
+	return fmt.Errorf("%s: %w", key, err)
+}
+
+func (f *field) check() error {
+	switch f.v.Kind() {
+	case reflect.String:
+		if f.list && f.v.String() == "" && !strings.HasSuffix(f.key, ".note") {
+			return fmt.Errorf("empty")
+		}
+		if one := f.tag.Get("oneof"); one != "" && !slices.Contains(strings.Fields(one), f.v.String()) {
+			return fmt.Errorf("%q: want one of %s", f.v.String(), strings.Join(strings.Fields(one), ", "))
+		}
+	case reflect.Int, reflect.Int64:
+		return f.bounds(float64(f.v.Int()))
+	case reflect.Float64:
+		return f.bounds(f.v.Float())
+	case reflect.Slice:
+		for i := range f.v.Len() {
+			if err := f.bounds(float64(f.v.Index(i).Int())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *field) bounds(v float64) error {
+	low, _ := strconv.ParseFloat(f.tag.Get("min"), 64)
+	high, _ := strconv.ParseFloat(f.tag.Get("max"), 64)
+	unit := f.tag.Get("unit")
+	if unit != "" {
+		unit = " " + unit
+	}
+	if !(v >= low && v <= high) {
+		return fmt.Errorf("%v: want %s to %s%s", v, f.tag.Get("min"), f.tag.Get("max"), unit)
+	}
+	if k, err := strconv.ParseFloat(f.tag.Get("multiple"), 64); err == nil && math.Mod(v, k) != 0 {
+		return fmt.Errorf("%v: want a multiple of %v%s", v, k, unit)
+	}
+	return nil
+}
+
+// lineOf finds the line that sets a dotted key, 0 when none does.
+func lineOf(text, key string) int {
+	table := ""
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			table = strings.Trim(strings.SplitN(line, "#", 2)[0], "[] ") + "."
+			if table == key+"." {
+				return i + 1
+			}
+			continue
+		}
+		name, _, found := strings.Cut(line, "=")
+		if found && table+strings.TrimSpace(name) == key {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Write prints r as a recipe file in which every key has its meaning, unit and bounds.
+func Write(w io.Writer, r *Recipe) error {
+	p := &printer{w: w}
+	p.line("# Recipe of cull-trainer pretrain. Keys may be left out; unknown keys are errors.\n" +
+		"# Each key: meaning, unit, range. The values here are the defaults.")
+	table := ""
+	for _, f := range fields(reflect.ValueOf(r).Elem(), "") {
+		if f.list {
+			continue
+		}
+		t, name := "", f.key
+		if i := strings.LastIndexByte(f.key, '.'); i >= 0 {
+			t, name = f.key[:i], f.key[i+1:]
+		}
+		if f.v.Kind() == reflect.Map {
+			p.synth(f)
+			continue
+		}
+		if t != table {
+			p.line("\n[%s]", t)
+			table = t
+		}
+		p.line("# %s\n%s = %s", f.doc(), name, literal(f.v))
+	}
+	sources := r.Source
+	if len(sources) == 0 {
+		sources = []Source{{}}
+	}
+	for _, s := range sources {
+		p.line("\n[[source]] # of the pictures; any number of these")
+		for _, f := range fields(reflect.ValueOf(&s).Elem(), "source.") {
+			p.line("# %s\n%s = %s", f.doc(), strings.TrimPrefix(f.key, "source."), literal(f.v))
+		}
+	}
+	return p.err
+}
+
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, a ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", a...)
+	}
+}
+
+func (p *printer) synth(f field) {
+	p.line("\n[%s]\n# %s: name = \"3\" or \"1:18\"", f.key, f.doc())
+	m := f.v.Interface().(map[string]string)
+	for _, k := range sortedKeys(m) {
+		p.line("%s = %q", k, m[k])
+	}
+}
+
+func (f *field) doc() string {
+	s := f.tag.Get("doc")
+	if one := f.tag.Get("oneof"); one != "" {
+		return s + ": " + strings.Join(strings.Fields(one), ", ")
+	}
+	if f.tag.Get("max") == "" {
+		return s
+	}
+	s += fmt.Sprintf(" (%s to %s", f.tag.Get("min"), f.tag.Get("max"))
+	if u := f.tag.Get("unit"); u != "" {
+		s += " " + u
+	}
+	if k := f.tag.Get("multiple"); k != "" {
+		s += ", a multiple of " + k
+	}
+	return s + ")"
+}
+
+func literal(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.String:
+		return strconv.Quote(v.String())
+	case reflect.Float64:
+		s := strconv.FormatFloat(v.Float(), 'g', -1, 64)
+		if !strings.ContainsAny(s, ".e") {
+			s += ".0"
+		}
+		return s
+	case reflect.Slice:
+		var parts []string
+		for i := range v.Len() {
+			parts = append(parts, literal(v.Index(i)))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,88 @@
+// Cull-trainer makes the weights that cull runs: semi-formula pictures, pre-training,
+// int8 export.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `usage: cull-trainer COMMAND [arguments]
+
+  synth     write pictures of the semi-formula data set
+  pretrain  train a network from a recipe and write its int8 .net file
+  quantize  make the .net file of a checkpoint
+
+cull-trainer COMMAND -h describes a command.
+`
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1 // the work failed
+	exitUsage = 2 // the command line is wrong
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch args[0] {
+	case "synth":
+		return runSynth(args[1:], stdout, stderr)
+	case "pretrain":
+		return runPretrain(ctx, args[1:], stderr)
+	case "quantize":
+		return runQuantize(args[1:], stderr)
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "cull-trainer: no command %q\nhint: cull-trainer help lists them\n", args[0])
+	return exitUsage
+}
+
+// parse parses flags and the one positional argument, in any order.
+func parse(f *flag.FlagSet, args []string) (positional string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return "", err
+		}
+		if f.NArg() == 0 {
+			return positional, nil
+		}
+		if positional != "" {
+			return "", fmt.Errorf("unexpected argument %q", f.Arg(0))
+		}
+		positional, args = f.Arg(0), f.Args()[1:]
+	}
+}
+
+// misuse reports a wrong command line; flag has printed its own errors already.
+func misuse(f *flag.FlagSet, err error) int {
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	fmt.Fprintf(f.Output(), "cull-trainer: %v\nhint: cull-trainer %s -h\n", err, f.Name())
+	return exitUsage
+}
+
+// fail reports an error in one line and what to do in a second.
+func fail(w io.Writer, err error, hint string) int {
+	fmt.Fprintf(w, "cull-trainer: %v\n", err)
+	if hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+	return exitError
+}

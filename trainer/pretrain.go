@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"cull/infer"
+	"cull/internal/container"
+	"cull/trainer/internal/pretrain"
+	"cull/trainer/internal/recipe"
+)
+
+// runPretrain trains from a recipe and writes the .net file.
+func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
+	f := flag.NewFlagSet("pretrain", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, "usage: cull-trainer pretrain RECIPE.toml [flags] -o F.net\n\n"+
+			"Trains a network and writes its int8 file. A checkpoint is kept beside it as F.ckpt;\n"+
+			"Ctrl-C saves one too, and --resume F.ckpt goes on to the same bytes.\n\n")
+		f.PrintDefaults()
+	}
+	out := f.String("o", "", "the `.net` file to write")
+	images := f.Int64("images", -1, "samples to show, instead of the recipe's training.images")
+	resume := f.String("resume", "", "`checkpoint` to go on from")
+	threads := f.Int("threads", runtime.NumCPU(), "threads; the result does not depend on it")
+	path, err := parse(f, args)
+	switch {
+	case err != nil:
+		return misuse(f, err)
+	case path == "":
+		return misuse(f, errors.New("pretrain needs a recipe"))
+	case !strings.HasSuffix(*out, ".net"):
+		return misuse(f, errors.New("pretrain needs -o with a .net file"))
+	case *threads < 1 || *threads > 1024:
+		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", *threads))
+	}
+	runtime.GOMAXPROCS(*threads)
+	r, text, err := recipe.Read(path)
+	if err != nil {
+		return fail(stderr, err, "recipes/example.toml lists every key with its bounds")
+	}
+	if *images >= 0 {
+		r.Training.Images = *images
+	}
+	run, err := pretrain.New(r, text, folder(path, r.Data.Folder), *threads)
+	if err != nil {
+		return fail(stderr, err, "data.folder is relative to the recipe file; leave it out for procedural surfaces")
+	}
+	if *resume != "" {
+		if err := restore(run, *resume); err != nil {
+			return fail(stderr, err, "a checkpoint goes on only with the recipe and --images it was made with")
+		}
+	}
+	return train(ctx, run, *out, stderr)
+}
+
+// folder resolves a recipe's folder relative to the recipe file.
+func folder(recipe, dir string) string {
+	if dir == "" || filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(filepath.Dir(recipe), dir)
+}
+
+func restore(run *pretrain.Run, path string) error {
+	c, err := pretrain.OpenCheckpoint(path)
+	if err != nil {
+		return err
+	}
+	return run.Restore(c)
+}
+
+// train runs to the end or the first signal, keeping checkpoints, and exports.
+func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer) int {
+	checkpoint := strings.TrimSuffix(out, ".net") + ".ckpt"
+	if err := run.Save(checkpoint); err != nil { // now rather than after an hour
+		return fail(stderr, err, "the folder of -o must be writable")
+	}
+	every := time.Duration(run.Recipe.Training.Checkpoint * float64(time.Minute))
+	saved := time.Now()
+	show := newShow(stderr)
+	err := run.Train(ctx, func(p pretrain.Progress) error {
+		show.step(p)
+		if time.Since(saved) < every {
+			return nil
+		}
+		saved = time.Now()
+		return run.Save(checkpoint)
+	})
+	switch {
+	case errors.Is(err, context.Canceled):
+		if err := run.Save(checkpoint); err != nil {
+			return fail(stderr, err, saveHint(err))
+		}
+		fmt.Fprintf(stderr, "stopped after %d samples; go on with --resume %s\n", run.Images(), checkpoint)
+		return exitError
+	case err != nil:
+		return fail(stderr, err, saveHint(err))
+	}
+	if err := run.Save(checkpoint); err != nil {
+		return fail(stderr, err, saveHint(err))
+	}
+	return export(run, out, stderr)
+}
+
+func saveHint(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "the disk is full; the last good checkpoint is intact: make room and --resume it"
+	}
+	return ""
+}
+
+// export writes the .net file, reads it back and replays its known answers.
+func export(run *pretrain.Run, out string, stderr io.Writer) int {
+	m, err := run.Finish(stderr)
+	if err != nil {
+		return fail(stderr, err, "")
+	}
+	if err := m.WriteFile(out); err != nil {
+		return fail(stderr, err, saveHint(err))
+	}
+	back, err := infer.Open(out)
+	if err == nil {
+		err = back.SelfTest(1)
+	}
+	if err != nil {
+		return fail(stderr, fmt.Errorf("%s: written, but %w", out, err), "the disk or this CPU is faulty")
+	}
+	fmt.Fprintf(stderr, "%s: %d samples, digest %x\n", out, m.Meta.Images, back.Digest())
+	return exitOK
+}
+
+// runQuantize makes the .net file of a checkpoint.
+func runQuantize(args []string, stderr io.Writer) int {
+	f := flag.NewFlagSet("quantize", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, "usage: cull-trainer quantize CKPT [flags] -o F.net\n\n"+
+			"Makes the int8 file of a checkpoint as pretrain does at its end.\n\n")
+		f.PrintDefaults()
+	}
+	out := f.String("o", "", "the `.net` file to write")
+	dir := f.String("folder", "", "`folder` of pictures, for a recipe that has data.folder")
+	threads := f.Int("threads", runtime.NumCPU(), "threads; the result does not depend on it")
+	path, err := parse(f, args)
+	switch {
+	case err != nil:
+		return misuse(f, err)
+	case path == "":
+		return misuse(f, errors.New("quantize needs a checkpoint"))
+	case !strings.HasSuffix(*out, ".net"):
+		return misuse(f, errors.New("quantize needs -o with a .net file"))
+	case *threads < 1 || *threads > 1024:
+		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", *threads))
+	}
+	runtime.GOMAXPROCS(*threads)
+	c, err := pretrain.OpenCheckpoint(path)
+	if err != nil {
+		hint := ""
+		if errors.Is(err, container.ErrKind) || errors.Is(err, container.ErrForeign) {
+			hint = "quantize reads a .ckpt file that pretrain left"
+		}
+		return fail(stderr, err, hint)
+	}
+	if (c.Recipe.Data.Folder != "") != (*dir != "") {
+		return misuse(f, fmt.Errorf("the recipe's data.folder is %q: give --folder for it, and only then", c.Recipe.Data.Folder))
+	}
+	run, err := pretrain.New(c.Recipe, c.Text, *dir, *threads)
+	if err == nil {
+		err = run.Restore(c)
+	}
+	if err != nil {
+		return fail(stderr, err, "")
+	}
+	return export(run, *out, stderr)
+}
+
+// show prints a line of progress now and then.
+type show struct {
+	w    io.Writer
+	next time.Duration
+	mean []float64 // of the losses since the last line
+	n    int
+}
+
+const showEvery = 10 * time.Second
+
+func newShow(w io.Writer) *show { return &show{w: w} }
+
+func (s *show) step(p pretrain.Progress) {
+	if s.mean == nil {
+		s.mean = make([]float64, len(p.Losses))
+	}
+	for i, l := range p.Losses {
+		s.mean[i] += l.Value
+	}
+	s.n++
+	if p.Time < s.next && p.Images < p.Of {
+		return
+	}
+	s.next = p.Time + showEvery
+	speed := float64(p.Done) / p.Time.Seconds()
+	left := time.Duration(float64(p.Of-p.Images) / speed * float64(time.Second))
+	fmt.Fprintf(s.w, "%d/%d samples, %.0f samples/s", p.Images, p.Of, speed)
+	for i, l := range p.Losses {
+		fmt.Fprintf(s.w, ", %s %.4f", l.Name, s.mean[i]/float64(s.n))
+		s.mean[i] = 0
+	}
+	s.n = 0
+	fmt.Fprintf(s.w, ", rate %.2g, %v left\n", p.Rate, left.Round(time.Second))
+}
+
