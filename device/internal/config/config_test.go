@@ -1,0 +1,142 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const example = "../../../systemd/cull.example.toml"
+
+// The example is the documentation: it loads, its values are the defaults, and every key
+// is there with its unit, its bounds or values, and a comment.
+func TestExampleDocumentsEveryKey(t *testing.T) {
+	c, err := Load(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c != Default() {
+		t.Errorf("values differ from the defaults:\n%+v\n%+v", c, Default())
+	}
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document(t, reflect.TypeFor[Config](), "", string(text))
+}
+
+func document(t *testing.T, typ reflect.Type, table, text string) {
+	if table != "" {
+		_, after, ok := strings.Cut(text, "\n["+table+"]\n")
+		if !ok {
+			t.Errorf("no table [%s]", table)
+			return
+		}
+		text, _, _ = strings.Cut(after, "\n[")
+	}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		key := f.Tag.Get("toml")
+		if f.Type.Kind() == reflect.Struct {
+			document(t, f.Type, key, text)
+			continue
+		}
+		m := regexp.MustCompile(`(?m)((?:^#.*\n)+)` + key + ` = .*$`).FindStringSubmatch(text)
+		if m == nil {
+			t.Errorf("%s.%s: not there, or without a comment", table, key)
+			continue
+		}
+		want := []string{f.Tag.Get("unit")}
+		if low, ok := f.Tag.Lookup("min"); ok {
+			want = append(want, low+" to "+f.Tag.Get("max"))
+		}
+		if values := f.Tag.Get("oneof"); values != "" {
+			want = append(want, strings.Fields(values)...)
+		}
+		for _, w := range want {
+			if !strings.Contains(strings.ToLower(m[1]), strings.ToLower(w)) {
+				t.Errorf("%s.%s: the comment does not say %q", table, key, w)
+			}
+		}
+	}
+}
+
+func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
+	for _, tc := range []struct{ name, text, want, hint string }{
+		{"unknown key", "[line]\npulse_msec = 3\n", "f.toml:2: line.pulse_msec: unknown key", "did you mean line.pulse_ms?"},
+		{"wrong table", "[line]\n\ndir = \"x\"\n", "f.toml:3: line.dir: unknown key", "did you mean record.dir?"},
+		{"unknown table", "[modbus]\nport = 3\n", "f.toml:1: modbus: unknown key", "systemd/cull.example.toml lists every key"},
+		{"bounds", "# comment\n[line]\npulse_ms = 0\n", "f.toml:3: line.pulse_ms: 0 is out of bounds: 1 to 10000 ms", ""},
+		{"float bounds", "[sim]\nbad = 1.5\n", "f.toml:2: sim.bad: 1.5 is out of bounds: 0 to 1 share", ""},
+		{"not a number", "[sim]\nbad = nan\n", "f.toml:2: sim.bad: NaN is out of bounds: 0 to 1 share", ""},
+		{"dotted", "sim.bad = -1\n", "f.toml:1: sim.bad: -1 is out of bounds: 0 to 1 share", ""},
+		{"choice", "[line]\noverlap = \"join\"\n", `f.toml:2: line.overlap: "join" is none of: merge, extend`, ""},
+		{"later driver", "[camera]\nkind = \"v4l2\"\n", `f.toml:2: camera.kind: "v4l2" is none of: simulated, folder`, ""},
+		{"type", "[line]\nbacklog = \"eight\"\n", "f.toml:2: line.backlog: ", ""},
+		{"syntax", "[line\n", "f.toml:1: ", ""},
+		{"both travels", "[line]\ntravel_ms = 100\ntravel_counts = 5\n", "f.toml:3: line.travel_counts: travel_ms is set too", "leave out"},
+		{"window", "[line]\nwindow_from_ms = 50\n", "f.toml:2: line.window_from_ms: 50 is not before", ""},
+		{"pulse", "[line]\npulse_max_ms = 10\n", "f.toml:2: line.pulse_max_ms: 10 is less than", ""},
+		{"deadline", "[line]\ntravel_ms = 100\ndeadline_ms = 95\n", "f.toml:3: line.deadline_ms: 95 is later", ""},
+		{"quota", "[record]\nsegment_mib = 600\n", "f.toml: record.quota_mib: 1024 is less than", ""},
+		{"overlapping parts", "[sim]\nlength_mm = 500\n", "f.toml:2: sim.length_mm: 500 is more than", ""},
+		{"folder", "[camera]\nkind = \"folder\"\n", "f.toml: camera.folder: is needed", "set camera.folder"},
+		{"product", "[camera]\nkind = \"folder\"\nfolder = \"x\"\n", "f.toml: product: is needed", "cull teach"},
+		{"twice", "[sim]\nbad = 0.1\nbad = 0.2\n", "f.toml:3: ", ""},
+	} {
+		c, err := Parse("f.toml", []byte(tc.text))
+		e, ok := err.(*Error)
+		if !ok || !strings.HasPrefix(e.Error(), tc.want) || !strings.HasPrefix(e.Hint, tc.hint) {
+			t.Errorf("%s: err = %v, hint %q\nwant %s", tc.name, err, e.Hint, tc.want)
+		}
+		if strings.ContainsRune(err.Error(), '\n') {
+			t.Errorf("%s: more than one line: %q", tc.name, err)
+		}
+		if c != Default() {
+			t.Errorf("%s: a faulty file leaves values behind", tc.name)
+		}
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	if _, err := Load("no/such/file"); !os.IsNotExist(unwrapAll(err)) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func unwrapAll(err error) error {
+	for {
+		u, ok := err.(interface{ Unwrap() error })
+		if !ok {
+			return err
+		}
+		if _, ok := err.(*os.PathError); ok {
+			return err
+		}
+		err = u.Unwrap()
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	text, err := os.ReadFile(example)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte("[line]\npulse_ms = 0x10\n[sim]\nbad = inf"))
+	f.Add([]byte("a.b.c = [1, {x = 2}]\n[[line]]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("f", text)
+		if err != nil {
+			if _, ok := err.(*Error); !ok {
+				t.Fatalf("%T: %v", err, err)
+			}
+			return
+		}
+		if err := check(reflect.ValueOf(c), "", "f", nil); err != nil {
+			t.Fatalf("accepted: %v", err)
+		}
+	})
+}
