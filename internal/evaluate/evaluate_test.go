@@ -1,0 +1,240 @@
+package evaluate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cull/capture"
+	"cull/infer/net"
+	"cull/internal/control"
+	"cull/internal/dataset"
+	"cull/internal/inspect"
+	"cull/padim"
+)
+
+const side = 64
+
+// writePart writes a noisy plate, with a bright square at x, y if size > 0, and
+// the square's mask.
+func writePart(t *testing.T, path, mask string, seed uint64, x, y, size int) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 7))
+	img, truth := image.NewGray(image.Rect(0, 0, side, side)), image.NewGray(image.Rect(0, 0, side, side))
+	square := image.Rect(x, y, x+size, y+size)
+	for i := range img.Pix {
+		p := image.Pt(i%side, i/side)
+		v := 100 + p.X/2 + rng.IntN(11) - 5
+		if p.In(square) {
+			v = 220
+			truth.SetGray(p.X, p.Y, color.Gray{Y: 255})
+		}
+		img.Pix[i] = uint8(v)
+	}
+	write(t, path, img)
+	if mask != "" {
+		write(t, mask, truth)
+	}
+}
+
+func write(t *testing.T, path string, img image.Image) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, img); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// plates writes a category in MVTec AD layout and opens it.
+func plates(t *testing.T, masks bool) []dataset.Category {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "plate")
+	for i := range 24 {
+		writePart(t, filepath.Join(dir, "train/good", strconv.Itoa(i)+".png"), "", uint64(i), 0, 0, 0)
+	}
+	for i := range 8 {
+		name := strconv.Itoa(i)
+		mask := ""
+		if masks {
+			mask = filepath.Join(dir, "ground_truth/spot", name+"_mask.png")
+		}
+		writePart(t, filepath.Join(dir, "test/good", name+".png"), "", uint64(100+i), 0, 0, 0)
+		writePart(t, filepath.Join(dir, "test/spot", name+".png"), mask, uint64(200+i), 5*i+4, 40-4*i, 9)
+	}
+	cs, err := dataset.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs
+}
+
+func options(t *testing.T, f Features) Options {
+	return Options{
+		Features: f, Size: side, Seed: 1, Threads: 1, SpoolDir: t.TempDir(),
+		Fit: padim.Options{Mode: padim.Part, TargetFRR: 0.05},
+	}
+}
+
+func TestControlsFindAPlainDefect(t *testing.T) {
+	cs := plates(t, true)
+	for _, f := range []Features{Handmade, Bank, Grey} {
+		r, err := Run(context.Background(), cs, options(t, f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Categories[0]
+		if c.TrainGood != 24 || c.TestGood != 8 || c.TestBad != 8 || c.Defects["spot"].N != 8 {
+			t.Errorf("%s: counts %+v", f, c)
+		}
+		if c.ImageAUROC < 0.99 || c.Escapes.Count != 0 {
+			t.Errorf("%s: image AUROC %v, %d escapes", f, c.ImageAUROC, c.Escapes.Count)
+		}
+		switch noMap := f == Grey; {
+		case noMap != math.IsNaN(float64(c.PixelAUROC)), noMap != math.IsNaN(float64(r.Mean.AUPRO30)):
+			t.Errorf("%s: pixel AUROC %v", f, c.PixelAUROC)
+		case !noMap && (c.PixelAUROC < 0.95 || c.AUPRO30 < 0.8):
+			t.Errorf("%s: pixel AUROC %v, AUPRO %v", f, c.PixelAUROC, c.AUPRO30)
+		}
+	}
+}
+
+func TestRandomWeightsOfANetwork(t *testing.T) {
+	conv := func(name string, in int) net.Node {
+		return net.Node{
+			Name: name, Op: net.Conv, In: []int{in}, Out: 16,
+			Kernel: 3, Stride: 2, Pad: 1, Groups: 1, Act: net.ActReLU,
+		}
+	}
+	g := net.Graph{
+		InputChannels: 3, Taps: []net.Tap{{Name: "a", Node: 2}, {Name: "b", Node: 3}},
+		Nodes: []net.Node{{Name: "in", Op: net.Input}, conv("1", 0), conv("2", 1), conv("3", 2)},
+	}
+	pics := [][]int8{make([]int8, side*side*3)}
+	for i := range pics[0] {
+		pics[0][i] = int8(i*7%200 - 100)
+	}
+	o := options(t, Random)
+	var err error
+	if o.Model, err = control.RandomWeights(g, 5, pics, side, side); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(context.Background(), plates(t, true), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Categories[0]; c.ImageAUROC < 0.9 || r.Protocol.Arithmetic != "int8" {
+		t.Errorf("image AUROC %v, %+v", c.ImageAUROC, r.Protocol)
+	}
+}
+
+// TestJSONFormat holds the keys that programs read, and their types.
+func TestJSONFormat(t *testing.T) {
+	r, err := Run(context.Background(), plates(t, false), options(t, Handmade))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var top map[string]json.RawMessage
+	var protocol, category, mean map[string]any
+	var categories []map[string]any
+	if err := errors.Join(
+		json.Unmarshal(data, &top), json.Unmarshal(top["protocol"], &protocol),
+		json.Unmarshal(top["categories"], &categories), json.Unmarshal(top["mean"], &mean),
+	); err != nil {
+		t.Fatal(err)
+	}
+	category = categories[0]
+	for what, keys := range map[string]string{
+		"protocol": "size crop mode seed net_sha256 arithmetic kernel",
+		"category": "name train_good test_good test_bad image_auroc pixel_auroc aupro30 f1_max threshold " +
+			"target_frr frr escape_rate frr_at_zero_escapes mode ms_per_image_p50 ms_per_image_p99 defects",
+		"mean": "image_auroc pixel_auroc aupro30",
+	} {
+		object := map[string]map[string]any{"protocol": protocol, "category": category, "mean": mean}[what]
+		for _, k := range strings.Fields(keys) {
+			if _, ok := object[k]; !ok {
+				t.Errorf("%s has no %q: %s", what, k, data)
+			}
+		}
+	}
+	if category["pixel_auroc"] != nil || category["aupro30"] != nil || mean["pixel_auroc"] != nil {
+		t.Errorf("pixel figures without masks: %v", category)
+	}
+	spot := category["defects"].(map[string]any)["spot"].(map[string]any)
+	if spot["n"] != 8.0 || spot["image_auroc"] == nil {
+		t.Errorf("defects: %v", spot)
+	}
+	var back Report
+	if err := json.Unmarshal(data, &back); err != nil || !math.IsNaN(float64(back.Mean.PixelAUROC)) {
+		t.Errorf("read back: %v, %+v", err, back.Mean)
+	}
+}
+
+func TestSameSeedSameFigures(t *testing.T) {
+	cs := plates(t, true)
+	o := options(t, Handmade)
+	o.Train = 12
+	var threshold [2]Figure
+	for i := range threshold {
+		r, err := Run(context.Background(), cs, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		threshold[i] = r.Categories[0].Threshold
+		if r.Categories[0].TrainGood != 12 || r.Categories[0].TrainAvailable != 24 {
+			t.Errorf("%+v", r.Categories[0])
+		}
+	}
+	if threshold[0] != threshold[1] {
+		t.Errorf("thresholds %v", threshold)
+	}
+}
+
+func TestRunStopsOnErrorsAndNamesTheCategory(t *testing.T) {
+	cs := plates(t, true)
+	stop := errors.New("disk full")
+	o := options(t, Handmade)
+	o.Overlay = func(string, dataset.Item, *capture.Frame, inspect.Result) error { return stop }
+	if _, err := Run(context.Background(), cs, o); !errors.Is(err, stop) || !strings.Contains(err.Error(), "plate") {
+		t.Errorf("overlay: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, f := range []Features{Handmade, Grey} {
+		if _, err := Run(ctx, cs, options(t, f)); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s, cancelled: %v", f, err)
+		}
+	}
+	if err := os.WriteFile(cs[0].Train[3], []byte("no picture"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), cs, options(t, Handmade)); err == nil || !strings.Contains(err.Error(), cs[0].Train[3]) {
+		t.Errorf("bad picture: %v", err)
+	}
+	cs[0].Train = cs[0].Train[:3]
+	for _, f := range []Features{Handmade, Grey} {
+		if _, err := Run(context.Background(), cs, options(t, f)); !errors.Is(err, padim.ErrTooFew) {
+			t.Errorf("%s, three pictures: %v", f, err)
+		}
+	}
+}
