@@ -2,7 +2,8 @@ package padim
 
 import (
 	"math"
-	"math/rand/v2"
+
+	"cull/internal/exact"
 )
 
 // parts are synthetic good parts: every sample drawn from its own seed, so
@@ -49,6 +50,12 @@ func (p *parts) one(i int) []Map {
 	return q.sample(i)
 }
 
+// mean is a pattern over the picture, a the channel's frequency.
+func (p *parts) mean(a float64, x, y int) float64 {
+	u := exact.Sin(float64(0.02*a*float64(x)) + a)
+	return 40 * u * exact.Cos(0.015*a*float64(y))
+}
+
 func (p *parts) sample(i int) []Map {
 	if p.buf == nil {
 		for _, s := range p.strides {
@@ -60,10 +67,10 @@ func (p *parts) sample(i int) []Map {
 			p.buf = append(p.buf, m)
 		}
 	}
-	rng := rand.New(rand.NewPCG(p.first+uint64(i), 99))
+	rng := exact.NewRand(p.first+uint64(i), 99)
 	var factor [3]float64
 	for k := range factor {
-		factor[k] = rng.NormFloat64()
+		factor[k] = 4 * rng.Normal()
 	}
 	dx, dy := 0, 0
 	if p.jitter > 0 {
@@ -77,11 +84,11 @@ func (p *parts) sample(i int) []Map {
 			}
 			for c := range m.C {
 				a := float64(c+1) * (1 + float64(s))
-				v := 40 * math.Sin(0.02*a*float64(x)+a) * math.Cos(0.015*a*float64(y))
+				v := p.mean(a, x, y)
 				for q, u := range factor {
-					v += 4 * u * math.Sin(a*float64(q+1))
+					v += float64(u * exact.Sin(a*float64(q+1)))
 				}
-				v += 6 * rng.NormFloat64()
+				v += float64(6 * rng.Normal())
 				m.Data[k*m.C+c] = int8(min(max(math.Round(v), -127), 127))
 			}
 		}

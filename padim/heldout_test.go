@@ -1,0 +1,162 @@
+package padim
+
+import (
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+)
+
+// The closed form of leaving one part out is the same as doing it.
+func TestClosedFormIsTheRefit(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for range 50 {
+		n, d := 3+rng.IntN(20), 1+rng.IntN(12)
+		x := make([][]float64, n)
+		for i := range x {
+			x[i] = make([]float64, d)
+			for j := range x[i] {
+				x[i][j] = rng.NormFloat64() * (1 + float64(j))
+			}
+		}
+		const ridge = 0.3
+		for out := range x {
+			cov, mean := covariance(x, -1, float64(n-2), ridge)
+			q := solve(cov, mean, x[out])
+			restCov, restMean := covariance(x, out, float64(n-2), ridge)
+			want := solve(restCov, restMean, x[out])
+			if got := leftOutNorm2(q, float64(n)); math.Abs(got/want-1) > 1e-9 {
+				t.Fatalf("n=%d d=%d: got %v, want %v", n, d, got, want)
+			}
+		}
+	}
+}
+
+// covariance returns scatter/dof + ridge I and the mean of all x but out.
+func covariance(x [][]float64, out int, dof, ridge float64) (cov, mean []float64) {
+	d := len(x[0])
+	cov, mean = make([]float64, tri(d)), make([]float64, d)
+	n := 0.0
+	for i, row := range x {
+		if i != out {
+			axpy(mean, 1, row)
+			n++
+		}
+	}
+	for j := range mean {
+		mean[j] /= n
+		cov[tri(j)+j] = ridge
+	}
+	for i, row := range x {
+		for j := range d {
+			for k := range j + 1 {
+				if i != out {
+					cov[tri(j)+k] += (row[j] - mean[j]) * (row[k] - mean[k]) / dof
+				}
+			}
+		}
+	}
+	return cov, mean
+}
+
+func solve(cov, mean, x []float64) float64 {
+	y := make([]float64, len(x))
+	for j := range x {
+		y[j] = x[j] - mean[j]
+	}
+	cholesky(cov, len(x))
+	solveLower(cov, y)
+	return dot(y, y)
+}
+
+// Taking a fold's moments out gives the model that the other parts teach.
+func TestFoldsAreRefits(t *testing.T) {
+	train := newParts(14, 64, 8, 8, 16)
+	all, err := keep(train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask := make([]bool, 64)
+	mask[5], mask[40] = true, true
+	for name, o := range map[string]Options{
+		"part":       {Mode: Part, Shrinkage: 0.5},
+		"own":        {Mode: Part, Shrinkage: -1},
+		"neighbours": {Mode: Part, Shrinkage: 0.25, Neighbours: true},
+		"masked":     {Mode: Part, Shrinkage: 0.5, Mask: mask},
+		"unaligned":  {Mode: Part, Unaligned: true},
+		"texture":    {Mode: Texture},
+	} {
+		o.Dim, o.Precision = 9, Single
+		o, err := o.resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fitter{Options: o, samples: all}
+		if _, err := f.model(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.foldScores(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for first := 0; first < len(all); first += 3 {
+			last := min(first+3, len(all))
+			rest := append(append(kept(nil), all[:first]...), all[last:]...)
+			// The same projection, hence the statistics of all channels.
+			g := &fitter{Options: o, samples: rest, proj: f.proj, cells: f.cells, noise: f.noise, row: f.row, column: f.column}
+			part, texture, err := g.collect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := g.choose(part, texture); err != nil {
+				t.Fatal(err)
+			}
+			m := g.empty()
+			if err := g.estimate(m, nil); err != nil {
+				t.Fatal(err)
+			}
+			s := mustScorer(t, m, 1)
+			for i := first; i < last; i++ {
+				if want := s.Score(all[i]).Score; math.Abs(float64(got[i]/want-1)) > 1e-5 {
+					t.Errorf("%s: part %d: fold score %v, refit %v", name, i, got[i], want)
+				}
+			}
+		}
+	}
+}
+
+// A thousand parts take no more memory than fifty: measured with everything
+// that is alive at the end of each pass.
+func TestMemoryDoesNotDependOnParts(t *testing.T) {
+	peak := func(n int) uint64 {
+		s := &weighed{parts: newParts(n, 32, 6, 8, 16)}
+		mustFit(t, s, Options{Dim: 10, Threads: 1})
+		return s.peak
+	}
+	peak(50)
+	few, many := peak(50), peak(1000)
+	t.Logf("50 parts: %d bytes, 1000 parts: %d bytes", few, many)
+	// The scores themselves, 4 bytes a part, and up to foldParts parts held.
+	allowed := few + 8*1000 + foldParts*16*16*4 + 4096
+	if many > allowed {
+		t.Errorf("1000 parts: %d bytes, 50 parts: %d", many, few)
+	}
+}
+
+type weighed struct {
+	*parts
+	peak uint64
+}
+
+func (w *weighed) Each(f func(int, []Map) error) error {
+	return w.parts.Each(func(i int, maps []Map) error {
+		err := f(i, maps)
+		if i%50 == 48 || i == w.n-1 {
+			runtime.GC()
+			var s runtime.MemStats
+			runtime.ReadMemStats(&s)
+			w.peak = max(w.peak, s.HeapAlloc)
+		}
+		return err
+	})
+}
