@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cull/internal/exact"
 )
 
 // A Range is the interval a parameter is drawn from; Min == Max fixes it.
@@ -226,6 +228,7 @@ type Parameter struct {
 	Low, High       float64
 	Log, Whole      bool     // drawn log-uniform; whole numbers only
 	Values          []string // of a choice
+	Needs           []string // pairs of name and value without which it does nothing
 
 	rng    func(*Options) *Range
 	number func(*Options) *float64
@@ -251,52 +254,54 @@ func span(name, unit string, low, high float64, doc string, r func(*Options) *Ra
 func (p Parameter) log() Parameter   { p.Log = true; return p }
 func (p Parameter) whole() Parameter { p.Whole = true; return p }
 
+func (p Parameter) needs(pairs ...string) Parameter { p.Needs = pairs; return p }
+
 var parameters = []Parameter{
 	share("defect-share", "samples with a defect", func(o *Options) *float64 { return &o.DefectShare }),
 	choice("mask", "family of defect shapes", maskNames, func(o *Options) []float64 { return o.Mask[:] }),
 	choice("mode", "what a defect does to the picture", modeNames, func(o *Options) []float64 { return o.Mode[:] }),
-	choice("edge", "how a mixture's mask falls off", edgeNames, func(o *Options) []float64 { return o.Edge[:] }),
-	choice("weights", "rule for the weights of a mixture", weightNames, func(o *Options) []float64 { return o.Weights[:] }),
-	choice("normal", "procedural surfaces", familyNames, func(o *Options) []float64 { return o.Normal[:] }),
+	choice("edge", "how a mixture's mask falls off", edgeNames, func(o *Options) []float64 { return o.Edge[:] }).needs("mask", "gmm"),
+	choice("weights", "rule for the weights of a mixture", weightNames, func(o *Options) []float64 { return o.Weights[:] }).needs("mask", "gmm"),
+	choice("family", "procedural surfaces", familyNames, func(o *Options) []float64 { return o.Normal[:] }),
 
-	span("components", "", 1, maxComponents, "number of Gaussians", func(o *Options) *Range { return &o.Components }).whole(),
+	span("components", "", 1, maxComponents, "number of Gaussians", func(o *Options) *Range { return &o.Components }).whole().needs("mask", "gmm"),
 	span("mean-x", "width", 0, 1, "first mean, from left to right", func(o *Options) *Range { return &o.MeanX }),
 	span("mean-y", "height", 0, 1, "first mean, from top to bottom", func(o *Options) *Range { return &o.MeanY }),
-	span("spread", "px", 0.01, 500, "standard deviation of the other means about the first", func(o *Options) *Range { return &o.Spread }).log(),
-	span("sigma-x", "px", 0.3, 500, "x standard deviation of a Gaussian: horizontal size", func(o *Options) *Range { return &o.SigmaX }).log(),
-	span("sigma-y", "px", 0.3, 500, "y standard deviation of a Gaussian: vertical size", func(o *Options) *Range { return &o.SigmaY }).log(),
-	share("elongated", "mixtures that are long and thin", func(o *Options) *float64 { return &o.Elongated }),
-	span("long-x", "px", 0.3, 500, "sigma x of an elongated mixture", func(o *Options) *Range { return &o.LongX }).log(),
-	span("thin-y", "px", 0.3, 500, "sigma y of an elongated mixture", func(o *Options) *Range { return &o.ThinY }).log(),
-	span("rotation", "deg", -360, 360, "rotation of the first Gaussian", func(o *Options) *Range { return &o.Rotation }),
-	span("rotation-jitter", "deg", 0, 360, "standard deviation of the other rotations about the first", func(o *Options) *Range { return &o.RotationJitter }),
-	span("plateau", "", 0.05, 1, "exponent of a plateau edge: lower is flatter", func(o *Options) *Range { return &o.Plateau }),
-	span("step-level", "", 0.01, 0.99, "level at which a step edge cuts", func(o *Options) *Range { return &o.StepLevel }),
-	span("step-ramp", "px", 0.1, 50, "width of a step edge", func(o *Options) *Range { return &o.StepRamp }),
+	span("spread", "px", 0.01, 500, "standard deviation of the other means about the first", func(o *Options) *Range { return &o.Spread }).log().needs("mask", "gmm", "components", "4"),
+	span("sigma-x", "px", 0.3, 500, "x standard deviation of a Gaussian: horizontal size", func(o *Options) *Range { return &o.SigmaX }).log().needs("mask", "gmm", "elongated", "0"),
+	span("sigma-y", "px", 0.3, 500, "y standard deviation of a Gaussian: vertical size", func(o *Options) *Range { return &o.SigmaY }).log().needs("mask", "gmm", "elongated", "0"),
+	share("elongated", "mixtures that are long and thin", func(o *Options) *float64 { return &o.Elongated }).needs("mask", "gmm"),
+	span("long-x", "px", 0.3, 500, "sigma x of an elongated mixture", func(o *Options) *Range { return &o.LongX }).log().needs("mask", "gmm", "elongated", "1"),
+	span("thin-y", "px", 0.3, 500, "sigma y of an elongated mixture", func(o *Options) *Range { return &o.ThinY }).log().needs("mask", "gmm", "elongated", "1"),
+	span("rotation", "deg", -360, 360, "rotation of the first Gaussian", func(o *Options) *Range { return &o.Rotation }).needs("mask", "gmm", "elongated", "1"),
+	span("rotation-jitter", "deg", 0, 360, "standard deviation of the other rotations about the first", func(o *Options) *Range { return &o.RotationJitter }).needs("mask", "gmm", "elongated", "1", "components", "4"),
+	span("plateau", "", 0.05, 1, "exponent of a plateau edge: lower is flatter", func(o *Options) *Range { return &o.Plateau }).needs("mask", "gmm", "edge", "plateau"),
+	span("step-level", "", 0.01, 0.99, "level at which a step edge cuts", func(o *Options) *Range { return &o.StepLevel }).needs("mask", "gmm", "edge", "step"),
+	span("step-ramp", "px", 0.1, 50, "width of a step edge", func(o *Options) *Range { return &o.StepRamp }).needs("mask", "gmm", "edge", "step"),
 
-	span("perlin-period", "px", 2, 500, "period of the gradient noise", func(o *Options) *Range { return &o.PerlinPeriod }).log(),
-	span("perlin-threshold", "", -0.9, 0.9, "level at which the noise is cut", func(o *Options) *Range { return &o.PerlinThreshold }),
-	span("patch-count", "", 1, 8, "number of patches", func(o *Options) *Range { return &o.PatchCount }).whole(),
-	span("patch-size", "px", 1, 500, "half the longer side of a patch", func(o *Options) *Range { return &o.PatchSize }).log(),
-	span("patch-aspect", "", 0.05, 1, "shorter by longer side of a patch", func(o *Options) *Range { return &o.PatchAspect }),
-	span("patch-edge", "px", 0.1, 100, "width of a patch's edge", func(o *Options) *Range { return &o.PatchEdge }),
-	span("scratch-length", "px", 1, 2000, "length of a scratch", func(o *Options) *Range { return &o.ScratchLength }).log(),
-	span("scratch-width", "px", 0.3, 50, "width of a scratch", func(o *Options) *Range { return &o.ScratchWidth }).log(),
-	span("scratch-turn", "deg", 0, 90, "standard deviation of the turn over 10 px", func(o *Options) *Range { return &o.ScratchTurn }),
-	span("scratch-branches", "", 0, 8, "number of branches", func(o *Options) *Range { return &o.ScratchBranches }).whole(),
+	span("perlin-period", "px", 2, 500, "period of the gradient noise", func(o *Options) *Range { return &o.PerlinPeriod }).log().needs("mask", "perlin"),
+	span("perlin-threshold", "", -0.9, 0.9, "level at which the noise is cut", func(o *Options) *Range { return &o.PerlinThreshold }).needs("mask", "perlin"),
+	span("patch-count", "", 1, 8, "number of patches", func(o *Options) *Range { return &o.PatchCount }).whole().needs("mask", "patch"),
+	span("patch-size", "px", 1, 500, "half the longer side of a patch", func(o *Options) *Range { return &o.PatchSize }).log().needs("mask", "patch"),
+	span("patch-aspect", "", 0.05, 1, "shorter by longer side of a patch", func(o *Options) *Range { return &o.PatchAspect }).needs("mask", "patch"),
+	span("patch-edge", "px", 0.1, 100, "width of a patch's edge", func(o *Options) *Range { return &o.PatchEdge }).needs("mask", "patch"),
+	span("scratch-length", "px", 1, 2000, "length of a scratch", func(o *Options) *Range { return &o.ScratchLength }).log().needs("mask", "scratch"),
+	span("scratch-width", "px", 0.3, 50, "width of a scratch", func(o *Options) *Range { return &o.ScratchWidth }).log().needs("mask", "scratch"),
+	span("scratch-turn", "deg", 0, 90, "standard deviation of the turn over 10 px", func(o *Options) *Range { return &o.ScratchTurn }).needs("mask", "scratch"),
+	span("scratch-branches", "", 0, 8, "number of branches", func(o *Options) *Range { return &o.ScratchBranches }).whole().needs("mask", "scratch"),
 
-	span("amplitude", "full scale", 0, 1, "amplitude of additive defects", func(o *Options) *Range { return &o.Amplitude }).log(),
-	span("opacity", "", 0, 1, "amplitude of the other modes", func(o *Options) *Range { return &o.Opacity }),
-	share("dark", "additive defects that darken", func(o *Options) *float64 { return &o.Dark }),
-	share("grey", "defect colours that are grey", func(o *Options) *float64 { return &o.Grey }),
-	span("texture-shift", "px", 1, 2000, "how far texture defects reach for their patch", func(o *Options) *Range { return &o.TextureShift }),
-	span("blur-radius", "px", 1, 16, "radius of blur defects", func(o *Options) *Range { return &o.BlurRadius }).whole(),
-	span("contrast-gain", "", 0.01, 100, "gain of contrast defects", func(o *Options) *Range { return &o.ContrastGain }).log(),
-	span("warp", "px", 0.1, 200, "displacement of warp defects", func(o *Options) *Range { return &o.WarpLength }),
+	span("amplitude", "full scale", 0, 1, "amplitude of additive defects", func(o *Options) *Range { return &o.Amplitude }).log().needs("mode", "additive"),
+	span("opacity", "", 0, 1, "amplitude of the other modes", func(o *Options) *Range { return &o.Opacity }).needs("mode", "alpha"),
+	share("dark", "additive defects that darken", func(o *Options) *float64 { return &o.Dark }).needs("mode", "additive"),
+	share("grey", "defect colours that are grey", func(o *Options) *float64 { return &o.Grey }).needs("mode", "alpha"),
+	span("texture-shift", "px", 1, 2000, "how far texture defects reach for their patch", func(o *Options) *Range { return &o.TextureShift }).needs("mode", "texture"),
+	span("blur-radius", "px", 1, 16, "radius of blur defects", func(o *Options) *Range { return &o.BlurRadius }).whole().needs("mode", "blur"),
+	span("contrast-gain", "", 0.01, 100, "gain of contrast defects", func(o *Options) *Range { return &o.ContrastGain }).log().needs("mode", "contrast"),
+	span("warp", "px", 0.1, 200, "displacement of warp defects", func(o *Options) *Range { return &o.WarpLength }).needs("mode", "warp"),
 
 	share("source-share", "normals cut from real pictures", func(o *Options) *float64 { return &o.SourceShare }),
-	span("crop-scale", "side", 0.05, 10, "side of a real crop by side of the picture", func(o *Options) *Range { return &o.CropScale }).log(),
-	share("any-angle", "real crops turned by any angle", func(o *Options) *float64 { return &o.AnyAngle }),
+	span("crop-scale", "side", 0.05, 10, "side of a real crop by side of the picture", func(o *Options) *Range { return &o.CropScale }).log().needs("source-share", "1"),
+	share("any-angle", "real crops turned by any angle", func(o *Options) *float64 { return &o.AnyAngle }).needs("source-share", "1"),
 	share("scene", "pictures with an object of another surface", func(o *Options) *float64 { return &o.Scene }),
 	span("contrast", "", 0.01, 10, "gain about the mean of the normal picture", func(o *Options) *Range { return &o.Contrast }).log(),
 	span("level", "full scale", 0, 1, "mean brightness of the normal picture", func(o *Options) *Range { return &o.Level }),
@@ -304,8 +309,8 @@ var parameters = []Parameter{
 	span("balance", "", 0.1, 10, "gain of each colour channel", func(o *Options) *Range { return &o.Balance }),
 	share("grey-picture", "pictures without colour", func(o *Options) *float64 { return &o.GreyPicture }),
 	span("blur", "px", 0, 8, "camera blur, a standard deviation", func(o *Options) *Range { return &o.Blur }),
-	number("part-shift", "px", 500, "a part lies up to this far off its place on each axis", func(o *Options) *float64 { return &o.PartShift }),
-	number("part-turn", "deg", 180, "a part is turned up to this far either way", func(o *Options) *float64 { return &o.PartTurn }),
+	number("part-shift", "px", 500, "a part lies up to this far off its place on each axis", func(o *Options) *float64 { return &o.PartShift }).needs("family", "washer"),
+	number("part-turn", "deg", 180, "a part is turned up to this far either way", func(o *Options) *float64 { return &o.PartTurn }).needs("family", "board"),
 
 	span("gain", "", 0.01, 10, "exposure", func(o *Options) *Range { return &o.Gain }),
 	span("light", "", 0, 1, "amplitude of uneven light", func(o *Options) *Range { return &o.Light }),
@@ -464,4 +469,42 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("synth: mask floor %v is not in [0, 1)", o.MaskFloor)
 	}
 	return nil
+}
+
+// Sweep returns n values of the parameter, as Set reads them, over the range it has in o; a
+// fixed value v is swept from v/4 to 4v, a share from 0 to 1, a choice through its names.
+func (p Parameter) Sweep(o *Options, n int) []string {
+	if p.mix != nil {
+		return slices.Clone(p.Values)
+	}
+	r := Range{0, p.High}
+	if p.rng != nil {
+		r = *p.rng(o)
+	} else if p.Unit != "share" {
+		r.Max = 4 * *p.number(o)
+	}
+	log := p.Log && r.Min > 0
+	if r.Min == r.Max && r.Min > 0 {
+		log = true
+		r = Range{max(p.Low, r.Min/4), min(p.High, r.Max*4)}
+	}
+	if p.Whole {
+		n = min(n, int(r.Max-r.Min)+1)
+	}
+	var values []string
+	for i := range n {
+		t := float64(i) / float64(max(n-1, 1))
+		v := r.Min + float64(t*(r.Max-r.Min))
+		if log {
+			v = float64(r.Min * exact.Pow(r.Max/r.Min, t))
+		}
+		if p.Whole {
+			v = math.Round(v)
+		} else {
+			v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+			v = max(p.Low, min(p.High, v))
+		}
+		values = append(values, strconv.FormatFloat(v, 'g', -1, 64))
+	}
+	return values
 }

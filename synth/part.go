@@ -42,7 +42,7 @@ func (g *Generator) washer(dst *planes, r *exact.Rand) {
 	}
 	c.disc(0, 0, 0.265, rim)
 	c.disc(0, 0, 0.235, hole)
-	c.text(-0.26, 0.6, 0.0125, "CULL-25", finish{colour: steel.times(0.42), rise: -1, bevel: 1, cover: 0.8})
+	c.text(-0.22, 0.62, 0.0105, "CULL-25", finish{colour: steel.times(0.42), rise: -1, bevel: 1, cover: 0.8})
 	l := lamp(r, 1, 4)
 	c.shadow(l, 10, 0.6)
 	c.light(l)
