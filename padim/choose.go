@@ -136,7 +136,8 @@ func logDensity(y []float64, x []float32, mean, l []float64) float64 {
 	}
 	solveLower(l, y)
 	const log2Pi = 1.8378770664093453
-	return -0.5 * (dot(y, y) + 2*logDet + float64(len(mean))*log2Pi)
+	constant := float64(float64(len(mean)) * log2Pi)
+	return -0.5 * (dot(y, y) + 2*logDet + constant)
 }
 
 // spread returns at most k of 0..n-1, evenly spaced.
