@@ -22,6 +22,13 @@ func NewFilter(in, out, kernel, stride, groups int) Filter {
 // OutSize is the output size for an input of size n: ceil(n/Stride).
 func (f *Filter) OutSize(n int) int { return (n + f.Stride - 1) / f.Stride }
 
+// Source is the input channel that element k of output channel out's window
+// [Kernel][Kernel][In/Groups] reads.
+func (f *Filter) Source(k, out int) int {
+	g := f.In / f.Groups
+	return out/(f.Out/f.Groups)*g + k%g
+}
+
 func (f *Filter) pad() int { return (f.Kernel - 1) / 2 }
 
 // A Backend does the arithmetic of the layers on whole batches. Slices named

@@ -63,10 +63,11 @@ func (m *maker) item(seed uint64) (item, error) {
 const depth = 64
 
 // A feed renders items on goroutines and delivers them in the order of their
-// seeds, however many goroutines there are. Item i waits in slot i mod depth, so
-// no more than depth are ahead of the consumer.
+// seeds, however many goroutines there are. Item i waits in slot i mod depth; room
+// has a token for each item that may be begun, so two never want the same slot.
 type feed struct {
 	slots  [depth]chan result
+	room   chan struct{}
 	at     uint64
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -80,21 +81,23 @@ type result struct {
 // newFeed starts the goroutines, one per maker; the first item has seed base.
 func newFeed(makers []*maker, base uint64) *feed {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &feed{cancel: cancel}
+	f := &feed{cancel: cancel, room: make(chan struct{}, depth)}
 	for i := range f.slots {
 		f.slots[i] = make(chan result, 1)
+		f.room <- struct{}{}
 	}
 	var next atomic.Uint64
 	for _, m := range makers[:min(len(makers), depth)] {
 		f.wg.Go(func() {
 			for {
-				i := next.Add(1) - 1
-				it, err := m.item(base + i)
 				select {
-				case f.slots[i%depth] <- result{it, err}:
+				case <-f.room:
 				case <-ctx.Done():
 					return
 				}
+				i := next.Add(1) - 1
+				it, err := m.item(base + i)
+				f.slots[i%depth] <- result{it, err}
 			}
 		})
 	}
@@ -105,6 +108,7 @@ func newFeed(makers []*maker, base uint64) *feed {
 func (f *feed) next() (item, error) {
 	r := <-f.slots[f.at%depth]
 	f.at++
+	f.room <- struct{}{}
 	return r.item, r.err
 }
 

@@ -24,7 +24,7 @@ func Model(n *Network, r Ranges) (*infer.Model, error) {
 	for i, node := range n.Graph.Nodes {
 		switch node.Op {
 		case net.Conv:
-			m.Params[i] = roundConv(n, i, step[node.In[0]][0], step[i])
+			m.Params[i] = roundConv(n, i, step[node.In[0]], step[i])
 		case net.Add:
 			m.Params[i] = infer.Params{
 				Scale: ratio(step[node.In[0]], step[i]), ScaleB: ratio(step[node.In[1]], step[i]),
@@ -48,27 +48,32 @@ func ratio(in, out []float32) []float32 {
 	return s
 }
 
-// roundConv rounds node i: weight step max|w|/127 of each output channel, larger
-// where the bias would otherwise not fit beside the products in 31 bits.
-func roundConv(n *Network, i int, in float32, out []float32) infer.Params {
+// roundConv rounds node i. The input's steps, one per channel, go into the weights
+// before they are rounded, so the kernels need no scale per input channel:
+//
+//	v[k][in] = w[k][in] step[in], q = rne(v / s), s = max |v| / 127 per output channel
+//
+// s is larger where the bias would otherwise not fit beside the products in 31 bits.
+func roundConv(n *Network, i int, in, out []float32) infer.Params {
 	f := &n.Filters[i]
 	window := len(f.W) / f.Out
 	p := infer.Params{
 		Weights: make([]int8, len(f.W)), Bias: make([]int32, f.Out), Scale: make([]float32, f.Out),
 	}
 	for c := range f.Out {
-		var top float32
-		for k := range window {
-			w := f.W[k*f.Out+c]
-			top = max(top, w, -w)
+		v := make([]float64, window)
+		var top float64
+		for k := range v {
+			v[k] = float64(f.W[k*f.Out+c]) * float64(in[f.Source(k, c)])
+			top = max(top, math.Abs(v[k]))
 		}
-		b := n.Bias[i][c]
-		step := max(top/quant.Max, max(b, -b)/in/(1<<28), 1e-12)
-		for k := range window {
-			p.Weights[c*window+k] = int8(math.RoundToEven(float64(f.W[k*f.Out+c] / step)))
+		b := float64(n.Bias[i][c])
+		s := max(top/quant.Max, math.Abs(b)/(1<<28), 1e-15)
+		for k := range v {
+			p.Weights[c*window+k] = int8(math.RoundToEven(v[k] / s))
 		}
-		p.Bias[c] = int32(math.RoundToEven(float64(b) / (float64(step) * float64(in))))
-		p.Scale[c] = step * in / out[c]
+		p.Bias[c] = int32(math.RoundToEven(b / s))
+		p.Scale[c] = float32(s / float64(out[c]))
 	}
 	return p
 }

@@ -3,7 +3,6 @@ package quantise
 import (
 	"fmt"
 
-	"cull/infer/net"
 	"cull/trainer/internal/grad"
 )
 
@@ -70,33 +69,15 @@ func (h *histogram) error(k int) (sum float64) {
 	return sum
 }
 
-// Ranges are the clips of every node: one per channel, all equal where a
-// convolution reads the node.
+// Ranges are the clips of every node, one per channel.
 type Ranges [][]float32
-
-// perTensor reports for each node whether one step must serve all its channels.
-func perTensor(g *net.Graph) []bool {
-	read := make([]bool, len(g.Nodes))
-	for _, n := range g.Nodes {
-		for _, in := range n.In {
-			if n.Op != net.Add {
-				read[in] = true
-			}
-		}
-	}
-	return read
-}
 
 // Calibrate runs the network over batches of pictures, twice each, and returns
 // the ranges. each calls its argument with every batch.
 func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Tensor)) error) (Ranges, error) {
-	shared := perTensor(&n.Graph)
 	channels := n.Graph.Channels()
 	groups := make([][]histogram, len(channels))
 	for i, c := range channels {
-		if shared[i] {
-			c = 1
-		}
 		groups[i] = make([]histogram, c)
 	}
 	visit := func(f func(h *histogram, v float32)) error {
@@ -120,7 +101,7 @@ func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Te
 	for i, c := range channels {
 		ranges[i] = make([]float32, c)
 		for k := range ranges[i] {
-			ranges[i][k] = groups[i][k%len(groups[i])].clip(rule)
+			ranges[i][k] = groups[i][k].clip(rule)
 		}
 	}
 	for k := range ranges[0] {
@@ -133,7 +114,7 @@ func scan(t *grad.Tensor, hs []histogram, f func(h *histogram, v float32)) {
 	for n := range t.N {
 		for y := range t.H {
 			for i, v := range t.Row(n, y) {
-				f(&hs[i%t.C%len(hs)], v)
+				f(&hs[i%t.C], v)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // A Recipe is a pre-training.
 type Recipe struct {
 	Name string `toml:"name" doc:"name of the weights, recorded in the .net file"`
-	Seed int64  `toml:"seed" min:"0" max:"9007199254740992" doc:"of weights and of the order of samples"`
+	Seed int64  `toml:"seed" min:"0" max:"9007199254740992" doc:"seed of weights and of the order of samples"`
 
 	Data      Data      `toml:"data"`
 	Network   Network   `toml:"network"`
@@ -42,7 +42,7 @@ type Data struct {
 
 // Network is the shape of the trunk.
 type Network struct {
-	Width  int   `toml:"width" unit:"channels" min:"8" max:"256" multiple:"8" doc:"of stage 1; stages 2 and 3 have 2 and 4 times as many"`
+	Width  int   `toml:"width" unit:"channels" min:"8" max:"256" multiple:"8" doc:"channels of stage 1; stages 2 and 3 have 2 and 4 times as many"`
 	Blocks []int `toml:"blocks" min:"1" max:"16" doc:"residual blocks of stages 1 to 3"`
 }
 
@@ -70,7 +70,7 @@ type Indirect struct {
 
 // Optimiser says how weights move.
 type Optimiser struct {
-	Kind     string  `toml:"kind" oneof:"adamw sgd" doc:"rule"`
+	Kind     string  `toml:"kind" oneof:"adamw sgd" doc:"rule by which weights move"`
 	Rate     float64 `toml:"rate" min:"0" max:"10" doc:"highest learning rate"`
 	Final    float64 `toml:"final_rate" min:"0" max:"10" doc:"learning rate at the end of the cosine"`
 	Warmup   int     `toml:"warmup" unit:"steps" min:"0" max:"1000000" doc:"steps over which the rate rises from 0"`

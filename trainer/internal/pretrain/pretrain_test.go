@@ -1,0 +1,260 @@
+package pretrain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"cull/trainer/internal/recipe"
+)
+
+// small is a run of 8 steps on procedural surfaces, with every kind of loss.
+const small = `
+name = "small"
+seed = 5
+[data]
+size = 32
+reuse = 2
+[network]
+width = 8
+blocks = [1, 1, 1]
+[loss]
+form = 1.0
+direct = 0.3
+indirect = 0.5
+[loss.L_indirect]
+rank = 0.2
+[training]
+images = 32
+batch = 4
+settle = 2
+[quantise]
+pictures = 4
+size = 32
+`
+
+func start(t *testing.T, text string, threads int) *Run {
+	t.Helper()
+	r, err := recipe.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := New(r, text, "", threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// train trains until step (or the end) and returns the last progress.
+func train(t *testing.T, r *Run, step int) (last Progress) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	err := r.Train(ctx, func(p Progress) error {
+		last = p
+		if r.step == step {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	return last
+}
+
+func file(t *testing.T, r *Run) []byte {
+	t.Helper()
+	m, err := r.Finish(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestSameBytesForAnyNumberOfThreadsAndInterruptions(t *testing.T) {
+	whole := start(t, small, 1)
+	train(t, whole, -1)
+	want := file(t, whole)
+
+	threads := start(t, small, 3)
+	train(t, threads, -1)
+	if !bytes.Equal(file(t, threads), want) {
+		t.Error("three threads give other bytes than one")
+	}
+
+	path := filepath.Join(t.TempDir(), "a.ckpt")
+	cut := start(t, small, 2)
+	for _, step := range []int{1, 3, 6} {
+		train(t, cut, step)
+		if cut.step != step {
+			t.Fatalf("stopped at step %d, want %d", cut.step, step)
+		}
+		if err := cut.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		c, err := OpenCheckpoint(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut = start(t, small, 2)
+		if err := cut.Restore(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	train(t, cut, -1)
+	if !bytes.Equal(file(t, cut), want) {
+		t.Error("an interrupted run gives other bytes than a whole one")
+	}
+}
+
+// Goroutines of very different speed: the order is the seeds' all the same.
+func TestFeedKeepsTheOrderOfSeeds(t *testing.T) {
+	one, many := start(t, small, 1), start(t, small, 7)
+	want, err := one.take(32, false, 0, 3*depth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		got, err := many.take(32, false, 0, 3*depth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if !bytes.Equal(got[i].image, want[i].image) {
+				t.Fatalf("item %d is another sample", i)
+			}
+		}
+	}
+}
+
+func TestTrainingLowersTheLoss(t *testing.T) {
+	text := string(bytes.Replace([]byte(small), []byte("images = 32"), []byte("images = 480"), 1))
+	r := start(t, text, 2)
+	var first, last [3]float64
+	n := 0
+	if err := r.Train(context.Background(), func(p Progress) error {
+		for i, l := range p.Losses {
+			if n < 10 {
+				first[i] += l.Value
+			} else if n >= r.steps()-10 {
+				last[i] += l.Value
+			}
+		}
+		n++
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range first {
+		if !(last[i] < f) {
+			t.Errorf("loss %d: %.4g at first, %.4g at last", i, f/10, last[i]/10)
+		}
+	}
+}
+
+func TestCheckpointOfAnotherRecipeIsRefused(t *testing.T) {
+	a := start(t, small, 1)
+	b, err := a.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseCheckpoint(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := start(t, string(bytes.Replace([]byte(small), []byte("form = 1.0"), []byte("form = 0.9"), 1)), 1)
+	if err := other.Restore(c); !errors.Is(err, ErrRecipe) {
+		t.Errorf("error %v, want ErrRecipe", err)
+	}
+}
+
+func TestDivergenceIsAnError(t *testing.T) {
+	r := start(t, small, 1)
+	r.params[0].W[0] = float32(math.NaN())
+	err := r.Train(context.Background(), func(Progress) error { return nil })
+	if !errors.Is(err, ErrDiverged) {
+		t.Errorf("error %v, want ErrDiverged", err)
+	}
+}
+
+// A file that may not grow any more stands for a full disk.
+func TestFullDiskLeavesTheLastGoodCheckpoint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.ckpt")
+	r := start(t, small, 1)
+	if err := r.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	train(t, r, 1)
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Skip(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 8192, Max: limit.Max}); err != nil {
+		t.Skip(err)
+	}
+	err := r.Save(path)
+	if e := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); e != nil {
+		t.Fatal(e)
+	}
+	if err == nil {
+		t.Fatal("saving beyond the limit did not fail")
+	}
+	c, err := OpenCheckpoint(path)
+	if err != nil {
+		t.Fatalf("the last good checkpoint is gone: %v", err)
+	}
+	if c.step != 0 {
+		t.Errorf("step %d, want the first checkpoint's", c.step)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestCheckpointTruncatedAtEveryByte(t *testing.T) {
+	b, err := start(t, small, 1).Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < len(b); n += 1 + n/64 {
+		if _, err := ParseCheckpoint(b[:n]); err == nil {
+			t.Fatalf("%d of %d bytes parse", n, len(b))
+		}
+	}
+}
+
+func FuzzParseCheckpoint(f *testing.F) {
+	r, err := recipe.Parse(small)
+	if err != nil {
+		f.Fatal(err)
+	}
+	run, err := New(r, small, "", 1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := run.Checkpoint()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b[:4096])
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := ParseCheckpoint(b); err == nil {
+			_ = run.Restore(c)
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package recipe
+
+import (
+	"bytes"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const example = "../../../recipes/example.toml"
+
+// The example lists every key; CULL_WRITE=1 rewrites it.
+func TestExampleIsTheDefaultsWithTheirMeaning(t *testing.T) {
+	d := Default()
+	var want bytes.Buffer
+	if err := Write(&want, &d); err != nil {
+		t.Fatal(err)
+	}
+	// A source needs a name: the example gives one.
+	text := strings.Replace(want.String(), `name = ""`, `name = "my textures"`, 1)
+	text = strings.Replace(text, `licence = ""`, `licence = "CC0-1.0"`, 1)
+	if os.Getenv("CULL_WRITE") != "" {
+		if err := os.WriteFile(example, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != text {
+		t.Error("recipes/example.toml is not what Write gives: run this test with CULL_WRITE=1")
+	}
+	r, _, err := Read(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Source, r.Data.Synth = nil, nil
+	if !reflect.DeepEqual(*r, d) {
+		t.Errorf("the example reads as\n%+v, want the defaults\n%+v", *r, d)
+	}
+}
+
+func TestCommittedRecipesAreValid(t *testing.T) {
+	entries, err := os.ReadDir("../../../recipes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".toml") {
+			continue
+		}
+		if _, _, err := Read("../../../recipes/" + e.Name()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFaultsNameLineAndKey(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"seed = 1\nsead = 2\n", "line 2: sead: unknown key"},
+		{"[loss]\nL_direct.imgae = 1\n", "line 2: loss.L_direct.imgae: unknown key"},
+		{"[training]\nbatch = \"x\"\n", "line 2: training.batch"},
+		{"[training]\n\nbatch = 0 # none\n", "line 3: training.batch: 0: want 1 to 4096 samples"},
+		{"[data]\nsize = 100\n", "line 2: data.size: 100: want a multiple of 16 px"},
+		{"[data]\nlabel = \"best\"\n", "line 2: data.label: \"best\": want one of visible, relative, formula"},
+		{"[network]\nblocks = [2, 2]\n", "line 2: network.blocks: 2 numbers, want 3"},
+		{"[network]\nblocks = [2, 2, 99]\n", "line 2: network.blocks: 99: want 1 to 16"},
+		{"[loss]\nform = 0.0\nindirect = 0.0\n", "line 1: loss: all weights are 0"},
+		{"[optimiser]\nrate = nan\n", "line 2: optimiser.rate: NaN: want 0 to 10"},
+		{"[data.synth]\nsigma-z = \"1\"\n", "data.synth"},
+		{"[data]\nreuse = 3\n", "training.batch: 32 is not a multiple of data.reuse 3"},
+		{"[[source]]\nname = \"a\"\n", "source.licence: empty"},
+		{"a = [\n", "line"},
+	} {
+		_, err := Parse(c.text)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	b, err := os.ReadFile(example)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(b))
+	f.Add("[network]\nblocks = []\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if r, err := Parse(text); err == nil {
+			r.Shape()
+		}
+	})
+}
