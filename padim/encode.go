@@ -231,7 +231,7 @@ func (p *projector) complete() error {
 		for _, f := range sp.factor {
 			worst = max(worst, math.Abs(float64(f)))
 		}
-		bound += high * worst
+		bound += float64(high * worst)
 	}
 	for j, ok := range at {
 		if !ok {

@@ -64,7 +64,7 @@ func addMoments(sum, square, rows []float64, d, lo, hi int, sign float64) {
 			axpy(out, sign*rows[at+i], rows[at:][:i+1])
 		}
 		for at := i; at < len(rows); at += d {
-			sum[i] += sign * rows[at]
+			sum[i] += float64(sign * rows[at])
 		}
 	}
 }

@@ -5,7 +5,7 @@ import "cull/internal/exact"
 // gaussian returns the taps of a Gaussian filter, centre first, cut off at
 // four sigma as scipy.ndimage does, normalised. sigma <= 0 gives the identity.
 func gaussian(sigma float64) []float32 {
-	radius := int(4*sigma + 0.5)
+	radius := int(float64(4*sigma) + 0.5)
 	if sigma <= 0 || radius < 1 {
 		return []float32{1}
 	}

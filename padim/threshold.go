@@ -98,7 +98,7 @@ func NewThreshold(scores []float32, target float64, m Method) (Threshold, error)
 	s := slices.Clone(scores)
 	slices.Sort(s)
 	// (n+1)(1-target) just above an integer by rounding is that integer.
-	t.Rank = max(1, int(math.Ceil(float64(n+1)*(1-target)-1e-9)))
+	t.Rank = max(1, int(math.Ceil(float64(float64(n+1)*(1-target))-1e-9)))
 	if t.Rank <= n {
 		t.Value = s[t.Rank-1]
 		return t, nil
@@ -126,7 +126,7 @@ func extrapolate(s []float32, target float64) float32 {
 func root(v float64, r int) float64 {
 	lo, hi := 1.0, max(v, 1)
 	for range 64 {
-		mid := lo + (hi-lo)/2
+		mid := lo + float64((hi-lo)/2)
 		p := 1.0
 		for k := 0; k < r && p <= v; k++ {
 			p *= mid
