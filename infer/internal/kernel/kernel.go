@@ -88,6 +88,9 @@ func NewConv(c Conv, in, out Plane) Op {
 	if c.Groups == in.C && c.Groups == out.C && in.C > 1 {
 		return newDepthwise(c, in, out)
 	}
+	if f := fastest(); f != nil {
+		return newTiled(f, c, in, out)
+	}
 	return newDense(c, in, out)
 }
 

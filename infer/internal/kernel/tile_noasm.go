@@ -1,0 +1,7 @@
+//go:build purego || !amd64
+
+package kernel
+
+func fastest() *family { return nil }
+
+func runTile(isa, *tile) { panic("kernel: no assembly in this build") }
