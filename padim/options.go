@@ -1,5 +1,7 @@
 package padim
 
+import "fmt"
+
 // Samples are the feature maps of the good parts a model is taught from.
 //
 // Fit walks over them several times, always in the same order, and keeps none:
@@ -23,19 +25,33 @@ const (
 	Stock               // PaDiM as published, for comparison (Defard et al., ICPR 2020)
 )
 
-// String returns the mode's name in lower case.
+var modeNames = [...]string{"auto", "part", "texture", "stock"}
+
+// String returns the mode's name as in files and on command lines.
 func (m Mode) String() string {
-	switch m {
-	case Auto:
-		return "auto"
-	case Part:
-		return "part"
-	case Texture:
-		return "texture"
-	case Stock:
-		return "stock"
+	if int(m) < len(modeNames) {
+		return modeNames[m]
 	}
-	return "unknown"
+	return fmt.Sprintf("Mode(%d)", uint8(m))
+}
+
+// MarshalText returns the mode's name.
+func (m Mode) MarshalText() ([]byte, error) {
+	if int(m) >= len(modeNames) {
+		return nil, fmt.Errorf("padim: mode %d: unknown", uint8(m))
+	}
+	return []byte(modeNames[m]), nil
+}
+
+// UnmarshalText reads a mode's name.
+func (m *Mode) UnmarshalText(text []byte) error {
+	for i, name := range modeNames {
+		if string(text) == name {
+			*m = Mode(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("padim: mode %q: not auto, part, texture or stock", text)
 }
 
 // A Projection says how the channels of all stages become Dim numbers.

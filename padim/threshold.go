@@ -24,17 +24,33 @@ const (
 	Extrapolated
 )
 
-// String returns the method's name.
+var methodNames = [...]string{LeaveOneOut: "leave-one-out", Folds: "folds", Extrapolated: "extrapolated"}
+
+// String returns the method's name as in files and reports.
 func (m Method) String() string {
-	switch m {
-	case LeaveOneOut:
-		return "leave-one-out"
-	case Folds:
-		return "folds"
-	case Extrapolated:
-		return "extrapolated"
+	if m > 0 && int(m) < len(methodNames) {
+		return methodNames[m]
 	}
-	return "unknown"
+	return fmt.Sprintf("Method(%d)", uint8(m))
+}
+
+// MarshalText returns the method's name.
+func (m Method) MarshalText() ([]byte, error) {
+	if m == 0 || int(m) >= len(methodNames) {
+		return nil, fmt.Errorf("padim: threshold method %d: unknown", uint8(m))
+	}
+	return []byte(methodNames[m]), nil
+}
+
+// UnmarshalText reads a method's name.
+func (m *Method) UnmarshalText(text []byte) error {
+	for i, name := range methodNames {
+		if i > 0 && string(text) == name {
+			*m = Method(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("padim: threshold method %q: unknown", text)
 }
 
 // A Threshold is a limit on scores with what is known of its false-reject rate.
