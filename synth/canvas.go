@@ -1,10 +1,6 @@
 package synth
 
-import (
-	"math"
-
-	"cull/internal/exact"
-)
+import "cull/internal/exact"
 
 // A canvas draws a part: colours and a height field, lit when everything is on it.
 // Part coordinates: the origin is the part's centre, 1 half the shorter side of the picture.
@@ -53,13 +49,14 @@ func (g *Generator) canvas(dst *planes, jitter *exact.Rand, ground rgb, grain fl
 	return c
 }
 
-// fill draws a shape that lies within reach (part units) of (x, y).
-func (c *canvas) fill(x, y, reach float32, f finish, sdf shape) {
+// fill draws a shape that lies within rx, ry (part units) of (x, y).
+func (c *canvas) fill(x, y, rx, ry float32, f finish, sdf shape) {
 	g := c.g
 	px := c.x + float32(c.k*(float32(c.c*x)-float32(c.s*y)))
 	py := c.y + float32(c.k*(float32(c.s*x)+float32(c.c*y)))
-	rad := float64(float32(reach*c.k)) + 2
-	b := around(float64(px), float64(py), rad, rad, g.w, g.h)
+	hx := float64(float32(c.k*(float32(abs32(c.c)*rx)+float32(abs32(c.s)*ry)))) + 2
+	hy := float64(float32(c.k*(float32(abs32(c.s)*rx)+float32(abs32(c.c)*ry)))) + 2
+	b := around(float64(px), float64(py), hx, hy, g.w, g.h)
 	inv := 1 / c.k
 	cover := f.cover
 	if cover == 0 {
@@ -92,11 +89,11 @@ func (c *canvas) fill(x, y, reach float32, f finish, sdf shape) {
 
 // disc, box and stroke draw the plain shapes.
 func (c *canvas) disc(x, y, rad float32, f finish) {
-	c.fill(x, y, rad, f, func(u, v float32) float32 { return hypot32(u-x, v-y) - rad })
+	c.fill(x, y, rad, rad, f, func(u, v float32) float32 { return hypot32(u-x, v-y) - rad })
 }
 
 func (c *canvas) box(x, y, rx, ry, corner float32, f finish) {
-	c.fill(x, y, hypot32(rx, ry), f, func(u, v float32) float32 {
+	c.fill(x, y, rx, ry, f, func(u, v float32) float32 {
 		a, b := abs32(u-x)-rx+corner, abs32(v-y)-ry+corner
 		return hypot32(max(a, 0), max(b, 0)) + min(max(a, b), 0) - corner
 	})
@@ -105,27 +102,35 @@ func (c *canvas) box(x, y, rx, ry, corner float32, f finish) {
 func (c *canvas) stroke(x0, y0, x1, y1, width float32, f finish) {
 	ex, ey := x1-x0, y1-y0
 	length := float32(ex*ex) + float32(ey*ey)
-	reach := float32(0.5*float32(math.Sqrt(float64(length)))) + width
-	c.fill(float32((x0+x1)*0.5), float32((y0+y1)*0.5), reach, f, func(u, v float32) float32 {
+	rx, ry := float32(0.5*abs32(ex))+width, float32(0.5*abs32(ey))+width
+	c.fill(float32((x0+x1)*0.5), float32((y0+y1)*0.5), rx, ry, f, func(u, v float32) float32 {
 		du, dv := u-x0, v-y0
 		t := clamp((float32(du*ex)+float32(dv*ey))/length, 0, 1)
 		return hypot32(du-float32(t*ex), dv-float32(t*ey)) - float32(width*0.5)
 	})
 }
 
-// shadow darkens what the relief hides from the light, up to reach pixels away.
+// shadow darkens what the relief hides from the light, up to reach <= 16 steps of
+// about a pixel away.
 func (c *canvas) shadow(l light, reach int, depth float32) {
 	g := c.g
+	var step [16][2]int
+	for t := range step {
+		step[t] = [2]int{int(float32(t+1) * l.x * 1.4), int(float32(t+1) * l.y * 1.4)}
+	}
 	for y := range g.h {
 		for x := range g.w {
 			i := y*g.w + x
 			var hidden float32
-			for t := 1; t <= reach; t++ {
-				px, py := x+int(float32(float32(t)*l.x*1.4)), y+int(float32(float32(t)*l.y*1.4))
+			for t, s := range step[:reach] {
+				px, py := x+s[0], y+s[1]
 				if uint(px) >= uint(g.w) || uint(py) >= uint(g.h) {
 					break
 				}
-				hidden = max(hidden, c.height[py*g.w+px]-c.height[i]-float32(float32(t)*0.5))
+				d := c.height[py*g.w+px] - c.height[i] - float32(float32(t+1)*0.5)
+				if d > hidden {
+					hidden = d
+				}
 			}
 			if hidden > 0 {
 				k := 1 - float32(depth*smooth(float32(hidden*0.5)))
@@ -138,25 +143,7 @@ func (c *canvas) shadow(l light, reach int, depth float32) {
 }
 
 // light shades the part; each pixel's gloss scales the highlight.
-func (c *canvas) light(l light) {
-	g := c.g
-	lit := &g.defect // free until the defect is drawn
-	for ch := range lit {
-		for i := range lit[ch] {
-			lit[ch][i] = 0
-		}
-	}
-	spot := l
-	spot.gloss = 1
-	g.relief(lit, c.height, spot) // only the highlight
-	l.gloss = 0
-	g.relief(c.dst, c.height, l)
-	for ch := range c.dst {
-		for i, v := range lit[ch] {
-			c.dst[ch][i] += float32(v * c.gloss[i])
-		}
-	}
-}
+func (c *canvas) light(l light) { c.g.relief(c.dst, c.height, c.gloss, l) }
 
 // glyphs are 5 x 7 dots, rows from the top, the most significant of five bits left.
 var glyphs = map[rune][7]uint8{
@@ -174,7 +161,7 @@ var glyphs = map[rune][7]uint8{
 func (c *canvas) text(x, y, size float32, s string, f finish) {
 	width := float32(float32(6*len(s)) * size)
 	runes := []rune(s)
-	c.fill(x+float32(width*0.5), y+float32(3.5*size), width, f, func(u, v float32) float32 {
+	c.fill(x+float32(width*0.5), y+float32(3.5*size), float32(width*0.5), float32(4*size), f, func(u, v float32) float32 {
 		a, b := (u-x)/size, (v-y)/size
 		if a < 0 || b < 0 || b >= 7 || int(a) >= 6*len(runes) {
 			return 1

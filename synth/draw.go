@@ -124,7 +124,16 @@ func turn(deg float64) (c, s float64) {
 // lerp is a + t(b-a).
 func lerp(a, b, t float32) float32 { return a + float32(t*(b-a)) }
 
-func clamp(x, lo, hi float32) float32 { return max(lo, min(x, hi)) }
+// clamp is written with comparisons: the built-in min and max take care of NaN and -0 at a cost.
+func clamp(x, lo, hi float32) float32 {
+	if x < lo {
+		return lo
+	}
+	if x > hi {
+		return hi
+	}
+	return x
+}
 
 // smooth is the smoothstep 3t^2 - 2t^3 of t clamped to [0, 1].
 func smooth(t float32) float32 {
@@ -133,11 +142,18 @@ func smooth(t float32) float32 {
 }
 
 // byteOf is 255 x rounded, x clamped to [0, 1].
-func byteOf(x float32) uint8 { return uint8(float32(clamp(x, 0, 1)*255) + 0.5) }
+func byteOf(x float32) uint8 {
+	x = float32(x*255) + 0.5
+	if !(x > 0) {
+		return 0
+	}
+	if x >= 255 {
+		return 255
+	}
+	return uint8(int32(x))
+}
 
 // hypot is sqrt(x^2 + y^2).
-func root(x float64) float64 { return math.Sqrt(x) }
-
 func hypot(x, y float64) float64 { return math.Sqrt(float64(x*x) + float64(y*y)) }
 
 func hypot32(x, y float32) float32 {

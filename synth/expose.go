@@ -1,6 +1,10 @@
 package synth
 
-import "cull/internal/exact"
+import (
+	"math"
+
+	"cull/internal/exact"
+)
 
 // expose makes bytes of the scene and its defect: x (1 + light) gain + noise. Outside the
 // box Image is a copy of Clean.
@@ -71,27 +75,43 @@ func (g *Generator) expose1(dst *Picture, src *planes, b box, e *exposure) {
 		v := float32(float32(y)*stepY) - 1
 		l0 := 1 + float32(v*(l[1]+float32(l[4]*v)))
 		l1 := l[0] + float32(l[3]*v)
-		for x := b.x0; x < b.x1; x++ {
-			u := float32(float32(x)*stepX) - 1
-			k := gain * (l0 + float32(u*(l1+float32(l[2]*u))))
-			i := y*g.w + x
-			out := dst.Pix[3*i : 3*i+3 : 3*i+3]
-			out[0] = byteOf(float32(k*src[0][i]) + float32(sigma*g.noise[0][i]))
-			out[1] = byteOf(float32(k*src[1][i]) + float32(sigma*g.noise[1][i]))
-			out[2] = byteOf(float32(k*src[2][i]) + float32(sigma*g.noise[2][i]))
+		from, to := y*g.w+b.x0, y*g.w+b.x1
+		k := g.spare[0][:to-from]
+		for x := range k {
+			u := float32(float32(x+b.x0)*stepX) - 1
+			k[x] = float32(gain * (l0 + float32(u*(l1+float32(l[2]*u)))))
+		}
+		for c := range 3 {
+			in, noise := src[c][from:to], g.noise[c][from:to]
+			in, noise = in[:len(k)], noise[:len(k)]
+			out := dst.Pix[3*from+c:]
+			for x, v := range k {
+				out[3*x] = byteOf(float32(v*in[x]) + float32(sigma*noise[x]))
+			}
 		}
 	}
 }
 
 // displace writes the scene moved by (dx, dy) pixels into g.second.
 func (g *Generator) displace(dx, dy float32) {
-	for y := range g.h {
-		for x := range g.w {
-			k := g.between(float32(x)-dx, float32(y)-dy)
-			i := y*g.w + x
-			for c := range 3 {
-				g.second[c][i] = k.of(g.scene[c])
+	ix, iy := floor(-dx), floor(-dy)
+	fx, fy := -dx-float32(ix), -dy-float32(iy)
+	line := g.spare[0][:g.w]
+	for c := range 3 {
+		for y := range g.h {
+			a := g.scene[c][min(max(y+iy, 0), g.h-1)*g.w:][:g.w]
+			b := g.scene[c][min(max(y+iy+1, 0), g.h-1)*g.w:][:g.w]
+			for x := range line {
+				line[x] = a[x] + float32(fy*(b[x]-a[x]))
+			}
+			out := g.second[c][y*g.w : (y+1)*g.w]
+			for x := range out {
+				p := line[min(max(x+ix, 0), g.w-1)]
+				q := line[min(max(x+ix+1, 0), g.w-1)]
+				out[x] = p + float32(fx*(q-p))
 			}
 		}
 	}
 }
+
+func floor(x float32) int { return int(math.Floor(float64(x))) }

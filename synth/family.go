@@ -1,6 +1,10 @@
 package synth
 
-import "cull/internal/exact"
+import (
+	"math"
+
+	"cull/internal/exact"
+)
 
 // family draws a procedural surface.
 func (g *Generator) family(dst *planes, r *exact.Rand, f Family) {
@@ -44,7 +48,7 @@ func (g *Generator) cloud(dst *planes, r *exact.Rand) {
 	}
 	if r.Float64() < 0.5 {
 		gloss := max(0, r.Range(-0.15, 0.2))
-		g.relief(dst, f, lightFrom(r.Range(0, 360), r.Range(30, 65), r.Range(0.3, 1.5), gloss, 4))
+		g.relief(dst, f, nil, lightFrom(r.Range(0, 360), r.Range(30, 65), r.Range(0.3, 1.5), gloss, 4))
 	}
 }
 
@@ -168,11 +172,11 @@ func (g *Generator) leaves(dst *planes, r *exact.Rand) {
 	}
 	// Density r^-3 between low and high: enough leaves to cover most of the ground.
 	area := 2 * low * low * exact.Log(high/low)
-	n := min(int(1.6*float64(g.w*g.h)/area), 1500)
+	n := min(int(1.3*float64(g.w*g.h)/area), 1500)
 	inv := float64(low*low) / float64(high*high)
 	for range n {
 		u := r.Float64()
-		rad := low / root(1-float64(u*(1-inv)))
+		rad := low / math.Sqrt(1-float64(u*(1-inv)))
 		g.leaf(dst, fine, r, rad, kind, mixRGB(tint, earthy(r), spread), grit)
 	}
 }
@@ -186,20 +190,27 @@ func (g *Generator) leaf(dst *planes, fine []float32, r *exact.Rand, rad float64
 	boxy := kind == 1 || kind == 2 && r.Float64() < 0.5
 	tilt := float32(r.Range(-0.25, 0.25) / rad)
 	cs, sn, size := float32(cs64), float32(sn64), float32(rad)
-	b := around(x, y, float64(rad*1.45), float64(rad*1.45), g.w, g.h)
+	far := rad + 1
+	if boxy {
+		far = float64(rad*1.42) + 1
+	}
+	b := around(x, y, far, far, g.w, g.h)
+	core := max(0, float32((size-0.5)*(size-0.5)))
 	for py := b.y0; py < b.y1; py++ {
 		dy := float32(float64(py) - y)
 		for px := b.x0; px < b.x1; px++ {
 			dx := float32(float64(px) - x)
 			u := float32(cs*dx) + float32(sn*dy)
 			v := (float32(cs*dy) - float32(sn*dx)) / aspect
-			var d float32
+			var cover float32
 			if boxy {
-				d = max(abs32(u), abs32(v))
-			} else {
-				d = hypot32(u, v)
+				cover = clamp(size-max(abs32(u), abs32(v))+0.5, 0, 1)
+			} else if d := float32(u*u) + float32(v*v); d < core {
+				cover = 1
+			} else if d < core+float32(4*size) {
+				cover = clamp(size-float32(math.Sqrt(float64(d)))+0.5, 0, 1)
 			}
-			if cover := clamp(size-d+0.5, 0, 1); cover > 0 {
+			if cover > 0 {
 				i := py*g.w + px
 				tone := 1 + float32(tilt*u) + float32(grit*fine[i])
 				dst.mixIn(i, c.times(tone), cover)
@@ -244,7 +255,7 @@ func (g *Generator) weave(dst *planes, r *exact.Rand) {
 			dst.put(i, c, float32(yarn*(0.45+float32(0.55*smooth(float32(1.8*round))))))
 		}
 	}
-	g.relief(dst, height, lightFrom(r.Range(0, 360), r.Range(45, 70), float64(period)*0.25,
+	g.relief(dst, height, nil, lightFrom(r.Range(0, 360), r.Range(45, 70), float64(period)*0.25,
 		r.Range(0, 0.15), 4))
 }
 
@@ -272,7 +283,7 @@ func (g *Generator) concrete(dst *planes, r *exact.Rand) {
 		}
 		dst.put(i, base, tone+float32(0.08*min(0, height[i]+1)))
 	}
-	g.relief(dst, height, lightFrom(r.Range(0, 360), r.Range(35, 70), r.Range(0.2, 0.7), 0, 0))
+	g.relief(dst, height, nil, lightFrom(r.Range(0, 360), r.Range(35, 70), r.Range(0.2, 0.7), 0, 0))
 }
 
 // dent adds a round dome (or, with k < 0, a pore) of radius rad.
@@ -320,7 +331,7 @@ func (g *Generator) leather(dst *planes, r *exact.Rand) {
 			dst.put(i, base, tone)
 		}
 	}
-	g.relief(dst, height, lightFrom(r.Range(0, 360), r.Range(35, 60), r.Range(0.8, 2.2),
+	g.relief(dst, height, nil, lightFrom(r.Range(0, 360), r.Range(35, 60), r.Range(0.8, 2.2),
 		r.Range(0.05, 0.45), 3+r.IntN(3)))
 }
 
@@ -395,6 +406,6 @@ func (g *Generator) grid(dst *planes, r *exact.Rand) {
 			dst.put(i, mixRGB(mortar.times(0.7+float32(0.06*fine[i])), c.times(tone), in), 1)
 		}
 	}
-	g.relief(dst, height, lightFrom(r.Range(0, 360), r.Range(35, 65), r.Range(0.6, 2),
+	g.relief(dst, height, nil, lightFrom(r.Range(0, 360), r.Range(35, 65), r.Range(0.6, 2),
 		max(0, r.Range(-0.1, 0.2)), 4))
 }

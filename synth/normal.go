@@ -116,8 +116,9 @@ func (g *Generator) develop(p *Normal) {
 	table := powTable(p.Gamma)
 	for c := range 3 {
 		k := float32(p.Balance[c])
-		for i, v := range g.scene[c] {
-			g.scene[c][i] = table.at(v * k)
+		p := g.scene[c]
+		for i, v := range p {
+			p[i] = table.at(float32(v * k))
 		}
 	}
 	if p.Grey {

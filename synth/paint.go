@@ -93,8 +93,8 @@ func lightFrom(azimuth, elevation, depth, gloss float64, shine int) light {
 }
 
 // relief shades colours by the slope of a height field: Lambert, and Blinn's highlight with
-// the viewer straight above.
-func (g *Generator) relief(dst *planes, height []float32, l light) {
+// the viewer straight above. gloss, if not nil, scales the highlight of each pixel.
+func (g *Generator) relief(dst *planes, height, gloss []float32, l light) {
 	hx, hy, hz := l.x, l.y, l.z+1
 	norm := float32(math.Sqrt(float64(float32(hx*hx) + float32(hy*hy) + float32(hz*hz))))
 	hx, hy, hz = hx/norm, hy/norm, hz/norm
@@ -108,11 +108,17 @@ func (g *Generator) relief(dst *planes, height []float32, l light) {
 			ny := float32(k * (height[up+x] - height[down+x]))
 			inv := 1 / float32(math.Sqrt(float64(1+float32(nx*nx)+float32(ny*ny))))
 			lit := float32(max(0, float32(nx*l.x)+float32(ny*l.y)+l.z) * float32(inv*flat))
-			spot := float32(max(0, float32(nx*hx)+float32(ny*hy)+hz) * inv)
-			for range l.shine {
-				spot *= spot
+			var spot float32
+			if l.gloss > 0 {
+				spot = float32(max(0, float32(nx*hx)+float32(ny*hy)+hz) * inv)
+				for range l.shine {
+					spot = float32(spot * spot)
+				}
+				spot = float32(spot * l.gloss)
+				if gloss != nil {
+					spot = float32(spot * gloss[i])
+				}
 			}
-			spot = float32(spot * l.gloss)
 			dst[0][i] = float32(dst[0][i]*lit) + spot
 			dst[1][i] = float32(dst[1][i]*lit) + spot
 			dst[2][i] = float32(dst[2][i]*lit) + spot

@@ -30,7 +30,7 @@ func (g *Generator) washer(dst *planes, r *exact.Rand) {
 	body := finish{colour: steel, grain: 0.012, rise: 7, bevel: 6, gloss: 0.5}
 	c.disc(0, 0, 0.86, body)
 	c.turned(0.2, 0.84, r)
-	c.fill(0, 0, 0.6, finish{colour: steel.times(0.93), grain: 0.012, rise: -2, bevel: 2, gloss: 0.4, cover: 0.25},
+	c.fill(0, 0, 0.6, 0.6, finish{colour: steel.times(0.93), grain: 0.012, rise: -2, bevel: 2, gloss: 0.4, cover: 0.25},
 		func(x, y float32) float32 { return abs32(hypot32(x, y)-0.42) - 0.025 })
 	hole := finish{colour: rgb{0.07, 0.072, 0.075}, rise: -7, bevel: 2.5, gloss: 0.02}
 	rim := finish{colour: steel.times(1.1), rise: -1.5, bevel: 2.5, gloss: 0.8}
@@ -77,7 +77,7 @@ func (g *Generator) blister(dst *planes, r *exact.Rand) {
 	foil := rgb{0.72, 0.73, 0.74}
 	c.box(0, 0, 0.93, 0.9, 0.1, finish{colour: foil, grain: 0.03, rise: 3, bevel: 3, gloss: 0.3})
 	// Knurls of the sealing.
-	c.fill(0, 0, 1.3, finish{colour: foil.times(0.86), grain: 0.03, gloss: 0.3, cover: 0.4}, func(x, y float32) float32 {
+	c.fill(0, 0, 0.95, 0.95, finish{colour: foil.times(0.86), grain: 0.03, gloss: 0.3, cover: 0.4}, func(x, y float32) float32 {
 		if abs32(x) > 0.9 || abs32(y) > 0.87 {
 			return 1
 		}
@@ -237,14 +237,14 @@ func (g *Generator) cap(dst *planes, r *exact.Rand) {
 	c := g.canvas(dst, r, rgb{0.23, 0.225, 0.215}, 0.07)
 	plastic := rgb{0.78, 0.2, 0.13}.times(float32(1 + float64(r.Normal()*0.008)))
 	side := finish{colour: plastic, grain: 0.012, rise: 4, bevel: 4, gloss: 0.35}
-	c.fill(0, 0, 0.9, side, func(x, y float32) float32 {
+	c.fill(0, 0, 0.9, 0.9, side, func(x, y float32) float32 {
 		a := float32(exact.Atan2(float64(y), float64(x)) * (1 / (2 * 3.14159265358979)))
 		return hypot32(x, y) - 0.84 - float32(0.025*wave(float32(a*48)))
 	})
 	top := finish{colour: plastic, grain: 0.01, rise: 5, bevel: 9, gloss: 0.35}
 	c.disc(0, 0, 0.75, top)
 	c.disc(0, 0, 0.62, finish{colour: plastic.times(0.97), grain: 0.014, rise: -2.5, bevel: 3, gloss: 0.25})
-	c.fill(0, 0, 0.5, finish{colour: plastic, grain: 0.012, rise: 2, bevel: 2.5, gloss: 0.35},
+	c.fill(0, 0, 0.5, 0.5, finish{colour: plastic, grain: 0.012, rise: 2, bevel: 2.5, gloss: 0.35},
 		func(x, y float32) float32 { return abs32(hypot32(x, y)-0.46) - 0.03 })
 	raised := finish{colour: plastic.times(1.04), grain: 0.012, rise: 2, bevel: 2, gloss: 0.4}
 	c.stroke(-0.22, 0.12, 0, -0.14, 0.085, raised)
