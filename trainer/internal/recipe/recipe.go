@@ -117,8 +117,8 @@ func Default() Recipe {
 			Kind: "adamw", Rate: 3e-3, Final: 1e-6, Warmup: 50, Decay: 1e-3,
 			Momentum: 0.9, Clip: 5, Average: 0.999,
 		},
-		Training: Training{Images: 100000, Batch: 32, Checkpoint: 5, Settle: 32},
-		Quantise: Quantise{Pictures: 128, Size: 128, Percentile: 99.99},
+		Training: Training{Images: 100000, Batch: 32, Checkpoint: 5, Settle: 16},
+		Quantise: Quantise{Pictures: 128, Size: 128, Percentile: 99.9},
 	}
 }
 

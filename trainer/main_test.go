@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cull/infer"
+)
+
+const tiny = `
+name = "tiny"
+[data]
+size = 32
+[network]
+width = 8
+blocks = [1, 1, 1]
+[training]
+images = 16
+batch = 4
+settle = 2
+[quantise]
+pictures = 4
+size = 32
+[[source]]
+name = "procedural surfaces"
+licence = "Apache-2.0"
+`
+
+// put writes text into a file of a new folder.
+func put(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPretrainWritesAFileThatRuns(t *testing.T) {
+	recipe := put(t, "tiny.toml", tiny)
+	out := filepath.Join(filepath.Dir(recipe), "tiny.net")
+	var stderr bytes.Buffer
+	if code := run([]string{"pretrain", recipe, "--threads", "2", "-o", out}, nil, &stderr); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	for _, want := range []string{"16/16 samples", "form", "indirect", "0s left", "SNR dB", "stage3"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("no %q in\n%s", want, stderr.String())
+		}
+	}
+	m, err := infer.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Meta.Name != "tiny" || m.Meta.Images != 16 || m.Meta.Recipe != tiny || len(m.Meta.Sources) != 1 {
+		t.Errorf("meta %+v", m.Meta)
+	}
+
+	again := filepath.Join(filepath.Dir(recipe), "again.net")
+	checkpoint := strings.TrimSuffix(out, ".net") + ".ckpt"
+	if code := run([]string{"quantize", checkpoint, "-o", again}, nil, &stderr); code != exitOK {
+		t.Fatalf("quantize: exit %d:\n%s", code, stderr.String())
+	}
+	a, _ := os.ReadFile(out)
+	b, _ := os.ReadFile(again)
+	if !bytes.Equal(a, b) {
+		t.Error("quantize and pretrain make different files of one checkpoint")
+	}
+}
+
+func TestInterruptedPretrainSaysHowToGoOn(t *testing.T) {
+	recipe := put(t, "tiny.toml", tiny)
+	out := filepath.Join(filepath.Dir(recipe), "tiny.net")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var stderr bytes.Buffer
+	if code := runPretrain(ctx, []string{recipe, "-o", out}, &stderr); code != exitError {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	checkpoint := strings.TrimSuffix(out, ".net") + ".ckpt"
+	if !strings.Contains(stderr.String(), "--resume "+checkpoint) {
+		t.Errorf("no way to go on in\n%s", stderr.String())
+	}
+	stderr.Reset()
+	if code := run([]string{"pretrain", recipe, "--resume", checkpoint, "-o", out}, nil, &stderr); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	stderr.Reset()
+	code := run([]string{"pretrain", recipe, "--images", "20", "--resume", checkpoint, "-o", out}, nil, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "another recipe") {
+		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+}
+
+func TestMistakesAreNamedInOneLineWithAHint(t *testing.T) {
+	recipe := put(t, "tiny.toml", tiny)
+	out := filepath.Join(filepath.Dir(recipe), "x.net")
+	bad := put(t, "bad.toml", "[data]\nfolder = \"nowhere\"\n")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, exitUsage, "usage:"},
+		{[]string{"fly"}, exitUsage, `no command "fly"`},
+		{[]string{"pretrain"}, exitUsage, "pretrain needs a recipe"},
+		{[]string{"pretrain", recipe}, exitUsage, "needs -o"},
+		{[]string{"pretrain", recipe, recipe, "-o", out}, exitUsage, "unexpected argument"},
+		{[]string{"pretrain", recipe, "--threads", "0", "-o", out}, exitUsage, "--threads 0"},
+		{[]string{"pretrain", "missing.toml", "-o", out}, exitError, "missing.toml"},
+		{[]string{"pretrain", bad, "-o", out}, exitError, "data.folder"},
+		{[]string{"pretrain", recipe, "-o", "/nowhere/x.net"}, exitError, "hint:"},
+		{[]string{"pretrain", recipe, "--resume", recipe, "-o", out}, exitError, "not a cull file"},
+		{[]string{"quantize", "-o", out}, exitUsage, "needs a checkpoint"},
+		{[]string{"quantize", recipe, "-o", out}, exitError, "not a cull file"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(c.args, &stdout, &stderr); code != c.code || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%q: exit %d, want %d with %q:\n%s", c.args, code, c.code, c.want, stderr.String())
+		}
+		if lines := strings.Count(stderr.String(), "\n"); c.code == exitError && lines > 2 {
+			t.Errorf("%q: %d lines:\n%s", c.args, lines, stderr.String())
+		}
+	}
+}
