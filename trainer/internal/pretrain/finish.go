@@ -46,7 +46,19 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, quantise.Print(report, losses)
+	if err := quantise.Print(report, losses); err != nil {
+		return nil, err
+	}
+	size := max(q.Size, 64) // smaller grids leave too little to score
+	ps, err := products(size)
+	if err != nil {
+		return nil, err
+	}
+	shifts, err := quantise.CompareScores(r.be, n, m, size, ps)
+	if err != nil {
+		return nil, err
+	}
+	return m, quantise.PrintShifts(report, shifts)
 }
 
 // settle replaces the running statistics by the mean over training batches.
