@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 
 	"cull/padim/internal/kernel"
 )
@@ -28,6 +29,27 @@ type Report struct {
 	Shrinkage float64   // weight of the shared covariance
 	Scores    []float32 // of every good part, by a model taught without it
 	Threshold Threshold
+}
+
+// Suspects returns the parts, ascending, whose left-out score is far outside
+// the others': above the third quartile by more than three interquartile
+// ranges (Tukey). Such a part may not be good, and with few parts its score is
+// the threshold.
+func (r *Report) Suspects() []int {
+	s := slices.Clone(r.Scores)
+	slices.Sort(s)
+	if len(s) < MinParts {
+		return nil
+	}
+	q1, q3 := s[len(s)/4], s[len(s)-1-len(s)/4]
+	limit := q3 + float32(3*(q3-q1))
+	var far []int
+	for i, v := range r.Scores {
+		if v > limit {
+			far = append(far, i)
+		}
+	}
+	return far
 }
 
 // Fit teaches a model from good parts alone. It walks over the samples up to four times:

@@ -138,3 +138,13 @@ func TestTaughtThresholdKeepsThePromise(t *testing.T) {
 		}
 	}
 }
+
+func TestSuspectsAreFarOut(t *testing.T) {
+	r := Report{Scores: []float32{10, 11, 12, 13, 30, 12, 11, 10, 17, 12}}
+	if got := r.Suspects(); !slices.Equal(got, []int{4}) {
+		t.Errorf("got %v, want part 4", got)
+	}
+	if got := (&Report{Scores: make([]float32, 8)}).Suspects(); got != nil {
+		t.Errorf("equal scores: got %v", got)
+	}
+}
