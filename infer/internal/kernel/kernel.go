@@ -114,3 +114,19 @@ func (c *Conv) offsets(in *Plane) (at []int, length int) {
 
 // window returns the index in in of the first byte of the window of output pixel (y, x).
 func (c *Conv) window(in *Plane, y, x int) int { return in.at(y*c.Stride-c.Pad, x*c.Stride-c.Pad) }
+
+// peakMACs is what one turn of the assembly's peak loops does.
+const peakMACs = 640
+
+// Peak does at least n multiply-accumulates of the fastest tiles, in registers
+// only, and returns how many. Their time is the bound of every convolution;
+// the portable code has none and returns 0.
+func Peak(n int) int {
+	f := fastest()
+	if f == nil {
+		return 0
+	}
+	turns := n/peakMACs + 1
+	peakLoop(f.isa, turns)
+	return turns * peakMACs
+}

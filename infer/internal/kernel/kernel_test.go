@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"cull/infer/quant"
 	"cull/internal/impl/impltest"
@@ -152,12 +153,12 @@ func TestConvTails(t *testing.T) {
 			}
 			for _, k := range []int{1, 3} {
 				p := k / 2
-				checkConv(t, flags(convCase{2, 5, n, 16, k, 1, p, 1, p, false, false, false}), rng)
-				checkConv(t, flags(convCase{2, 5, 16, n, k, 1, p, 1, p, false, false, false}), rng)
-				checkConv(t, flags(convCase{2, n, 8, 32, k, 1, p, 1, p, false, false, false}), rng)
-				checkConv(t, flags(convCase{3, n, 3, 33, k, 2, p, 1, p, false, false, false}), rng)
-				checkConv(t, flags(convCase{2, 9, n, n, k, 1 + n%2, p, n, p, false, false, false}), rng)
-				checkConv(t, flags(convCase{2, 9, 2 * n, 4 * n, k, 1, p, 2, p + n%2, false, false, false}), rng)
+				checkConv(t, flags(convCase{1, 5, n, 16, k, 1, p, 1, p, false, false, false}), rng)
+				checkConv(t, flags(convCase{1, 5, 16, n, k, 1, p, 1, p, false, false, false}), rng)
+				checkConv(t, flags(convCase{1, n, 8, 33, k, 1, p, 1, p, false, false, false}), rng)
+				checkConv(t, flags(convCase{3, n, 3, 17, k, 2, p, 1, p, false, false, false}), rng)
+				checkConv(t, flags(convCase{3, 7, n, n, k, 1 + n%2, p, n, p, false, false, false}), rng)
+				checkConv(t, flags(convCase{1, 5, 2 * n, 4 * n, k, 1, p, 2, p + n%2, false, false, false}), rng)
 			}
 		}
 	})
@@ -166,7 +167,7 @@ func TestConvTails(t *testing.T) {
 func TestConvRandom(t *testing.T) {
 	impltest.Each(t, Pkg, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(2, 2))
-		for range 400 {
+		for range 100 {
 			checkConv(t, randomCase(rng), rng)
 		}
 	})
@@ -176,7 +177,7 @@ func randomCase(rng *rand.Rand) convCase {
 	for {
 		k := 1 + 2*rng.IntN(2)
 		c := convCase{
-			h: 1 + rng.IntN(9), w: 1 + rng.IntN(40), in: 1 + rng.IntN(80), out: 1 + rng.IntN(80),
+			h: 1 + rng.IntN(5), w: 1 + rng.IntN(30), in: 1 + rng.IntN(80), out: 1 + rng.IntN(80),
 			kernel: k, stride: 1 + rng.IntN(2), pad: rng.IntN(k/2 + 1), groups: 1 + rng.IntN(3)*rng.IntN(2),
 			border: rng.IntN(2),
 			signed: rng.IntN(2) == 0, relu: rng.IntN(2) == 0, extreme: rng.IntN(4) == 0,
@@ -199,9 +200,9 @@ func FuzzConv(f *testing.F) {
 func TestConvExtremes(t *testing.T) {
 	impltest.Each(t, Pkg, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 3))
-		for _, in := range []int{1, 3, 64, 512} {
+		for _, in := range []int{1, 3, 64, 256} {
 			for range 4 {
-				c := convCase{4, 18, in, 40, 3, 1, 1, 1, 1, rng.IntN(2) == 0, false, true}
+				c := convCase{3, 15, in, 40, 3, 1, 1, 1, 1, rng.IntN(2) == 0, false, true}
 				checkConv(t, c, rng)
 			}
 		}
@@ -228,10 +229,23 @@ func BenchmarkConv(b *testing.B) {
 			spec := Conv{Kernel: c.kernel, Stride: c.stride, Pad: c.pad, Groups: c.groups, Signed: c.signed,
 				Weights: make([]int8, n), Bias: make([]int32, c.out), Scale: make([]float32, c.out)}
 			op := NewConv(spec, in, out)
+			best := time.Hour
 			for b.Loop() {
+				start := time.Now()
 				op.Rows(0, oh)
+				best = min(best, time.Since(start))
 			}
-			b.ReportMetric(2*float64(n)*float64(oh*ow)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOP/s")
+			b.ReportMetric(2*float64(n)*float64(oh*ow)/best.Seconds()/1e9, "best-GOP/s")
 		})
 	}
+}
+
+func BenchmarkPeak(b *testing.B) {
+	best := 0.0
+	for b.Loop() {
+		start := time.Now()
+		n := Peak(1 << 20)
+		best = max(best, 2*float64(n)/time.Since(start).Seconds()/1e9)
+	}
+	b.ReportMetric(best, "best-GOP/s")
 }

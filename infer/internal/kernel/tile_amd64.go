@@ -55,6 +55,18 @@ func runTile(i isa, a *tile) {
 	convAVX2(a)
 }
 
+func peakLoop(i isa, n int) {
+	if i == isaVNNI {
+		peakVNNI(n)
+		return
+	}
+	peakAVX2(n)
+}
+
+func peakVNNI(n int)
+
+func peakAVX2(n int)
+
 //go:noescape
 func convVNNI(a *tile)
 

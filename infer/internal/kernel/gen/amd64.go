@@ -6,6 +6,8 @@ func amd64() string {
 	e := newEmitter()
 	e.convAMD64("convVNNI", vnni{})
 	e.convAMD64("convAVX2", avx2{})
+	e.peakAMD64("peakVNNI", vnni{})
+	e.peakAMD64("peakAVX2", avx2{})
 	return e.text.String()
 }
 
@@ -55,6 +57,23 @@ type simd interface {
 	start(e *emitter, s shape)   // sums = bias
 	step(e *emitter, s shape)    // four bytes of every window
 	finish(e *emitter, s shape)  // requantise, store at DI and advance it
+	peak(e *emitter)             // peakMACs multiply-accumulates in registers
+}
+
+const peakMACs = 10 * 64
+
+// peakAMD64 emits func name(n int): n times nothing but the arithmetic of a tile.
+func (e *emitter) peakAMD64(name string, isa simd) {
+	e.p("")
+	e.p("// func %s(n int)", name)
+	e.p("TEXT ·%s(SB), NOSPLIT, $0-8", name)
+	e.p("MOVQ n+0(FP), CX")
+	e.p("loop:")
+	isa.peak(e)
+	e.p("DECQ CX")
+	e.p("JNZ loop")
+	e.p("VZEROUPPER")
+	e.p("RET")
 }
 
 func (e *emitter) convAMD64(name string, isa simd) {
@@ -188,6 +207,12 @@ func (vnni) finish(e *emitter, s shape) {
 	}
 }
 
+func (vnni) peak(e *emitter) {
+	for i := range peakMACs / 64 {
+		e.p("VPDPBUSD Z30, Z31, Z%d", i)
+	}
+}
+
 // avx2 multiplies magnitudes of activations with weights that took the
 // activation's sign: VPMADDUBSW adds two products in 16 bits, at most
 // 2*127*127 = 32258, so it never saturates; VPMADDWD by ones adds two of those.
@@ -252,5 +277,14 @@ func (avx2) finish(e *emitter, s shape) {
 		e.p("VPACKSSWB X%d, X%d, X%d", b, a, a)
 		e.p("VMOVDQU X%d, (DI)", a)
 		e.p("ADDQ CX, DI")
+	}
+}
+
+func (avx2) peak(e *emitter) {
+	for i := range peakMACs / 32 {
+		t := 10 + i%4
+		e.p("VPMADDUBSW Y14, Y15, Y%d", t)
+		e.p("VPMADDWD Y15, Y%d, Y%d", t, t)
+		e.p("VPADDD Y%d, Y%d, Y%d", t, i%10, i%10)
 	}
 }

@@ -50,6 +50,7 @@ func (e *emitter) begin(name, arg string) {
 func files() map[string]string {
 	return map[string]string{
 		"kernel_amd64.s": amd64(),
+		"kernel_arm64.s": arm64(),
 	}
 }
 

@@ -1,0 +1,286 @@
+package main
+
+func arm64() string {
+	e := newEmitter()
+	e.convARM64("convNEON", mlal{})
+	e.convARM64("convDot", sdot{})
+	return e.text.String()
+}
+
+// Instructions that Go's assembler does not know, by their encoding in the
+// Arm Architecture Reference Manual, each with its mnemonic.
+
+func (e *emitter) word(code uint32, format string, args ...any) {
+	e.p("WORD $0x%08x // "+format, append([]any{code}, args...)...)
+}
+
+func three(base uint32, d, n, m int) uint32 {
+	return base | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
+}
+
+func (e *emitter) sdotElement(d, n, m, i int) {
+	code := three(0x4f80e000, d, n, m) | uint32(i&1)<<21 | uint32(i>>1)<<11
+	e.word(code, "sdot v%d.4s, v%d.16b, v%d.4b[%d]", d, n, m, i)
+}
+
+func (e *emitter) smull(d, n, m int) {
+	e.word(three(0x0e20c000, d, n, m), "smull v%d.8h, v%d.8b, v%d.8b", d, n, m)
+}
+
+func (e *emitter) smlal2(d, n, m int) {
+	e.word(three(0x4e208000, d, n, m), "smlal2 v%d.8h, v%d.16b, v%d.16b", d, n, m)
+}
+
+func (e *emitter) sadalp(d, n int) {
+	e.word(three(0x4e606800, d, n, 0), "sadalp v%d.4s, v%d.8h", d, n)
+}
+
+func (e *emitter) addp(d, n, m int) {
+	e.word(three(0x4ea0bc00, d, n, m), "addp v%d.4s, v%d.4s, v%d.4s", d, n, m)
+}
+
+func (e *emitter) scvtf(d, n int) {
+	e.word(three(0x4e21d800, d, n, 0), "scvtf v%d.4s, v%d.4s", d, n)
+}
+
+func (e *emitter) fmul(d, n, m int) {
+	e.word(three(0x6e20dc00, d, n, m), "fmul v%d.4s, v%d.4s, v%d.4s", d, n, m)
+}
+
+func (e *emitter) fcvtns(d, n int) {
+	e.word(three(0x4e21a800, d, n, 0), "fcvtns v%d.4s, v%d.4s", d, n)
+}
+
+func (e *emitter) sqxtn4h(d, n int) {
+	e.word(three(0x0e614800, d, n, 0), "sqxtn v%d.4h, v%d.4s", d, n)
+}
+
+func (e *emitter) sqxtn8h(d, n int) {
+	e.word(three(0x4e614800, d, n, 0), "sqxtn2 v%d.8h, v%d.4s", d, n)
+}
+
+func (e *emitter) sqxtn8b(d, n int) {
+	e.word(three(0x0e214800, d, n, 0), "sqxtn v%d.8b, v%d.8h", d, n)
+}
+
+func (e *emitter) smax8b(d, n, m int) {
+	e.word(three(0x0e206400, d, n, m), "smax v%d.8b, v%d.8b, v%d.8b", d, n, m)
+}
+
+// A neon is what the tiles of one arm64 instruction set differ in. Activations
+// are signed for both. The sums are in V16 to V31.
+//
+//	R0  *tile     R1  window of the tile's first pixel   R2  weights
+//	R3  distance between windows     R4  runs left       R5  next run's start
+//	R6  bytes of a run               R7  bytes left      R8 to R15  place in each window
+//	R19 tiles left   R21 result   R22 distance between results   R24 distance between tiles
+type neon interface {
+	pixels() []int                 // of its tiles, widest first
+	start(e *emitter, pixels int)  // sums = bias, or zero
+	run(e *emitter, pixels int)    // R7 bytes of every window
+	finish(e *emitter, pixels int) // requantise, store at R21 and advance it
+	peak(e *emitter)               // peakMACs multiply-accumulates in registers
+}
+
+func (e *emitter) convARM64(name string, isa neon) {
+	e.begin(name, "tile")
+	e.p("MOVD a+0(FP), R0")
+	e.p("MOVD tile_in(R0), R1")
+	e.p("MOVD tile_step(R0), R3")
+	e.p("MOVD tile_run(R0), R6")
+	e.p("MOVD tile_count(R0), R19")
+	e.p("MOVD tile_out(R0), R21")
+	e.p("MOVD tile_outStep(R0), R22")
+	e.p("MOVD tile_advance(R0), R24")
+	e.p("MOVD tile_variant(R0), R20")
+	e.p("BIC $3, R20")
+	for _, n := range isa.pixels() {
+		e.p("CMP $%d, R20", 4*n)
+		e.p("BEQ next%d", n)
+	}
+	e.p("UNDEF")
+	for _, n := range isa.pixels() {
+		e.p("")
+		e.p("next%d:", n)
+		e.p("MOVD tile_weights(R0), R2")
+		e.p("MOVD tile_at(R0), R5")
+		e.p("MOVD tile_runs(R0), R4")
+		isa.start(e, n)
+		e.p("run%d:", n)
+		e.p("MOVD.P 8(R5), R20")
+		e.p("ADD R20, R1, R8")
+		for r := 1; r < n; r++ {
+			e.p("ADD R3, R%d, R%d", 7+r, 8+r)
+		}
+		e.p("MOVD R6, R7")
+		isa.run(e, n)
+		e.p("SUBS $1, R4")
+		e.p("BNE run%d", n)
+		isa.finish(e, n)
+		e.p("ADD R24, R1")
+		e.p("SUBS $1, R19")
+		e.p("BNE next%d", n)
+		e.p("RET")
+	}
+	e.peakARM64("peak"+name[len("conv"):], isa)
+}
+
+// peakARM64 emits func name(n int): n times nothing but the arithmetic of a tile.
+func (e *emitter) peakARM64(name string, isa neon) {
+	e.p("")
+	e.p("// func %s(n int)", name)
+	e.p("TEXT ·%s(SB), NOSPLIT, $0-8", name)
+	e.p("MOVD n+0(FP), R0")
+	e.p("loop:")
+	isa.peak(e)
+	e.p("SUBS $1, R0")
+	e.p("BNE loop")
+	e.p("RET")
+}
+
+// requantise turns the four sums in each of v, biases added, into int32 results.
+func (e *emitter) requantise(v, scale int) {
+	e.scvtf(v, v)
+	e.fmul(v, v, scale)
+	e.fcvtns(v, v)
+}
+
+// sdot is FEAT_DotProd: SDOT adds four products to each of 4 sums. Blocks of 8
+// channels; pixel r has its sums in V16+2r and V17+2r.
+type sdot struct{}
+
+func (sdot) pixels() []int { return []int{8, 4, 2, 1} }
+
+func (sdot) start(e *emitter, pixels int) {
+	e.p("MOVD tile_bias(R0), R20")
+	e.p("VLD1 (R20), [V16.S4, V17.S4]")
+	for i := 2; i < 2*pixels; i++ {
+		e.p("VMOV V%d.B16, V%d.B16", 16+i%2, 16+i)
+	}
+}
+
+func (sdot) run(e *emitter, pixels int) {
+	e.p("SUBS $16, R7")
+	e.p("BLT tail%d", pixels)
+	e.p("step%d:", pixels)
+	for r := range pixels {
+		e.p("FMOVQ.P 16(R%d), F%d", 8+r, r)
+	}
+	for k := range 4 {
+		a, b := 8+2*(k&1), 9+2*(k&1)
+		e.p("FMOVQ %d(R2), F%d", 32*k, a)
+		e.p("FMOVQ %d(R2), F%d", 32*k+16, b)
+		for r := range pixels {
+			e.sdotElement(16+2*r, a, r, k)
+			e.sdotElement(17+2*r, b, r, k)
+		}
+	}
+	e.p("ADD $128, R2")
+	e.p("SUBS $16, R7")
+	e.p("BGE step%d", pixels)
+	e.p("tail%d:", pixels)
+	e.p("ADDS $16, R7")
+	e.p("BEQ done%d", pixels)
+	e.p("four%d:", pixels)
+	e.p("VLD1.P 32(R2), [V8.B16, V9.B16]")
+	for r := range pixels {
+		e.p("FMOVS.P 4(R%d), F%d", 8+r, r)
+	}
+	for r := range pixels {
+		e.sdotElement(16+2*r, 8, r, 0)
+		e.sdotElement(17+2*r, 9, r, 0)
+	}
+	e.p("SUBS $4, R7")
+	e.p("BNE four%d", pixels)
+	e.p("done%d:", pixels)
+}
+
+func (sdot) finish(e *emitter, pixels int) {
+	e.p("MOVD tile_scale(R0), R20")
+	e.p("VLD1 (R20), [V2.S4, V3.S4]")
+	e.p("MOVW tile_low(R0), R20")
+	e.p("VDUP R20, V4.B8")
+	for r := range pixels {
+		a, b := 16+2*r, 17+2*r
+		e.requantise(a, 2)
+		e.requantise(b, 3)
+		e.sqxtn4h(a, a)
+		e.sqxtn8h(a, b)
+		e.sqxtn8b(a, a)
+		e.smax8b(a, a, 4)
+		e.p("FMOVD F%d, (R21)", a)
+		e.p("ADD R22, R21")
+	}
+}
+
+func (sdot) peak(e *emitter) {
+	for i := range peakMACs / 16 {
+		e.sdotElement(16+i%16, 0, 1, 0)
+	}
+}
+
+// mlal is what every arm64 has: SMULL and SMLAL2 add two products in 16 bits,
+// at most 2*127*127 = 32258, SADALP adds two of those to each of 4 sums. Blocks
+// of 4 channels, 16 bytes of a window at a time; pixel r has channel c's four
+// partial sums in V16+4r+c.
+type mlal struct{}
+
+func (mlal) pixels() []int { return []int{4, 2, 1} }
+
+func (mlal) start(e *emitter, pixels int) {
+	for i := range 4 * pixels {
+		e.p("VEOR V%d.B16, V%d.B16, V%d.B16", 16+i, 16+i, 16+i)
+	}
+}
+
+func (mlal) run(e *emitter, pixels int) {
+	e.p("step%d:", pixels)
+	e.p("VLD1.P 64(R2), [V4.B16, V5.B16, V6.B16, V7.B16]")
+	for r := range pixels {
+		e.p("FMOVQ.P 16(R%d), F%d", 8+r, r)
+	}
+	for r := range pixels {
+		for c := range 4 {
+			e.smull(8+c, 4+c, r)
+		}
+		for c := range 4 {
+			e.smlal2(8+c, 4+c, r)
+		}
+		for c := range 4 {
+			e.sadalp(16+4*r+c, 8+c)
+		}
+	}
+	e.p("SUBS $16, R7")
+	e.p("BNE step%d", pixels)
+}
+
+func (mlal) finish(e *emitter, pixels int) {
+	e.p("MOVD tile_bias(R0), R20")
+	e.p("VLD1 (R20), [V5.S4]")
+	e.p("MOVD tile_scale(R0), R20")
+	e.p("VLD1 (R20), [V6.S4]")
+	e.p("MOVW tile_low(R0), R20")
+	e.p("VDUP R20, V4.B8")
+	for r := range pixels {
+		a := 16 + 4*r
+		e.addp(a, a, a+1)
+		e.addp(a+2, a+2, a+3)
+		e.addp(a, a, a+2)
+		e.p("VADD V5.S4, V%d.S4, V%d.S4", a, a)
+		e.requantise(a, 6)
+		e.sqxtn4h(a, a)
+		e.sqxtn8b(a, a)
+		e.smax8b(a, a, 4)
+		e.p("FMOVS F%d, (R21)", a)
+		e.p("ADD R22, R21")
+	}
+}
+
+func (mlal) peak(e *emitter) {
+	for i := range peakMACs / 16 {
+		t := 8 + i%4
+		e.smull(t, 0, 1)
+		e.smlal2(t, 0, 1)
+		e.sadalp(16+i%16, t)
+	}
+}
