@@ -262,7 +262,7 @@ var parameters = []Parameter{
 	choice("mode", "what a defect does to the picture", modeNames, func(o *Options) []float64 { return o.Mode[:] }),
 	choice("edge", "how a mixture's mask falls off", edgeNames, func(o *Options) []float64 { return o.Edge[:] }).needs("mask", "gmm"),
 	choice("weights", "rule for the weights of a mixture", weightNames, func(o *Options) []float64 { return o.Weights[:] }).needs("mask", "gmm"),
-	choice("family", "procedural surfaces", familyNames, func(o *Options) []float64 { return o.Normal[:] }),
+	choice("family", "procedural surfaces", familyNames, func(o *Options) []float64 { return o.Normal[:] }).needs("source-share", "0"),
 
 	span("components", "", 1, maxComponents, "number of Gaussians", func(o *Options) *Range { return &o.Components }).whole().needs("mask", "gmm"),
 	span("mean-x", "width", 0, 1, "first mean, from left to right", func(o *Options) *Range { return &o.MeanX }),

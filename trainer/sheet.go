@@ -65,6 +65,15 @@ func heat(m []float32, w, h int) *image.RGBA {
 	return img
 }
 
+// drawSheet writes the contact sheet as a PNG.
+func (j *synthJob) drawSheet(w io.Writer) error {
+	img, err := j.contactSheet()
+	if err != nil {
+		return err
+	}
+	return png.Encode(w, img)
+}
+
 // contactSheet draws the first samples, each image above its formula score.
 func (j *synthJob) contactSheet() (image.Image, error) {
 	gens, err := j.generators(1)
@@ -115,9 +124,27 @@ func (j *synthJob) sweeps(ctx context.Context, dir string) error {
 	return nil
 }
 
+// showcase is what a sweep shows unless the command line says otherwise: one plain defect in
+// the middle of one surface, strong enough to see what changes.
+var showcase = [][2]string{
+	{"mean-x", "0.4:0.6"}, {"mean-y", "0.4:0.6"}, {"components", "2"}, {"spread", "6"},
+	{"elongated", "0"}, {"rotation", "0"}, {"rotation-jitter", "12"}, {"sigma-x", "6"}, {"sigma-y", "6"},
+	{"mode", "additive"}, {"amplitude", "0.45"}, {"opacity", "0.8"}, {"edge", "soft"},
+	{"scene", "0"}, {"contrast", "0.8"}, {"level", "0.5"}, {"defect-share", "1"}, {"noise", "0.01"},
+	{"light", "0.1"},
+}
+
 // sweepSheet draws one row for each value: image and score of the same seeds.
 func (j *synthJob) sweepSheet(p synth.Parameter) (image.Image, error) {
 	base := j.opts
+	values := p.Sweep(&base, sweepRows)
+	for _, s := range showcase {
+		if !j.given[s[0]] && s[0] != p.Name {
+			if err := base.Set(s[0], s[1]); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for i := 0; i < len(p.Needs); i += 2 {
 		if p.Needs[i] == "source-share" && j.source == nil {
 			continue // no picture to cut from: the row shows no change
@@ -126,7 +153,6 @@ func (j *synthJob) sweepSheet(p synth.Parameter) (image.Image, error) {
 			return nil, err
 		}
 	}
-	values := p.Sweep(&base, sweepRows)
 	left := 0
 	for _, v := range values {
 		left = max(left, 7*len(v)+8)

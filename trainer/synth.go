@@ -48,6 +48,7 @@ type synthJob struct {
 	seed                       uint64
 	count, size                int
 	opts                       synth.Options
+	given                      map[string]bool // parameters on the command line
 	source                     synth.Source
 	stderr                     io.Writer
 }
@@ -113,10 +114,15 @@ func (j *synthJob) parse(args []string) error {
 		})
 	}
 	if err := fs.Parse(args); err != nil {
+		if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+			return fmt.Errorf("no option --%s", name)
+		}
 		return err
 	}
 	j.opts = synth.Defaults(j.size, j.size)
+	j.given = map[string]bool{}
 	for _, s := range settings {
+		j.given[s.name] = true
 		if err := j.opts.Set(s.name, s.value); err != nil {
 			return err
 		}
@@ -195,36 +201,35 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 		j.source = f
 	}
 	var said []string
-	if j.sheet != "" {
-		err := writeFile(j.sheet, func(w io.Writer) error {
-			img, err := j.contactSheet()
-			if err != nil {
-				return err
+	work := func(dir string) error {
+		if j.sheet != "" {
+			path := j.sheet
+			if dir != "" && filepath.Dir(path) == filepath.Clean(j.out) {
+				path = filepath.Join(dir, filepath.Base(path)) // into the folder that is being made
 			}
-			return png.Encode(w, img)
-		})
-		if err != nil {
-			return "", fmt.Errorf("sheet: %w", err)
-		}
-		said = append(said, fmt.Sprintf("sheet of %d samples: %s", j.count, j.sheet))
-	}
-	if j.out != "" {
-		err := writeDir(j.out, func(dir string) error {
-			if j.sweep != "" {
-				return j.sweeps(ctx, dir)
+			if err := writeFile(path, j.drawSheet); err != nil {
+				return fmt.Errorf("sheet: %w", err)
 			}
-			return j.samples(ctx, dir)
-		})
-		if err != nil {
-			return "", err
+			said = append(said, fmt.Sprintf("sheet of %d samples: %s", j.count, j.sheet))
 		}
-		what := fmt.Sprintf("%d samples, seeds %d to %d", j.count, j.seed, j.seed+uint64(j.count)-1)
-		if j.sweep != "" {
-			what = "sweep of " + j.sweep
+		switch {
+		case dir == "":
+			return nil
+		case j.sweep != "":
+			said = append(said, "sweep of "+j.sweep+": "+j.out)
+			return j.sweeps(ctx, dir)
 		}
-		said = append(said, what+": "+j.out)
+		said = append(said, fmt.Sprintf("%d samples, seeds %d to %d: %s",
+			j.count, j.seed, j.seed+uint64(j.count)-1, j.out))
+		return j.samples(ctx, dir)
 	}
-	return strings.Join(said, "\n"), nil
+	var err error
+	if j.out == "" {
+		err = work("")
+	} else {
+		err = writeDir(j.out, work)
+	}
+	return strings.Join(said, "\n"), err
 }
 
 // writeFile creates path by way of a temporary file beside it; nothing is left of a failure.
