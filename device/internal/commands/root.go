@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // version is what the build calls itself: -ldflags "-X …/commands.version=v1.2.3".
@@ -14,6 +15,9 @@ var version = "(devel)"
 // Table returns the subcommands in the order of the usage.
 func Table() []Command {
 	return []Command{
+		runCommand(),
+		teachCommand(),
+		inspectCommand(),
 		evalCommand(),
 		versionCommand(),
 	}
@@ -27,6 +31,16 @@ func Usage(w io.Writer) {
 	}
 	fmt.Fprint(w, "\ncull COMMAND --help lists a command's options.\n"+
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
+}
+
+// Unknown is the error of a command that does not exist.
+func Unknown(name string) error {
+	for _, c := range Table() {
+		if len(name) > 1 && (strings.HasPrefix(c.Name, name) || strings.HasPrefix(name, c.Name)) {
+			return Hint(usagef("no command %q", name), "did you mean cull %s?", c.Name)
+		}
+	}
+	return Hint(usagef("no command %q", name), "cull help lists them")
 }
 
 func versionCommand() Command {

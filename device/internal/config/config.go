@@ -8,6 +8,7 @@ import "time"
 // oneof lists the values of a choice.
 type Config struct {
 	Product string `toml:"product" unit:"path"`
+	Network string `toml:"network" unit:"path"`
 	Camera  Camera `toml:"camera"`
 	Line    Line   `toml:"line"`
 	Record  Record `toml:"record"`

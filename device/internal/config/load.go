@@ -86,8 +86,10 @@ func fault(name string, err error) error {
 	}
 	if decode, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := decode.Position()
-		return &Error{File: name, Line: line, Key: strings.Join(decode.Key(), "."),
-			Text: strings.TrimPrefix(decode.Error(), "toml: ")}
+		return &Error{
+			File: name, Line: line, Key: strings.Join(decode.Key(), "."),
+			Text: strings.TrimPrefix(decode.Error(), "toml: "),
+		}
 	}
 	return &Error{File: name, Text: strings.TrimPrefix(err.Error(), "toml: ")}
 }

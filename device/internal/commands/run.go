@@ -1,0 +1,293 @@
+package commands
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"cull/capture"
+	"cull/capture/replay"
+	"cull/device/internal/config"
+	"cull/device/internal/line"
+	"cull/device/internal/record"
+	"cull/device/internal/sim"
+	"cull/infer"
+	"cull/internal/inspect"
+	"cull/internal/product"
+	"cull/padim"
+	"cull/reject"
+	"cull/synth"
+)
+
+const runSynopsis = "[--config FILE [--check]] [--parts N] [--seed N]"
+
+func runCommand() Command {
+	return Command{
+		Name: "run", Synopsis: runSynopsis,
+		Does: "runs the line; without a configuration, the demonstration line",
+		Run:  Run,
+	}
+}
+
+// Run runs `cull run`.
+func Run(ctx context.Context, env Env, args []string) error {
+	fs := flag.NewFlagSet("run", flag.ContinueOnError)
+	file := fs.String("config", "", "configuration `file`")
+	check := fs.Bool("check", false, "check the configuration and end")
+	parts := fs.Int("parts", 0, "end after `N` parts (0: when interrupted)")
+	seed := fs.Uint64("seed", 1, "of the simulated parts: the same `N`, the same parts")
+	rest, err := parse(env, "run", runSynopsis, fs, args)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return Hint(usagef("run: unexpected argument %q", rest[0]), "cull run %s", runSynopsis)
+	case *parts < 0:
+		return usagef("run: --parts %d: must not be negative", *parts)
+	case *check && *file == "":
+		return Hint(usagef("run: --check needs --config"), "cull run --config FILE --check")
+	}
+	c := config.Default()
+	if *file != "" {
+		if c, err = config.Load(*file); err != nil {
+			return withConfigHint(err)
+		}
+	}
+	s := station{Config: c, parts: *parts, seed: *seed}
+	if *check {
+		if err := s.check(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(env.Stdout, "%s: ok\n", *file)
+		return err
+	}
+	return s.run(ctx, env)
+}
+
+// A station is one line with everything that belongs to it.
+type station struct {
+	config.Config
+	parts int
+	seed  uint64
+}
+
+// check looks for what the configuration names.
+func (s *station) check() error {
+	for key, path := range map[string]string{"product": s.Product, "network": s.Network, "camera.folder": s.Camera.Folder} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			return Hint(fmt.Errorf("run: %s: %w", key, err), "the path counts from the working directory")
+		}
+	}
+	return nil
+}
+
+func (s *station) run(ctx context.Context, env Env) error {
+	j := newJournal(env.Stderr)
+	defer j.close()
+	parts, err := s.renderer()
+	if err != nil {
+		return err
+	}
+	inspector, err := s.inspector(ctx, j, parts)
+	if err != nil {
+		return err
+	}
+	defer inspector.Close()
+	feed, err := s.feed(parts)
+	if err != nil {
+		return err
+	}
+	speed, err := s.pace(ctx, j, parts, inspector)
+	if err != nil {
+		return err
+	}
+	log, found, err := s.openLog(j)
+	if err != nil {
+		return err
+	}
+	r := &run{station: s, j: j, log: log, first: found.LastPart + 1, inspector: judge{inspector}}
+	err = r.drive(ctx, feed, speed)
+	return r.finish(env, err)
+}
+
+// renderer returns what draws the parts of the simulated line.
+func (s *station) renderer() (*sim.Renderer, error) {
+	p := sim.Product{Size: s.Sim.Size, Seed: s.seed, Bad: s.Sim.Bad}
+	for f := synth.Washer; f <= synth.Cap; f++ {
+		if f.String() == s.Sim.Part {
+			p.Family = f
+		}
+	}
+	return sim.NewRenderer(p)
+}
+
+// A feed brings parts to the belt until ctx ends.
+type feed func(ctx context.Context) <-chan sim.Part
+
+// feed returns what the camera is to see: drawn parts, or the pictures of a folder.
+func (s *station) feed(parts *sim.Renderer) (feed, error) {
+	if s.Camera.Kind != "folder" {
+		return func(ctx context.Context) <-chan sim.Part {
+			return parts.Feed(ctx, s.parts, s.Line.Backlog+8)
+		}, nil
+	}
+	src, err := replay.Open(s.Camera.Folder)
+	if err != nil {
+		return nil, sourceHint(err, s.Camera.Folder)
+	}
+	return func(ctx context.Context) <-chan sim.Part { return sim.Pictures(ctx, src, s.parts) }, nil
+}
+
+// openLog opens the verdict log, if there is one.
+func (s *station) openLog(j *journal) (*record.Log, record.Recovery, error) {
+	r := s.Record
+	if r.Dir == "" {
+		return nil, record.Recovery{}, nil
+	}
+	group := config.MS(r.GroupMS)
+	if group == 0 {
+		group = -1
+	}
+	log, found, err := record.Open(r.Dir, record.Options{
+		Segment: int64(r.SegmentMiB) << 20, Quota: int64(r.QuotaMiB) << 20, Group: group,
+	})
+	if err != nil {
+		return nil, found, Hint(err, "record.dir must be a directory of this daemon's own that it may write to")
+	}
+	j.recovered(r.Dir, found)
+	return log, found, nil
+}
+
+// inspector returns the inspector of the product; without one it is taught from good parts
+// of the simulated line.
+func (s *station) inspector(ctx context.Context, j *journal, parts *sim.Renderer) (*inspect.Inspector, error) {
+	model, err := openNetwork(s.Network)
+	if err != nil {
+		return nil, err
+	}
+	// One CPU is left for camera, belt and rejecter.
+	threads := max(1, runtime.GOMAXPROCS(0)-1)
+	var p *product.Product
+	if s.Product != "" {
+		p, err = product.Open(s.Product, model.Digest())
+		err = productHint(err)
+	} else {
+		p, err = s.teach(ctx, j, parts, model)
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.loaded(s.Product, model, p)
+	in, err := inspect.Open(p, model, threads)
+	return in, Hint(err, "teach the product again on this machine")
+}
+
+// teach makes a product of the simulated part.
+func (s *station) teach(
+	ctx context.Context, j *journal, parts *sim.Renderer, model *infer.Model,
+) (*product.Product, error) {
+	start := time.Now()
+	j.teaching(s.Sim.Part, s.Sim.Teach)
+	p, err := inspect.Teach(ctx, parts.Goods(s.Sim.Teach), model, inspect.Options{
+		Plan: inspect.Geometry(model, s.Sim.Size), SpoolDir: os.TempDir(),
+		Fit: padim.Options{TargetFRR: s.Sim.TargetFRR, Threads: runtime.GOMAXPROCS(0)},
+	}, start)
+	if err != nil {
+		return nil, withTeachHint(err)
+	}
+	j.taught(&p.Report, time.Since(start))
+	return p, nil
+}
+
+// A judge is the Inspector of the line: internal/inspect behind line's interface.
+type judge struct{ *inspect.Inspector }
+
+// Inspect implements line.Inspector. The frame goes back before the network runs.
+func (j judge) Inspect(f *capture.Frame) (line.Finding, error) {
+	if err := j.Prepare(f); err != nil {
+		return line.Finding{}, err
+	}
+	f.Release()
+	r := j.Judge()
+	return line.Finding{
+		Reject: r.Verdict != padim.Pass, Score: float64(r.Score), Threshold: float64(r.Threshold),
+	}, nil
+}
+
+// How fast the simulated belt may be: a part every slowest or three inspections.
+const (
+	slowest = 400 * time.Millisecond
+	ahead   = 3
+	trials  = 10
+)
+
+// pace returns the belt's speed in mm/s: the configured one, or what this machine sustains.
+func (s *station) pace(
+	ctx context.Context, j *journal, parts *sim.Renderer, in *inspect.Inspector,
+) (float64, error) {
+	if s.Sim.Speed > 0 {
+		return s.Sim.Speed, nil
+	}
+	src := parts.Goods(trials)
+	var took []time.Duration
+	for range trials {
+		f, err := src.Next(ctx)
+		if err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		if _, err := in.Inspect(f); err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	period := max(slowest, ahead*took[len(took)-1])
+	speed := s.Sim.Pitch / period.Seconds()
+	j.paced(took[len(took)/2], took[len(took)-1], period, speed)
+	return speed, nil
+}
+
+// options are the line's, from the configuration.
+func (r *run) options(belt *sim.Belt, epoch time.Time) line.Options {
+	l := r.Line
+	o := line.Options{
+		Camera:   func(context.Context) (capture.Source, error) { return belt.Camera(epoch), nil },
+		Triggers: belt.Triggers(), Encoder: belt, Inspector: r.inspector, Recorder: r,
+		Rejecter: func(report func(reject.Outcome)) (line.Rejecter, error) {
+			return reject.NewQueue(belt.Rejecter(), reject.Options{
+				Width: config.MS(l.PulseMS), MaxOn: config.MS(l.PulseMaxMS), Late: config.MS(l.PulseLateMS),
+				Overlap: overlaps[l.Overlap], Report: report, Cap: l.MaxParts,
+			})
+		},
+		Outputs: line.Outputs{Ready: belt.Ready(), OK: belt.OK()},
+		Notify:  r.j.event,
+		Epoch:   epoch, FirstPart: r.first,
+		Travel:     line.Travel{Time: config.MS(l.TravelMS), Counts: l.TravelCounts},
+		WindowFrom: config.MS(l.WindowFromMS), WindowTo: config.MS(l.WindowToMS),
+		FrameWait: config.MS(l.FrameWaitMS), Deadline: config.MS(l.DeadlineMS),
+		Margin: config.MS(l.MarginMS), Debounce: config.MS(l.DebounceMS),
+		Backlog: l.Backlog, MaxParts: l.MaxParts, OnMiss: policies[l.Uninspected], StopAfter: l.StopAfter,
+		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm,
+		Heartbeat: config.MS(l.HeartbeatMS), Drain: config.MS(l.DrainMS),
+	}
+	if o.RejectsAlarm == 0 {
+		o.RejectsAlarm = -1
+	}
+	if l.TravelMS == 0 && l.TravelCounts == 0 {
+		o.Travel.Counts = belt.Travel(config.MS(l.PulseMS))
+	}
+	return o
+}
+
+var (
+	overlaps = map[string]reject.Overlap{"merge": reject.Merge, "extend": reject.Extend}
+	policies = map[string]line.Policy{"reject": line.RejectUninspected, "stop": line.StopUninspected}
+)
