@@ -99,13 +99,20 @@ var ErrRegion = errors.New("region reaches outside the frame")
 // Window returns which pixels of a width x height frame become which pixels of
 // the input picture: src of the frame is scaled onto dst of the picture.
 func (p Plan) Window(width, height int) (src, dst image.Rectangle, err error) {
+	if src, dst, err = p.window(width, height); err != nil {
+		err = fmt.Errorf("prep: %w", err)
+	}
+	return src, dst, err
+}
+
+func (p Plan) window(width, height int) (src, dst image.Rectangle, err error) {
 	frame := image.Rect(0, 0, width, height)
 	src, dst = p.Region, image.Rect(0, 0, p.Width, p.Height)
 	if src.Empty() {
 		src = frame
 	}
 	if !src.In(frame) {
-		return src, dst, fmt.Errorf("prep: region %v: frame is %dx%d: %w", src, width, height, ErrRegion)
+		return src, dst, fmt.Errorf("%v: %w", src, ErrRegion)
 	}
 	w, h := int64(src.Dx()), int64(src.Dy())
 	pw, ph := int64(p.Width), int64(p.Height)

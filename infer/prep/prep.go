@@ -51,7 +51,7 @@ func (p *Prep) Apply(dst []int8, f *capture.Frame) error {
 		return err
 	}
 	if err := p.adapt(&pic); err != nil {
-		return err
+		return frameError(f, "%w", err)
 	}
 	for i := range pic.planes[:pic.n] {
 		p.resample(i, &pic)
@@ -68,7 +68,7 @@ func (p *Prep) adapt(pic *picture) error {
 	if pic.geometry == p.key {
 		return nil
 	}
-	src, dst, err := p.plan.Window(pic.width, pic.height)
+	src, dst, err := p.plan.window(pic.width, pic.height)
 	if err != nil {
 		return err
 	}

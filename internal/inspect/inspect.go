@@ -4,6 +4,7 @@
 package inspect
 
 import (
+	"errors"
 	"fmt"
 
 	"cull/capture"
@@ -70,7 +71,12 @@ type Inspector struct {
 	model     *padim.Model
 	scorer    *padim.Scorer
 	gate      padim.Gate
+	close     func()
 }
+
+// ErrGolden reports a golden picture that no longer gets its score: this machine
+// computes something else than the one that taught.
+var ErrGolden = errors.New("result is not what was taught")
 
 // New returns the inspector of model and threshold on features of e over plan.
 func New(
@@ -107,6 +113,13 @@ func (i *Inspector) Judge() Result {
 	r := i.scorer.Score(i.extractor.Maps(i.pic))
 	return Result{
 		Score: r.Score, Threshold: i.gate.Threshold, Verdict: i.gate.Decide(r), Map: r.Map,
+	}
+}
+
+// Close ends the threads of an inspector made by Open.
+func (i *Inspector) Close() {
+	if i.close != nil {
+		i.close()
 	}
 }
 

@@ -1,0 +1,161 @@
+package commands
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"cull/capture"
+	"cull/infer/prep"
+	"cull/internal/imagefile"
+	"cull/internal/inspect"
+	"cull/internal/product"
+)
+
+const inspectSynopsis = "[--json] [--overlay DIR] [--net F] PRODUCT IMAGE..."
+
+func inspectCommand() Command {
+	return Command{
+		Name: "inspect", Synopsis: inspectSynopsis,
+		Does: "scores pictures against a product",
+		Run:  Inspect,
+	}
+}
+
+// An inspectAnswer is the JSON of `cull inspect`.
+type inspectAnswer struct {
+	Product   string       `json:"product"`
+	NetSHA256 string       `json:"net_sha256"`
+	Threshold float32      `json:"threshold"`
+	Images    []inspection `json:"images"`
+}
+
+type inspection struct {
+	Image   string  `json:"image"`
+	Score   float32 `json:"score"`
+	Margin  float64 `json:"margin"` // (threshold-score)/threshold
+	Verdict string  `json:"verdict"`
+	Overlay string  `json:"overlay,omitempty"` // file of the heat map
+}
+
+// Inspect runs `cull inspect`.
+func Inspect(ctx context.Context, env Env, args []string) error {
+	fs := flag.NewFlagSet("inspect", flag.ContinueOnError)
+	asJSON := fs.Bool("json", false, "answer as JSON")
+	overlay := fs.String("overlay", "", "write heat maps to `folder`")
+	net := fs.String("net", "", "network `file` (default: the built-in one)")
+	rest, err := parse(env, "inspect", inspectSynopsis, fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) < 2 {
+		return Hint(usagef("inspect: want a product and at least one picture"),
+			"cull inspect bottle.product part-*.png")
+	}
+	in, p, err := openProduct(rest[0], *net)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	answer := inspectAnswer{
+		Product: rest[0], NetSHA256: hex.EncodeToString(p.Net[:]), Threshold: p.Gate().Threshold,
+	}
+	names := overlayNames{dir: *overlay}
+	for _, path := range rest[1:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		one, err := inspectOne(in, path, &names)
+		if err != nil {
+			return err
+		}
+		answer.Images = append(answer.Images, one)
+		if !*asJSON {
+			fmt.Fprintf(env.Stdout, "%-6s score %.4g threshold %.4g margin %+.1f %% %s\n",
+				one.Verdict, one.Score, answer.Threshold, 100*one.Margin, one.Image)
+		}
+	}
+	if *asJSON {
+		return writeJSON(env, "-", answer)
+	}
+	return nil
+}
+
+// openProduct opens a product with the network it was taught on.
+func openProduct(path, net string) (*inspect.Inspector, *product.Product, error) {
+	m, err := openNetwork(net)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := product.Open(path, m.Digest())
+	if err != nil {
+		return nil, nil, productHint(err)
+	}
+	in, err := inspect.Open(p, m, runtime.GOMAXPROCS(0))
+	return in, p, Hint(err, "teach the product again on this machine")
+}
+
+func productHint(err error) error {
+	switch {
+	case errors.Is(err, product.ErrOtherNet):
+		return Hint(err, "name the network it was taught on with --net FILE, or run cull teach again")
+	case errors.Is(err, fs.ErrNotExist):
+		return Hint(err, "cull teach makes a product from pictures of good parts")
+	}
+	return Hint(err, "copy the file again, or run cull teach again")
+}
+
+func inspectOne(in *inspect.Inspector, path string, names *overlayNames) (inspection, error) {
+	f, err := imagefile.Read(path)
+	if err != nil {
+		return inspection{}, pictureHint(err)
+	}
+	r, err := in.Inspect(f)
+	if err != nil {
+		return inspection{}, pictureHint(err)
+	}
+	one := inspection{Image: path, Score: r.Score, Margin: r.Margin(), Verdict: r.Verdict.String()}
+	if names.dir != "" {
+		one.Overlay = names.of(path)
+		plan := func(*capture.Frame) prep.Plan { return in.Plan() }
+		if err := writeOverlay(one.Overlay, f, plan, r); err != nil {
+			return inspection{}, err
+		}
+	}
+	return one, nil
+}
+
+func pictureHint(err error) error {
+	switch {
+	case errors.Is(err, prep.ErrRegion):
+		return Hint(err, "the product looks at a region of a larger picture: use pictures of the same camera")
+	case errors.Is(err, fs.ErrNotExist):
+		return Hint(err, "check the name of the picture")
+	}
+	return Hint(err, "pictures are PNG, JPEG, BMP or TIFF, whole files")
+}
+
+// overlayNames names heat maps after their pictures; pictures of one name in
+// several folders are numbered.
+type overlayNames struct {
+	dir  string
+	used map[string]int
+}
+
+func (n *overlayNames) of(path string) string {
+	if n.used == nil {
+		n.used = map[string]int{}
+	}
+	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	n.used[stem]++
+	if k := n.used[stem]; k > 1 {
+		stem = fmt.Sprintf("%s-%d", stem, k)
+	}
+	return filepath.Join(n.dir, stem+".png")
+}

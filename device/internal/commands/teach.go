@@ -1,0 +1,183 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"cull/capture/replay"
+	"cull/internal/imagefile"
+	"cull/internal/inspect"
+	"cull/internal/product"
+	"cull/padim"
+)
+
+const teachSynopsis = "[OPTION]... SOURCE -o PRODUCT"
+
+func teachCommand() Command {
+	return Command{
+		Name: "teach", Synopsis: teachSynopsis,
+		Does: "makes a product from pictures of good parts alone",
+		Run:  Teach,
+	}
+}
+
+type teachFlags struct {
+	net, mask, roi, mode, output string
+	size                         int
+	targetFRR                    float64
+	seed                         uint64
+}
+
+func (f *teachFlags) register(fs *flag.FlagSet) {
+	fs.StringVar(&f.output, "o", "", "the product `file` to write")
+	fs.StringVar(&f.net, "net", "", "network `file` (default: the built-in one)")
+	fs.StringVar(&f.mask, "mask", "", "`picture` as large as the frames, not black where to ignore them")
+	fs.StringVar(&f.roi, "roi", "", "part of the frame to look at, `X,Y,W,H` in pixels")
+	fs.StringVar(&f.mode, "mode", "auto", "auto, part, texture or stock")
+	fs.IntVar(&f.size, "size", 0, "side of the input picture, `pixels` (default: the network's)")
+	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
+	fs.Uint64Var(&f.seed, "seed", 1, "of the projection")
+}
+
+// Teach runs `cull teach`.
+func Teach(ctx context.Context, env Env, args []string) error {
+	var f teachFlags
+	fs := flag.NewFlagSet("teach", flag.ContinueOnError)
+	f.register(fs)
+	rest, err := parse(env, "teach", teachSynopsis, fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 || f.output == "" {
+		return Hint(usagef("teach: want one source and -o PRODUCT"), "cull teach good-parts/ -o bottle.product")
+	}
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	m, err := openNetwork(f.net)
+	if err != nil {
+		return err
+	}
+	region := o.Plan.Region
+	o.Plan = inspect.Geometry(m, f.size)
+	o.Plan.Region = region
+	if f.mask != "" {
+		if o.Mask, err = imagefile.ReadMask(f.mask); err != nil {
+			return Hint(err, "a mask is a PNG or BMP as large as the frames")
+		}
+	}
+	src, err := replay.Open(rest[0])
+	if err != nil {
+		return sourceHint(err, rest[0])
+	}
+	progress, total := newProgress(env.Stderr), src.Len()
+	o.Progress = func(done int) { progress.show("good part %d of %d", done, total) }
+	p, err := inspect.Teach(ctx, src, m, o, time.Now())
+	progress.clear()
+	if err != nil {
+		return withTeachHint(err)
+	}
+	if err := p.WriteFile(f.output); err != nil {
+		return Hint(err, "choose a folder that may be written to")
+	}
+	return printTaught(env.Stdout, p, f.output)
+}
+
+// options checks what needs no file, and that the output can be written.
+func (f *teachFlags) options() (o inspect.Options, err error) {
+	mode, err := parseMode("teach", f.mode)
+	if err != nil {
+		return o, err
+	}
+	if f.size != 0 {
+		if err := checkSize("teach", f.size); err != nil {
+			return o, err
+		}
+	}
+	if err := checkRate("teach", f.targetFRR); err != nil {
+		return o, err
+	}
+	if f.roi != "" {
+		if o.Plan.Region, err = parseRegion(f.roi); err != nil {
+			return o, err
+		}
+	}
+	o.SpoolDir = filepath.Dir(f.output)
+	if info, err := os.Stat(o.SpoolDir); err != nil || !info.IsDir() {
+		return o, Hint(fmt.Errorf("teach: -o %s: there is no folder %s", f.output, o.SpoolDir),
+			"make the folder first")
+	}
+	o.Fit = padim.Options{
+		Mode: mode, TargetFRR: f.targetFRR, Seed: f.seed, Threads: runtime.GOMAXPROCS(0),
+	}
+	return o, nil
+}
+
+func parseRegion(s string) (image.Rectangle, error) {
+	var x, y, w, h int
+	var rest string
+	n, _ := fmt.Sscanf(s+"\n", "%d,%d,%d,%d%s", &x, &y, &w, &h, &rest)
+	if n != 4 || x < 0 || y < 0 || w < 1 || h < 1 || w > 1<<15 || h > 1<<15 || x > 1<<15 || y > 1<<15 {
+		return image.Rectangle{}, Hint(usagef("teach: --roi %q: want X,Y,W,H in pixels", s),
+			"left, top, width and height, for example 320,140,640,480")
+	}
+	return image.Rect(x, y, x+w, y+h), nil
+}
+
+func sourceHint(err error, source string) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Hint(err, "SOURCE is a folder of pictures of good parts")
+	case errors.Is(err, imagefile.ErrNone):
+		if info, e := os.Stat(filepath.Join(source, "train", "good")); e == nil && info.IsDir() {
+			return Hint(err, "%s is a data set: teach from %s", source, filepath.Join(source, "train", "good"))
+		}
+		return Hint(err, "put pictures of good parts into the folder; folders below it are not searched")
+	}
+	return Hint(err, "SOURCE is a folder of pictures of good parts")
+}
+
+// printTaught says what was taught and what the threshold can promise.
+func printTaught(w io.Writer, p *product.Product, path string) error {
+	r, t := &p.Report, p.Report.Threshold
+	fmt.Fprintf(w, "taught    %d good parts, %dx%d pixels\n", r.Parts, p.Plan.Width, p.Plan.Height)
+	fmt.Fprintf(w, "mode      %v%s\n", r.Mode, whyMode(r))
+	fmt.Fprintf(w, "threshold %.4g, %v\n", t.Value, t.Method)
+	rate, low, high := t.Expect()
+	fmt.Fprintf(w, "expect    %s of good parts rejected, 95 %% interval %s to %s\n",
+		percent(rate), percent(low), percent(high))
+	if t.Method == padim.Extrapolated {
+		fmt.Fprintf(w, "note      %d parts alone can promise %s at best; %s is an extrapolation, "+
+			"which %d parts would make a measurement\n",
+			t.Parts, percent(t.Smallest()), percent(t.Target), int(math.Ceil(1/t.Target))-1)
+	}
+	_, err := fmt.Fprintf(w, "written   %s\n", path)
+	return err
+}
+
+// whyMode gives the reason for the mode when it was chosen.
+func whyMode(r *padim.Report) string {
+	part, texture := r.PartLogLik, r.TextureLogLik
+	if math.IsNaN(part) || math.IsNaN(texture) {
+		return ", as asked for"
+	}
+	other, gain := "texture", part-texture
+	if r.Mode == padim.Texture {
+		other, gain = "part", texture-part
+	}
+	return fmt.Sprintf(", it explains left-out good parts better than %s (%+.3g nats a cell)", other, gain)
+}
+
+// percent prints a rate with two digits.
+func percent(v float64) string { return fmt.Sprintf("%.2g %%", 100*v) }

@@ -1,0 +1,357 @@
+package commands
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"image/png"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cull/infer/net"
+	"cull/internal/control"
+)
+
+const testSide = 64
+
+// bench is a folder with a network, good parts, a good and a bad test part.
+type bench struct{ dir, net, parts, good, bad string }
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	dir := t.TempDir()
+	b := &bench{
+		dir: dir, net: filepath.Join(dir, "random.net"), parts: filepath.Join(dir, "parts"),
+		good: filepath.Join(dir, "good.png"), bad: filepath.Join(dir, "bad.png"),
+	}
+	writeNetwork(t, b.net, 1)
+	for i := range 20 {
+		writePart(t, filepath.Join(b.parts, fmt.Sprintf("%02d.png", i)), uint64(i), false)
+	}
+	writePart(t, b.good, 500, false)
+	writePart(t, b.bad, 501, true)
+	return b
+}
+
+func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+
+func writeNetwork(t *testing.T, path string, seed uint64) {
+	t.Helper()
+	conv := func(name string, in, out int) net.Node {
+		return net.Node{
+			Name: name, Op: net.Conv, In: []int{in}, Out: out,
+			Kernel: 3, Stride: 2, Pad: 1, Groups: 1, Act: net.ActReLU,
+		}
+	}
+	g := net.Graph{
+		InputChannels: 3, Taps: []net.Tap{{Name: "s4", Node: 2}, {Name: "s8", Node: 3}},
+		Nodes: []net.Node{{Name: "in", Op: net.Input}, conv("a", 0, 16), conv("b", 1, 16), conv("c", 2, 24)},
+	}
+	pic := make([]int8, testSide*testSide*3)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for i := range pic {
+		pic[i] = int8(rng.IntN(80) - 60)
+	}
+	m, err := control.RandomWeights(g, seed, [][]int8{pic}, testSide, testSide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Meta.Input.Size = testSide
+	if err := errors.Join(m.AddAnswers(testSide, testSide, 1), m.WriteFile(path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writePart draws a plate with a bright bar; a bad one has a dark hole in it.
+func writePart(t *testing.T, path string, seed uint64, bad bool) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 2))
+	img := image.NewGray(image.Rect(0, 0, testSide, testSide))
+	for i := range img.Pix {
+		x, y := i%testSide, i/testSide
+		v := 80
+		if y > 20 && y < 40 {
+			v = 180
+		}
+		if bad && (x-30)*(x-30)+(y-30)*(y-30) < 30 {
+			v = 20
+		}
+		img.Pix[i] = uint8(v + rng.IntN(11) - 5)
+	}
+	writePNG(t, path, img)
+}
+
+func writePNG(t *testing.T, path string, img image.Image) {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := errors.Join(png.Encode(&buf, img), os.MkdirAll(filepath.Dir(path), 0o700),
+		os.WriteFile(path, buf.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cull runs a command of the table.
+func cull(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	run := map[string]Command{}
+	for _, c := range []Command{teachCommand(), inspectCommand(), evalCommand()} {
+		run[c.Name] = c
+	}
+	var out, log bytes.Buffer
+	err = run[args[0]].Run(t.Context(), Env{Stdout: &out, Stderr: &log}, args[1:])
+	if log.Len() > 0 {
+		t.Errorf("cull %v wrote to stderr: %s", args, &log)
+	}
+	return out.String(), err
+}
+
+func mustCull(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := cull(t, args...)
+	if err != nil {
+		t.Fatalf("cull %v: %v", args, err)
+	}
+	return out
+}
+
+func TestTeachThenInspect(t *testing.T) {
+	b := newBench(t)
+	p := b.path("plate.product")
+	out := mustCull(t, "teach", "--net", b.net, "--target-frr", "0.05", "--mode", "part", b.parts, "-o", p)
+	for _, want := range []string{"20 good parts", "mode      part", "threshold ", "leave-one-out", "expect ", p} {
+		if !strings.Contains(out, want) {
+			t.Errorf("teach does not say %q:\n%s", want, out)
+		}
+	}
+	heat := b.path("heat")
+	out = mustCull(t, "inspect", "--json", "--net", b.net, "--overlay", heat, p, b.good, b.bad, b.bad)
+	var a inspectAnswer
+	if err := json.Unmarshal([]byte(out), &a); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if len(a.Images) != 3 || len(a.NetSHA256) != 64 || !(a.Threshold > 0) {
+		t.Fatalf("%+v", a)
+	}
+	good, bad := a.Images[0], a.Images[1]
+	if good.Verdict != "PASS" || bad.Verdict != "REJECT" || good.Margin <= 0 || bad.Margin >= 0 {
+		t.Errorf("good %+v, bad %+v", good, bad)
+	}
+	if a.Images[2].Score != bad.Score || a.Images[2].Overlay == bad.Overlay {
+		t.Errorf("the same picture twice: %+v, %+v", bad, a.Images[2])
+	}
+	for _, one := range a.Images {
+		f, err := os.Open(one.Overlay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(f)
+		f.Close()
+		if err != nil || img.Bounds() != image.Rect(0, 0, testSide, testSide) {
+			t.Errorf("%s: %v", one.Overlay, err)
+		}
+	}
+	text := mustCull(t, "inspect", "--net", b.net, p, b.bad)
+	if !strings.HasPrefix(text, "REJECT score ") || strings.Count(text, "\n") != 1 || !strings.Contains(text, b.bad) {
+		t.Errorf("inspect prints %q", text)
+	}
+}
+
+func TestTeachSaysWhatFewPartsCanPromise(t *testing.T) {
+	b := newBench(t)
+	out := mustCull(t, "teach", "--net", b.net, b.parts, "-o", b.path("p"))
+	if !strings.Contains(out, "extrapolated") || !strings.Contains(out, "20 parts alone can promise 4.8 % at best") ||
+		!strings.Contains(out, "99 parts") || !strings.Contains(out, "explains left-out good parts better") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestTeachOnARegionAndWithAMask(t *testing.T) {
+	b := newBench(t)
+	mask := image.NewGray(image.Rect(0, 0, testSide, testSide))
+	for i := range mask.Pix {
+		if i/testSide >= 8 && i/testSide < 56 {
+			mask.Pix[i] = 255
+		}
+	}
+	writePNG(t, b.path("mask.png"), mask)
+	p := b.path("p")
+	mustCull(t, "teach", "--net", b.net, "--mask", b.path("mask.png"), "--mode", "part", b.parts, "-o", p)
+	if out := mustCull(t, "inspect", "--net", b.net, p, b.bad); !strings.HasPrefix(out, "PASS") {
+		t.Errorf("the hole is masked: %s", out)
+	}
+	mustCull(t, "teach", "--net", b.net, "--roi", "0,40,64,24", "--mode", "part", b.parts, "-o", p)
+	if out := mustCull(t, "inspect", "--net", b.net, p, b.bad); !strings.HasPrefix(out, "PASS") {
+		t.Errorf("the hole is outside the region: %s", out)
+	}
+}
+
+// TestBadInput: one line that says what and where, a remedy, and nothing written.
+func TestBadInput(t *testing.T) {
+	b := newBench(t)
+	p := b.path("plate.product")
+	mustCull(t, "teach", "--net", b.net, b.parts, "-o", p)
+	other := b.path("other.net")
+	writeNetwork(t, other, 2)
+	file := func(name string, data []byte) string {
+		path := b.path(name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	flipped := func(path string) []byte {
+		data := read(path)
+		data[len(data)/2] ^= 4
+		return data
+	}
+	netData, productData := read(b.net), read(p)
+	empty, few := b.path("empty"), b.path("few")
+	writePart(t, filepath.Join(few, "1.png"), 1, false)
+	writePart(t, filepath.Join(few, "2.png"), 2, false)
+	set := b.path("set")
+	writePart(t, filepath.Join(set, "train/good/1.png"), 1, false)
+	broken := b.path("broken")
+	writePart(t, filepath.Join(broken, "1.png"), 1, false)
+	if err := errors.Join(os.Mkdir(empty, 0o700), os.WriteFile(filepath.Join(broken, "2.png"), []byte("?"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	writePNG(t, b.path("small.png"), image.NewGray(image.Rect(0, 0, 9, 9)))
+	roi := b.path("roi.product")
+	mustCull(t, "teach", "--net", b.net, "--roi", "30,30,30,30", b.parts, "-o", roi)
+	out := b.path("new.product")
+
+	for _, c := range []struct {
+		args  []string
+		want  string
+		usage bool
+	}{
+		{[]string{"teach", "--net", file("cut.net", netData[:len(netData)-9]), b.parts, "-o", out}, "cut.net", false},
+		{[]string{"teach", "--net", file("flip.net", flipped(b.net)), b.parts, "-o", out}, "flip.net", false},
+		{[]string{"teach", "--net", b.good, b.parts, "-o", out}, "not a cull file", false},
+		{[]string{"teach", "--net", b.path("none.net"), b.parts, "-o", out}, "none.net", false},
+		{[]string{"teach", "--net", b.net, empty, "-o", out}, empty, false},
+		{[]string{"teach", "--net", b.net, set, "-o", out}, set, false},
+		{[]string{"teach", "--net", b.net, b.path("nowhere"), "-o", out}, "nowhere", false},
+		{[]string{"teach", "--net", b.net, few, "-o", out}, "2 good parts, at least 4 needed", false},
+		{[]string{"teach", "--net", b.net, broken, "-o", out}, "2.png", false},
+		{[]string{"teach", "--net", b.net, "--roi", "40,40,40,40", b.parts, "-o", out}, "region", false},
+		{[]string{"teach", "--net", b.net, "--mask", b.path("small.png"), b.parts, "-o", out}, "mask 9x9", false},
+		{[]string{"teach", "--net", b.net, b.parts, "-o", b.path("no/such/folder.product")}, "no/such", false},
+		{[]string{"teach", "--net", b.net, b.parts, "-o", b.parts}, "parts", false},
+		{[]string{"teach", "--net", b.net, b.parts}, "-o PRODUCT", true},
+		{[]string{"teach", "--roi", "1,2,3", b.parts, "-o", out}, "--roi", true},
+		{[]string{"teach", "--roi", "1,2,3,4,5", b.parts, "-o", out}, "--roi", true},
+		{[]string{"teach", "--size", "100", b.parts, "-o", out}, "--size 100", true},
+		{[]string{"teach", "--mode", "best", b.parts, "-o", out}, "--mode", true},
+		{[]string{"teach", "--target-frr", "2", b.parts, "-o", out}, "--target-frr", true},
+		{[]string{"teach", "--frr", "2", b.parts, "-o", out}, "frr", true},
+		{[]string{"inspect", "--net", b.net, p}, "at least one picture", true},
+		{[]string{"inspect", "--net", other, p, b.good}, "taught on another network", false},
+		{[]string{"inspect", "--net", b.net, file("cut.product", productData[:999]), b.good}, "cut.product", false},
+		{[]string{"inspect", "--net", b.net, file("flip.product", flipped(p)), b.good}, "flip.product", false},
+		{[]string{"inspect", "--net", b.net, b.net, b.good}, "random.net", false},
+		{[]string{"inspect", "--net", b.net, b.path("none.product"), b.good}, "none.product", false},
+		{[]string{"inspect", "--net", b.net, p, b.path("none.png")}, "none.png", false},
+		{[]string{"inspect", "--net", b.net, p, filepath.Join(broken, "2.png")}, "2.png", false},
+		{[]string{"inspect", "--net", b.net, p, b.parts}, "parts", false},
+		{[]string{"inspect", "--net", b.net, roi, b.path("small.png")}, "small.png", false},
+		{[]string{"inspect", "--net", b.net, "--overlay", b.good, p, b.bad}, "good.png", false},
+		{[]string{"eval", "--features", "magic", set}, "magic", true},
+		{[]string{"eval"}, "one data set", true},
+		{[]string{"eval", "--features", "handmade", empty}, "train/good", false},
+		{[]string{"eval", "--features", "handmade", set}, "test", false},
+	} {
+		stdout, err := cull(t, c.args...)
+		if err == nil {
+			t.Errorf("cull %v: no error:\n%s", c.args, stdout)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("cull %v: %v; want %q in one line", c.args, err, c.want)
+		}
+		if HintOf(err) == "" {
+			t.Errorf("cull %v: %v: no hint", c.args, err)
+		}
+		if errors.Is(err, ErrUsage) != c.usage {
+			t.Errorf("cull %v: %v: usage error %v", c.args, err, !c.usage)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("cull %v left %s", c.args, out)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(b.dir, ".*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestEvalWritesTableJSONAndOverlays(t *testing.T) {
+	b := newBench(t)
+	set := b.path("plate")
+	if err := errors.Join(os.MkdirAll(filepath.Join(set, "train"), 0o700),
+		os.Rename(b.parts, filepath.Join(set, "train", "good"))); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		writePart(t, filepath.Join(set, "test", "good", fmt.Sprint(i, ".png")), uint64(600+i), false)
+		writePart(t, filepath.Join(set, "test", "hole", fmt.Sprint(i, ".png")), uint64(700+i), true)
+	}
+	file := b.path("out.json")
+	table := mustCull(t, "eval", "--net", b.net, "--size", "64", "--controls", "--train", "16",
+		"--json", file, "--overlay", b.path("heat"), b.dir)
+	for _, want := range []string{"features net", "features random", "features grey", "plate", "image AUROC"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in\n%s", want, table)
+		}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []struct {
+		Protocol   struct{ Features string }
+		Categories []struct {
+			Name       string
+			TrainGood  int      `json:"train_good"`
+			ImageAUROC float64  `json:"image_auroc"`
+			PixelAUROC *float64 `json:"pixel_auroc"`
+		}
+	}
+	if err := json.Unmarshal(data, &rows); err != nil || len(rows) != 5 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for _, r := range rows {
+		if c := r.Categories[0]; c.Name != "plate" || c.TrainGood != 16 || c.ImageAUROC < 0.9 || c.PixelAUROC != nil {
+			t.Errorf("%s: %+v", r.Protocol.Features, c)
+		}
+	}
+	if _, err := os.Stat(b.path("heat/plate/hole/3.png")); err != nil {
+		t.Error(err)
+	}
+	one := mustCull(t, "eval", "--features", "grey", "--size", "64", "--json", file, set)
+	if data, err = os.ReadFile(file); err != nil || !bytes.HasPrefix(data, []byte("{")) || one == "" {
+		t.Errorf("a single row is one object: %v %.20s", err, data)
+	}
+}
+
+func TestVisionHelp(t *testing.T) {
+	for _, name := range []string{"teach", "inspect", "eval"} {
+		out, err := cull(t, name, "--help")
+		if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(out, "usage: cull "+name) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}

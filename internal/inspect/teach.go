@@ -1,0 +1,124 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"cull/capture"
+	"cull/infer"
+	"cull/infer/prep"
+	"cull/internal/product"
+	"cull/padim"
+)
+
+// goldens is how many of the good parts a product keeps to test itself on.
+const goldens = 4
+
+// Teach makes a product of the frames of src, all of them good parts, on the
+// features of network m. The parts it keeps as goldens are drawn at random under
+// Fit.Seed. created is the time to record.
+func Teach(
+	ctx context.Context, src capture.Source, m *infer.Model, o Options, created time.Time,
+) (*product.Product, error) {
+	e, err := NewNetwork(m, o.Plan.Height, o.Plan.Width, max(o.Fit.Threads, 1))
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	keep := &keeper{Network: e, rng: rand.New(rand.NewPCG(o.Fit.Seed, 0x676f6c64656e))} // "golden"
+	model, report, err := Learn(ctx, src, keep, o)
+	if err != nil {
+		return nil, err
+	}
+	p := &product.Product{
+		Net: m.Digest(), Plan: o.Plan, Model: model, Report: *report,
+		Created: created.UTC().Truncate(time.Second),
+	}
+	in, err := New(o.Plan, e, model, report.Threshold.Value, 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keep.kept {
+		copy(in.pic, k.pic)
+		r := in.Judge()
+		p.Goldens = append(p.Goldens, product.Golden{
+			Name: fmt.Sprintf("good part %d", k.part), Picture: k.pic, Score: r.Score, Verdict: r.Verdict,
+		})
+	}
+	return p, nil
+}
+
+// A keeper keeps a random few of the pictures its network sees (Vitter's
+// algorithm R), in their order.
+type keeper struct {
+	*Network
+	rng  *rand.Rand
+	seen int
+	kept []keptPart
+}
+
+type keptPart struct {
+	part int // its number, from 1
+	pic  []int8
+}
+
+// Maps returns the network's maps of pic and may keep pic.
+func (k *keeper) Maps(pic []int8) []padim.Map {
+	k.seen++
+	switch at := k.rng.IntN(k.seen); {
+	case len(k.kept) < goldens:
+		k.kept = append(k.kept, keptPart{k.seen, slices.Clone(pic)})
+	case at < goldens:
+		k.kept = append(slices.Delete(k.kept, at, at+1), keptPart{k.seen, slices.Clone(pic)})
+	}
+	return k.Network.Maps(pic)
+}
+
+// Open returns the inspector of product p on network m, after checking that p
+// was taught on m and that its goldens give their scores to the bit.
+func Open(p *product.Product, m *infer.Model, threads int) (*Inspector, error) {
+	if err := p.CheckNet(m.Digest()); err != nil {
+		return nil, err
+	}
+	e, err := NewNetwork(m, p.Plan.Height, p.Plan.Width, threads)
+	if err != nil {
+		return nil, err
+	}
+	in, err := open(p, e, threads)
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	in.close = e.Close
+	return in, nil
+}
+
+func open(p *product.Product, e Extractor, threads int) (*Inspector, error) {
+	in, err := New(p.Plan, e, p.Model, p.Report.Threshold.Value, threads)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range p.Goldens {
+		copy(in.pic, g.Picture)
+		if r := in.Judge(); r.Score != g.Score || r.Verdict != g.Verdict {
+			return nil, fmt.Errorf("inspect: golden %d (%s): %v with score %v, want %v with %v: %w",
+				i, g.Name, r.Verdict, r.Score, g.Verdict, g.Score, ErrGolden)
+		}
+	}
+	return in, nil
+}
+
+// Geometry returns the plan of pictures of size x size for m: all of the frame or
+// the region, both sides scaled on their own.
+func Geometry(m *infer.Model, size int) prep.Plan {
+	if size == 0 {
+		size = m.Meta.Input.Size
+	}
+	if size == 0 {
+		size = 256
+	}
+	return prep.Plan{Width: size, Height: size}
+}
