@@ -103,7 +103,6 @@ func (r *Runner) bind(m *Model, i int, signed []bool) (kernel.Op, int) {
 	if len(n.In) > 0 {
 		in = r.plan.planes[n.In[0]]
 	}
-	pool := kernel.Pool{In: in, Out: out, Kernel: n.Kernel, Stride: n.Stride, Pad: n.Pad}
 	switch n.Op {
 	case net.Conv:
 		return kernel.NewConv(kernel.Conv{
@@ -112,13 +111,13 @@ func (r *Runner) bind(m *Model, i int, signed []bool) (kernel.Op, int) {
 		}, in, out), n.Kernel * n.Kernel * in.C / n.Groups
 	case net.Add:
 		b := r.plan.planes[n.In[1]]
-		return &kernel.Add{A: in, B: b, Out: out, ScaleA: p.Scale, ScaleB: p.ScaleB, Lo: lo}, 8
+		return kernel.NewAdd(in, b, out, p.Scale, p.ScaleB, lo), 8
 	case net.ReLU:
-		return &kernel.ReLU{In: in, Out: out}, 1
+		return kernel.NewReLU(in, out), 1
 	case net.MaxPool:
-		return &kernel.MaxPool{Pool: pool}, n.Kernel * n.Kernel
+		return kernel.NewMaxPool(in, out, n.Kernel, n.Stride, n.Pad), n.Kernel * n.Kernel
 	case net.AvgPool:
-		return &kernel.AvgPool{Pool: pool, Scale: p.Scale[0], Lo: lo}, n.Kernel * n.Kernel
+		return kernel.NewAvgPool(in, out, n.Kernel, n.Stride, n.Pad, p.Scale[0], lo), n.Kernel * n.Kernel
 	case net.ResizeNearest:
 		return &kernel.Nearest{In: in, Out: out, Factor: n.Factor}, 1
 	case net.ResizeBilinear:

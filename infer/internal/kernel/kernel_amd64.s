@@ -2867,3 +2867,133 @@ loop:
 	JNZ loop
 	VZEROUPPER
 	RET
+
+// func maxLanes(a *lane)
+TEXT ·maxLanes(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ lane_in(AX), BX
+	MOVQ lane_out(AX), DI
+	MOVQ lane_step(AX), R8
+	MOVQ lane_outStep(AX), R9
+	MOVQ lane_count(AX), CX
+	VPBROADCASTB lane_low(AX), X1
+pixel:
+	VMOVDQA X1, X0
+	MOVQ lane_at(AX), SI
+	MOVQ lane_taps(AX), DX
+tap:
+	MOVQ (SI), R12
+	VPMAXSB (BX)(R12*1), X0, X0
+	ADDQ $8, SI
+	DECQ DX
+	JNZ tap
+	VMOVDQU X0, (DI)
+	ADDQ R8, BX
+	ADDQ R9, DI
+	DECQ CX
+	JNZ pixel
+	VZEROUPPER
+	RET
+
+// func addLanes(a *lane)
+TEXT ·addLanes(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ lane_in(AX), BX
+	MOVQ lane_out(AX), DI
+	MOVQ lane_step(AX), R8
+	MOVQ lane_outStep(AX), R9
+	MOVQ lane_count(AX), CX
+	MOVQ lane_second(AX), DX
+	MOVQ lane_scale(AX), SI
+	VMOVUPS (SI), Y8
+	VMOVUPS 32(SI), Y9
+	MOVQ lane_scaleB(AX), SI
+	VMOVUPS (SI), Y10
+	VMOVUPS 32(SI), Y11
+	VPBROADCASTD lane_low(AX), Y12
+pixel:
+	VPMOVSXBD (BX), Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y8, Y0, Y0
+	VPMOVSXBD 8(BX), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y9, Y1, Y1
+	VPMOVSXBD (DX), Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS Y10, Y2, Y2
+	VPMOVSXBD 8(DX), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS Y11, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPMAXSD Y12, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPMAXSD Y12, Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPERMQ $0xd8, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPACKSSWB X1, X0, X0
+	VMOVDQU X0, (DI)
+	ADDQ R8, DX
+	ADDQ R8, BX
+	ADDQ R9, DI
+	DECQ CX
+	JNZ pixel
+	VZEROUPPER
+	RET
+
+// func dotLanes(a *lane)
+TEXT ·dotLanes(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ lane_in(AX), BX
+	MOVQ lane_out(AX), DI
+	MOVQ lane_step(AX), R8
+	MOVQ lane_outStep(AX), R9
+	MOVQ lane_count(AX), CX
+	MOVQ lane_bias(AX), SI
+	VMOVUPS (SI), Y8
+	VMOVUPS 32(SI), Y9
+	MOVQ lane_scale(AX), SI
+	VMOVUPS (SI), Y10
+	VMOVUPS 32(SI), Y11
+	VPBROADCASTD lane_low(AX), Y12
+pixel:
+	VMOVDQA Y8, Y0
+	VMOVDQA Y9, Y1
+	MOVQ lane_at(AX), SI
+	MOVQ lane_weights(AX), DX
+	MOVQ lane_taps(AX), R10
+tap:
+	MOVQ (SI), R12
+	MOVQ 8(SI), R13
+	VPMOVSXBW (BX)(R12*1), Y2
+	VPMOVSXBW (BX)(R13*1), Y3
+	VPUNPCKLWD Y3, Y2, Y4
+	VPUNPCKHWD Y3, Y2, Y5
+	VPMADDWD (DX), Y4, Y4
+	VPMADDWD 32(DX), Y5, Y5
+	VPADDD Y4, Y0, Y0
+	VPADDD Y5, Y1, Y1
+	ADDQ $16, SI
+	ADDQ $64, DX
+	SUBQ $2, R10
+	JNZ tap
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y10, Y0, Y0
+	VCVTPS2DQ Y0, Y0
+	VPMAXSD Y12, Y0, Y0
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y11, Y1, Y1
+	VCVTPS2DQ Y1, Y1
+	VPMAXSD Y12, Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPACKSSWB X1, X0, X0
+	VMOVDQU X0, (DI)
+	ADDQ R8, BX
+	ADDQ R9, DI
+	DECQ CX
+	JNZ pixel
+	VZEROUPPER
+	RET

@@ -1069,3 +1069,171 @@ loop:
 	SUBS $1, R0
 	BNE loop
 	RET
+
+// func maxLanes(a *lane)
+TEXT ·maxLanes(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD lane_in(R0), R1
+	MOVD lane_out(R0), R2
+	MOVD lane_step(R0), R3
+	MOVD lane_outStep(R0), R4
+	MOVD lane_count(R0), R5
+	MOVW lane_low(R0), R8
+	VDUP R8, V24.B16
+	MOVD lane_at(R0), R6
+	MOVD lane_taps(R0), R7
+pixel:
+	VMOV V24.B16, V0.B16
+	MOVD R6, R8
+	MOVD R7, R9
+tap:
+	MOVD.P 8(R8), R10
+	ADD R1, R10
+	FMOVQ (R10), F1
+	WORD $0x4e216400 // smax v0.16b, v0.16b, v1.16b
+	SUBS $1, R9
+	BNE tap
+	FMOVQ F0, (R2)
+	ADD R3, R1
+	ADD R4, R2
+	SUBS $1, R5
+	BNE pixel
+	RET
+
+// func addLanes(a *lane)
+TEXT ·addLanes(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD lane_in(R0), R1
+	MOVD lane_out(R0), R2
+	MOVD lane_step(R0), R3
+	MOVD lane_outStep(R0), R4
+	MOVD lane_count(R0), R5
+	MOVD lane_second(R0), R6
+	MOVD lane_scale(R0), R8
+	VLD1 (R8), [V16.S4, V17.S4, V18.S4, V19.S4]
+	MOVD lane_scaleB(R0), R8
+	VLD1 (R8), [V20.S4, V21.S4, V22.S4, V23.S4]
+	MOVW lane_low(R0), R8
+	VDUP R8, V24.B16
+pixel:
+	FMOVQ (R1), F12
+	FMOVQ (R6), F13
+	WORD $0x0f08a58e // sxtl v14.8h, v12.8b
+	WORD $0x4f08a58f // sxtl2 v15.8h, v12.16b
+	WORD $0x0f10a5c0 // sxtl v0.4s, v14.4h
+	WORD $0x4f10a5c1 // sxtl2 v1.4s, v14.8h
+	WORD $0x0f10a5e2 // sxtl v2.4s, v15.4h
+	WORD $0x4f10a5e3 // sxtl2 v3.4s, v15.8h
+	WORD $0x0f08a5ae // sxtl v14.8h, v13.8b
+	WORD $0x4f08a5af // sxtl2 v15.8h, v13.16b
+	WORD $0x0f10a5c4 // sxtl v4.4s, v14.4h
+	WORD $0x4f10a5c5 // sxtl2 v5.4s, v14.8h
+	WORD $0x0f10a5e6 // sxtl v6.4s, v15.4h
+	WORD $0x4f10a5e7 // sxtl2 v7.4s, v15.8h
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e31dc21 // fmul v1.4s, v1.4s, v17.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e32dc42 // fmul v2.4s, v2.4s, v18.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e33dc63 // fmul v3.4s, v3.4s, v19.4s
+	WORD $0x4e21d884 // scvtf v4.4s, v4.4s
+	WORD $0x6e34dc84 // fmul v4.4s, v4.4s, v20.4s
+	WORD $0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD $0x6e35dca5 // fmul v5.4s, v5.4s, v21.4s
+	WORD $0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD $0x6e36dcc6 // fmul v6.4s, v6.4s, v22.4s
+	WORD $0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD $0x6e37dce7 // fmul v7.4s, v7.4s, v23.4s
+	WORD $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x4e214840 // sqxtn2 v0.16b, v2.8h
+	WORD $0x4e386400 // smax v0.16b, v0.16b, v24.16b
+	FMOVQ F0, (R2)
+	ADD R3, R6
+	ADD R3, R1
+	ADD R4, R2
+	SUBS $1, R5
+	BNE pixel
+	RET
+
+// func dotLanes(a *lane)
+TEXT ·dotLanes(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD lane_in(R0), R1
+	MOVD lane_out(R0), R2
+	MOVD lane_step(R0), R3
+	MOVD lane_outStep(R0), R4
+	MOVD lane_count(R0), R5
+	MOVD lane_bias(R0), R8
+	VLD1 (R8), [V16.S4, V17.S4, V18.S4, V19.S4]
+	MOVD lane_scale(R0), R8
+	VLD1 (R8), [V20.S4, V21.S4, V22.S4, V23.S4]
+	MOVW lane_low(R0), R8
+	VDUP R8, V24.B16
+	MOVD lane_at(R0), R6
+	MOVD lane_weights(R0), R7
+	MOVD lane_taps(R0), R11
+pixel:
+	VMOV V16.B16, V0.B16
+	VMOV V17.B16, V1.B16
+	VMOV V18.B16, V2.B16
+	VMOV V19.B16, V3.B16
+	MOVD R6, R8
+	MOVD R7, R9
+	MOVD R11, R10
+tap:
+	MOVD.P 8(R8), R12
+	MOVD.P 8(R8), R13
+	ADD R1, R12
+	ADD R1, R13
+	FMOVQ (R12), F4
+	FMOVQ (R13), F5
+	VLD1.P 32(R9), [V6.B16, V7.B16]
+	WORD $0x0e26c088 // smull v8.8h, v4.8b, v6.8b
+	WORD $0x4e26c089 // smull2 v9.8h, v4.16b, v6.16b
+	WORD $0x0e2780a8 // smlal v8.8h, v5.8b, v7.8b
+	WORD $0x4e2780a9 // smlal2 v9.8h, v5.16b, v7.16b
+	WORD $0x0e681000 // saddw v0.4s, v0.4s, v8.4h
+	WORD $0x4e681021 // saddw2 v1.4s, v1.4s, v8.8h
+	WORD $0x0e691042 // saddw v2.4s, v2.4s, v9.4h
+	WORD $0x4e691063 // saddw2 v3.4s, v3.4s, v9.8h
+	SUBS $2, R10
+	BNE tap
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e34dc00 // fmul v0.4s, v0.4s, v20.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e35dc21 // fmul v1.4s, v1.4s, v21.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e36dc42 // fmul v2.4s, v2.4s, v22.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e37dc63 // fmul v3.4s, v3.4s, v23.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x4e214840 // sqxtn2 v0.16b, v2.8h
+	WORD $0x4e386400 // smax v0.16b, v0.16b, v24.16b
+	FMOVQ F0, (R2)
+	ADD R3, R1
+	ADD R4, R2
+	SUBS $1, R5
+	BNE pixel
+	RET

@@ -249,3 +249,89 @@ func BenchmarkPeak(b *testing.B) {
 	}
 	b.ReportMetric(best, "best-GOP/s")
 }
+
+// The layers without sums over channels against their definitions, with guards.
+func TestSimpleLayers(t *testing.T) {
+	impltest.Each(t, Pkg, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(4, 4))
+		for n := range 200 {
+			h, w, c := 1+rng.IntN(9), 1+rng.IntN(12), 1+n%50
+			k := 1 + rng.IntN(7)
+			stride, pad := 1+rng.IntN(min(k, 3)), rng.IntN(k/2+1)%k
+			oh, ow := (h+2*pad-k)/stride+1, (w+2*pad-k)/stride+1
+			if h+2*pad >= k && w+2*pad >= k {
+				checkPools(t, rng, h, w, c, oh, ow, k, stride, pad)
+			}
+			checkPointwise(t, rng, h, w, c)
+		}
+	})
+}
+
+func checkPools(t *testing.T, rng *rand.Rand, h, w, c, oh, ow, k, stride, pad int) {
+	t.Helper()
+	in, checkIn := newPlane(h, w, c, pad)
+	fill(&in, rng, -127, rng.IntN(2) == 0)
+	best, checkBest := newPlane(oh, ow, c, rng.IntN(2))
+	mean, checkMean := newPlane(oh, ow, c, rng.IntN(2))
+	scale := (0.5 + rng.Float32()) / float32(k)
+	NewMaxPool(in, best, k, stride, pad).Rows(0, oh)
+	NewAvgPool(in, mean, k, stride, pad, scale, -127).Rows(0, oh)
+	for y := range oh {
+		for x := range ow {
+			for ch := range c {
+				most, sum := int8(-128), int32(0)
+				for v := max(0, y*stride-pad); v < min(h, y*stride-pad+k); v++ {
+					for u := max(0, x*stride-pad); u < min(w, x*stride-pad+k); u++ {
+						a := in.Row(v)[u*c+ch]
+						most, sum = max(most, a), sum+int32(a)
+					}
+				}
+				if got := best.Row(y)[x*c+ch]; got != most {
+					t.Fatalf("max %dx%dx%d k%d s%d p%d: [%d][%d][%d] = %d, want %d", h, w, c, k, stride, pad, y, x, ch, got, most)
+				}
+				want := quant.Requantize(sum, scale, -127)
+				if got := mean.Row(y)[x*c+ch]; got != want {
+					t.Fatalf("mean %dx%dx%d k%d s%d p%d: [%d][%d][%d] = %d, want %d", h, w, c, k, stride, pad, y, x, ch, got, want)
+				}
+			}
+		}
+	}
+	for _, check := range []func() error{checkIn, checkBest, checkMean} {
+		if err := check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func checkPointwise(t *testing.T, rng *rand.Rand, h, w, c int) {
+	t.Helper()
+	a, checkA := newPlane(h, w, c, rng.IntN(2))
+	b, checkB := newPlane(h, w, c, rng.IntN(2))
+	sum, checkSum := newPlane(h, w, c, rng.IntN(2))
+	pos, checkPos := newPlane(h, w, c, rng.IntN(2))
+	fill(&a, rng, -127, rng.IntN(2) == 0)
+	fill(&b, rng, -127, rng.IntN(2) == 0)
+	var sa, sb []float32
+	for range c {
+		sa, sb = append(sa, rng.Float32()), append(sb, rng.Float32())
+	}
+	lo := int8(-127 * rng.IntN(2))
+	NewAdd(a, b, sum, sa, sb, lo).Rows(0, h)
+	NewReLU(a, pos).Rows(0, h)
+	for y := range h {
+		for i, v := range a.Row(y) {
+			want := quant.AddRequantize(v, b.Row(y)[i], sa[i%c], sb[i%c], lo)
+			if got := sum.Row(y)[i]; got != want {
+				t.Fatalf("add %dx%dx%d: row %d, value %d = %d, want %d", h, w, c, y, i, got, want)
+			}
+			if got := pos.Row(y)[i]; got != max(v, 0) {
+				t.Fatalf("relu %dx%dx%d: row %d, value %d = %d of %d", h, w, c, y, i, got, v)
+			}
+		}
+	}
+	for _, check := range []func() error{checkA, checkB, checkSum, checkPos} {
+		if err := check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package kernel
 
-import "cull/infer/quant"
+import (
+	"slices"
+
+	"cull/infer/quant"
+)
 
 // Input copies In, [H][W][C], into the plane.
 type Input struct {
@@ -16,22 +20,35 @@ func (o *Input) Rows(y0, y1 int) {
 	}
 }
 
-// Add sums two planes of one shape: see quant.AddRequantize.
-type Add struct {
-	A, B, Out      Plane
-	ScaleA, ScaleB []float32 // [C]
-	Lo             int8
+// add sums two planes of one shape: see quant.AddRequantize.
+type add struct {
+	a, b, out      Plane
+	scaleA, scaleB []float32 // [C]
+	lo             int8
+	vector         bool
 }
 
-// Rows adds rows.
-func (o *Add) Rows(y0, y1 int) {
-	n := o.Out.C
+// NewAdd adds a and b with scales per channel, [C] each.
+func NewAdd(a, b, out Plane, scaleA, scaleB []float32, lo int8) Op {
+	return &add{a, b, out, slices.Clone(scaleA), slices.Clone(scaleB), lo, vectors(out.C)}
+}
+
+func (o *add) Rows(y0, y1 int) {
 	for y := y0; y < y1; y++ {
-		a, b, dst := o.A.Row(y), o.B.Row(y), o.Out.Row(y)
-		for len(dst) > 0 {
-			addPixel(dst[:n], a[:n], b[:n], o.ScaleA, o.ScaleB, o.Lo)
-			a, b, dst = a[n:], b[n:], dst[n:]
+		if o.vector {
+			o.vectorRow(y)
+		} else {
+			o.row(y)
 		}
+	}
+}
+
+func (o *add) row(y int) {
+	n := o.out.C
+	a, b, dst := o.a.Row(y), o.b.Row(y), o.out.Row(y)
+	for len(dst) > 0 {
+		addPixel(dst[:n], a[:n], b[:n], o.scaleA, o.scaleB, o.lo)
+		a, b, dst = a[n:], b[n:], dst[n:]
 	}
 }
 
@@ -42,49 +59,96 @@ func addPixel(dst, a, b []int8, sa, sb []float32, lo int8) {
 	}
 }
 
-// ReLU is max(x, 0).
-type ReLU struct{ In, Out Plane }
-
-// Rows rectifies rows.
-func (o *ReLU) Rows(y0, y1 int) {
-	for y := y0; y < y1; y++ {
-		dst := o.Out.Row(y)
-		src := o.In.Row(y)[:len(dst)]
-		for i, v := range src {
-			dst[i] = max(v, 0)
-		}
+func (o *add) vectorRow(y int) {
+	a, b, dst := o.a.Row(y), o.b.Row(y), o.out.Row(y)
+	for i := range chunks(o.out.C) {
+		c := chunk(i, o.out.C)
+		addLanes(&lane{
+			in: &a[c], second: &b[c], out: &dst[c], scale: &o.scaleA[c], scaleB: &o.scaleB[c],
+			step: o.out.C, outStep: o.out.C, count: o.out.W, low: int32(o.lo),
+		})
 	}
 }
 
-// A Pool is a window of Kernel x Kernel pixels. Pixels outside In take no part.
-type Pool struct {
-	In, Out             Plane
-	Kernel, Stride, Pad int
+// relu is max(x, 0).
+type relu struct {
+	in, out Plane
+	vector  bool
+}
+
+// NewReLU rectifies in.
+func NewReLU(in, out Plane) Op { return &relu{in, out, vectors(out.W * out.C)} }
+
+func (o *relu) Rows(y0, y1 int) {
+	for y := y0; y < y1; y++ {
+		dst := o.out.Row(y)
+		src := o.in.Row(y)[:len(dst)]
+		if !o.vector {
+			for i, v := range src {
+				dst[i] = max(v, 0)
+			}
+			continue
+		}
+		at := 0 // one tap: the value itself
+		l := lane{in: &src[0], out: &dst[0], at: &at, taps: 1, step: lanes, outStep: lanes, count: len(dst) / lanes}
+		maxLanes(&l)
+		l.in, l.out, l.count = &src[len(src)-lanes], &dst[len(dst)-lanes], 1
+		maxLanes(&l)
+	}
+}
+
+// maxPool takes the largest value of a window; pixels outside in take no part.
+type maxPool struct {
+	in, out             Plane
+	kernel, stride, pad int
+	left, right         int   // output pixels left..right-1 have whole windows
+	at                  []int // start of each pixel of a window, relative to its first
+	vector              bool
+}
+
+// NewMaxPool pools windows of kernel x kernel pixels.
+func NewMaxPool(in, out Plane, kernel, stride, pad int) Op {
+	o := &maxPool{in: in, out: out, kernel: kernel, stride: stride, pad: pad, vector: vectors(out.C)}
+	o.left = min((pad+stride-1)/stride, out.W)
+	o.right = max(o.left, min(out.W, (in.W+pad-kernel+stride)/stride))
+	for ky := range kernel {
+		for kx := range kernel {
+			o.at = append(o.at, ky*in.rowStride()+kx*in.C)
+		}
+	}
+	return o
 }
 
 // span returns the input coordinates lo..hi-1 of the window of output coordinate i.
-func (o *Pool) span(i, side int) (lo, hi int) {
-	lo = i*o.Stride - o.Pad
-	return max(lo, 0), min(lo+o.Kernel, side)
+func (o *maxPool) span(i, side int) (lo, hi int) {
+	lo = i*o.stride - o.pad
+	return max(lo, 0), min(lo+o.kernel, side)
 }
 
-// MaxPool takes the largest value of a window.
-type MaxPool struct{ Pool }
-
-// Rows pools rows.
-func (o *MaxPool) Rows(y0, y1 int) {
-	n := o.Out.C
+func (o *maxPool) Rows(y0, y1 int) {
 	for y := y0; y < y1; y++ {
-		dst := o.Out.Row(y)
-		top, bottom := o.span(y, o.In.H)
-		for x := range o.Out.W {
-			left, right := o.span(x, o.In.W)
-			d := dst[x*n:][:n]
-			copy(d, o.In.Row(top)[left*n:])
-			for v := top; v < bottom; v++ {
-				for u := left; u < right; u++ {
-					maxInto(d, o.In.Row(v)[u*n:][:n])
-				}
+		if !o.vector || o.left == o.right {
+			o.pixels(y, 0, o.out.W)
+			continue
+		}
+		o.pixels(y, 0, o.left)
+		o.vectorPixels(y)
+		o.pixels(y, o.right, o.out.W)
+	}
+}
+
+func (o *maxPool) pixels(y, from, to int) {
+	n := o.out.C
+	dst := o.out.Row(y)
+	top, bottom := o.span(y, o.in.H)
+	for x := from; x < to; x++ {
+		left, right := o.span(x, o.in.W)
+		d := dst[x*n:][:n]
+		copy(d, o.in.Row(top)[left*n:])
+		for v := top; v < bottom; v++ {
+			row := o.in.Row(v)
+			for u := left; u < right; u++ {
+				maxInto(d, row[u*n:][:n])
 			}
 		}
 	}
@@ -97,42 +161,18 @@ func maxInto(dst, src []int8) {
 	}
 }
 
-// AvgPool sums a window in int32 and requantises: see quant.Requantize.
-type AvgPool struct {
-	Pool
-	Scale float32
-	Lo    int8
-}
-
-// Rows pools rows.
-func (o *AvgPool) Rows(y0, y1 int) {
-	n := o.Out.C
-	var sums [lanes]int32
-	for y := y0; y < y1; y++ {
-		dst := o.Out.Row(y)
-		for x := range o.Out.W {
-			for c := 0; c < n; c += lanes {
-				o.pixel(dst[x*n+c:][:min(lanes, n-c)], &sums, y, x, c)
-			}
-		}
-	}
-}
-
-// pixel computes len(dst) channels from c of output pixel (y, x).
-func (o *AvgPool) pixel(dst []int8, sums *[lanes]int32, y, x, c int) {
-	clear(sums[:])
-	top, bottom := o.span(y, o.In.H)
-	left, right := o.span(x, o.In.W)
-	for v := top; v < bottom; v++ {
-		for u := left; u < right; u++ {
-			src := o.In.Row(v)[u*o.In.C+c:][:len(dst)]
-			for i, a := range src {
-				sums[i&(lanes-1)] += int32(a)
-			}
-		}
-	}
-	for i := range dst {
-		dst[i] = quant.Requantize(sums[i&(lanes-1)], o.Scale, o.Lo)
+// vectorPixels computes the pixels with whole windows; at the top and bottom
+// fewer rows of the window take part.
+func (o *maxPool) vectorPixels(y int) {
+	top, bottom := o.span(y, o.in.H)
+	src := o.in.Row(top)[(o.left*o.stride-o.pad)*o.in.C:]
+	dst := o.out.Row(y)[o.left*o.out.C:]
+	for i := range chunks(o.out.C) {
+		c := chunk(i, o.out.C)
+		maxLanes(&lane{
+			in: &src[c], out: &dst[c], at: &o.at[0], taps: (bottom - top) * o.kernel,
+			step: o.stride * o.in.C, outStep: o.out.C, count: o.right - o.left, low: -128,
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ func amd64() string {
 	e.convAMD64("convAVX2", avx2{})
 	e.peakAMD64("peakVNNI", vnni{})
 	e.peakAMD64("peakAVX2", avx2{})
+	e.lanesAMD64()
 	return e.text.String()
 }
 

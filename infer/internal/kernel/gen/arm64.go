@@ -4,6 +4,7 @@ func arm64() string {
 	e := newEmitter()
 	e.convARM64("convNEON", mlal{})
 	e.convARM64("convDot", sdot{})
+	e.lanesARM64()
 	return e.text.String()
 }
 
@@ -65,6 +66,50 @@ func (e *emitter) sqxtn8b(d, n int) {
 
 func (e *emitter) smax8b(d, n, m int) {
 	e.word(three(0x0e206400, d, n, m), "smax v%d.8b, v%d.8b, v%d.8b", d, n, m)
+}
+
+func (e *emitter) smull2(d, n, m int) {
+	e.word(three(0x4e20c000, d, n, m), "smull2 v%d.8h, v%d.16b, v%d.16b", d, n, m)
+}
+
+func (e *emitter) smlal(d, n, m int) {
+	e.word(three(0x0e208000, d, n, m), "smlal v%d.8h, v%d.8b, v%d.8b", d, n, m)
+}
+
+func (e *emitter) saddw(d, n, m int) {
+	e.word(three(0x0e601000, d, n, m), "saddw v%d.4s, v%d.4s, v%d.4h", d, n, m)
+}
+
+func (e *emitter) saddw2(d, n, m int) {
+	e.word(three(0x4e601000, d, n, m), "saddw2 v%d.4s, v%d.4s, v%d.8h", d, n, m)
+}
+
+func (e *emitter) fadd(d, n, m int) {
+	e.word(three(0x4e20d400, d, n, m), "fadd v%d.4s, v%d.4s, v%d.4s", d, n, m)
+}
+
+func (e *emitter) smax16b(d, n, m int) {
+	e.word(three(0x4e206400, d, n, m), "smax v%d.16b, v%d.16b, v%d.16b", d, n, m)
+}
+
+func (e *emitter) sqxtn16b(d, n int) {
+	e.word(three(0x4e214800, d, n, 0), "sqxtn2 v%d.16b, v%d.8h", d, n)
+}
+
+func (e *emitter) sxtl8h(d, n int) {
+	e.word(three(0x0f08a400, d, n, 0), "sxtl v%d.8h, v%d.8b", d, n)
+}
+
+func (e *emitter) sxtl28h(d, n int) {
+	e.word(three(0x4f08a400, d, n, 0), "sxtl2 v%d.8h, v%d.16b", d, n)
+}
+
+func (e *emitter) sxtl4s(d, n int) {
+	e.word(three(0x0f10a400, d, n, 0), "sxtl v%d.4s, v%d.4h", d, n)
+}
+
+func (e *emitter) sxtl24s(d, n int) {
+	e.word(three(0x4f10a400, d, n, 0), "sxtl2 v%d.4s, v%d.8h", d, n)
 }
 
 // A neon is what the tiles of one arm64 instruction set differ in. Activations
