@@ -2,6 +2,7 @@ package line
 
 import (
 	"fmt"
+	"time"
 
 	"cull/reject"
 )
@@ -36,7 +37,7 @@ func (o *Outputs) all() []*output {
 func (l *Line) show() {
 	l.set(l.outs[busy], len(l.t.parts) > 0)
 	l.set(l.outs[okToRun], !l.t.stopped)
-	l.set(l.outs[ready], l.t.ready())
+	l.set(l.outs[ready], l.t.ready(time.Now()))
 }
 
 func (l *Line) set(out *output, active bool) {

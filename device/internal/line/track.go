@@ -62,6 +62,8 @@ type tracker struct {
 	next    uint64
 	pending int // parts that need the inspector: not yet in awaitPulse
 
+	infer time.Duration // what an inspection takes: the longest of late, forgotten by a tenth each
+
 	stopped  bool
 	draining bool
 	last     Trigger // newest edge
@@ -186,6 +188,7 @@ func (t *tracker) claim(p *tracked, f *capture.Frame, at, now time.Time) {
 // result takes what the inspector found. A part whose deadline has passed stays
 // rejected, whatever the finding.
 func (t *tracker) result(r result, now time.Time) {
+	t.infer = max(r.took, t.infer*9/10)
 	p := t.find(r.id)
 	if p == nil {
 		t.counts.LateFindings++
@@ -442,9 +445,20 @@ func (t *tracker) abandon() {
 	}
 }
 
-// ready reports whether a part that comes now would be judged in time.
-func (t *tracker) ready() bool {
-	return !t.stopped && !t.draining && t.pending < t.o.Backlog
+// ready reports whether a part that comes now would be judged in time: the frames before
+// it, its own, and the wait for it take less than its way to the rejecter.
+func (t *tracker) ready(now time.Time) bool {
+	if t.stopped || t.draining || t.pending >= t.o.Backlog {
+		return false
+	}
+	way, known := t.o.Travel.Time, true
+	if t.belt != nil {
+		var due time.Time
+		due, known = t.belt.eta(t.belt.here()+t.o.Travel.Counts, now)
+		way = due.Sub(now)
+	}
+	need := t.o.WindowTo + time.Duration(t.pending+1)*t.infer + t.o.Margin
+	return !known || need <= way
 }
 
 func (t *tracker) find(id uint64) *tracked {

@@ -49,3 +49,11 @@ func (b *belt) eta(count int64, now time.Time) (time.Time, bool) {
 	}
 	return last.At.Add(time.Duration(float64(left) * tau)), true
 }
+
+// here returns the newest count.
+func (b *belt) here() int64 {
+	if len(b.samples) == 0 {
+		return 0
+	}
+	return b.samples[len(b.samples)-1].Count
+}

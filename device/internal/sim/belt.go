@@ -62,8 +62,10 @@ func (o *Options) complete() error {
 		v   *time.Duration
 		def time.Duration
 	}{
-		{&o.StopFor, time.Second}, {&o.Exposure, 2 * time.Millisecond},
-		{&o.Readout, 8 * time.Millisecond}, {&o.Operator, 3 * time.Second},
+		{&o.StopFor, time.Second},
+		{&o.Exposure, 2 * time.Millisecond},
+		{&o.Readout, 8 * time.Millisecond},
+		{&o.Operator, 3 * time.Second},
 	} {
 		if *f.v == 0 {
 			*f.v = f.def
