@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +44,7 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	case *threads < 1 || *threads > 1024:
 		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", *threads))
 	}
-	runtime.GOMAXPROCS(*threads)
+	limit(*threads)
 	r, text, err := recipe.Read(path)
 	if err != nil {
 		return fail(stderr, err, "recipes/example.toml lists every key with its bounds")
@@ -61,6 +62,13 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 		}
 	}
 	return train(ctx, run, *out, stderr)
+}
+
+// limit keeps the process to some threads, the collector included. Nearly all memory
+// lives as long as the run, so a small margin for garbage is enough.
+func limit(threads int) {
+	runtime.GOMAXPROCS(threads)
+	debug.SetGCPercent(30)
 }
 
 // folder resolves a recipe's folder relative to the recipe file.
@@ -162,7 +170,7 @@ func runQuantize(args []string, stderr io.Writer) int {
 	case *threads < 1 || *threads > 1024:
 		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", *threads))
 	}
-	runtime.GOMAXPROCS(*threads)
+	limit(*threads)
 	c, err := pretrain.OpenCheckpoint(path)
 	if err != nil {
 		hint := ""
@@ -218,4 +226,3 @@ func (s *show) step(p pretrain.Progress) {
 	s.n = 0
 	fmt.Fprintf(s.w, ", rate %.2g, %v left\n", p.Rate, left.Round(time.Second))
 }
-
