@@ -192,7 +192,7 @@ func (m *Model) readStage(r *reader) error {
 		if len(sp.pick) != n {
 			return errShort
 		}
-	} else if err := sp.readWeights(r, n*s.c); err != nil {
+	} else if err := sp.readWeights(r, s.c); err != nil {
 		return err
 	}
 	m.proj.stages = append(m.proj.stages, s)
@@ -200,7 +200,8 @@ func (m *Model) readStage(r *reader) error {
 	return nil
 }
 
-func (sp *stageProjection) readWeights(r *reader, n int) error {
+func (sp *stageProjection) readWeights(r *reader, c int) error {
+	n := (sp.hi - sp.lo) * c
 	raw := r.next(n)
 	if raw == nil || !r.align(4) {
 		return errShort
@@ -211,6 +212,9 @@ func (sp *stageProjection) readWeights(r *reader, n int) error {
 			return fmt.Errorf("weight %d is -128", k)
 		}
 		sp.weight[k] = int16(int8(v))
+	}
+	if n := sp.hi - sp.lo; n > 0 {
+		sp.packed = kernel.NewProjection(sp.weight, n, c)
 	}
 	return nil
 }

@@ -322,11 +322,11 @@ func (f *fitter) features(do func(i int, x []float32) error) error {
 		b.maps = maps
 		for k, s := range f.proj.stages {
 			parallel(f.Threads, s.h/s.down, func(lo, hi int) {
-				b.sum(k, lo, hi, make([]int16, s.c))
+				b.sum(k, lo, hi, f.proj.scratch())
 			})
 		}
 		parallel(f.Threads, f.proj.h, func(lo, hi int) {
-			b.gather(lo, hi, make([]int32, 3*f.proj.d))
+			b.gather(lo, hi, make([]int32, 3*f.pad()))
 		})
 		return do(i, b.x)
 	})

@@ -30,9 +30,18 @@ type projector struct {
 // A stageProjection takes a stage to dimensions lo..hi-1.
 type stageProjection struct {
 	lo, hi int
-	pick   []int32   // the channel of each dimension, or
-	weight []int16   // [hi-lo][c], -127..127
+	pick   []int32 // the channel of each dimension, or
+	weight []int16 // [hi-lo][c], -127..127
+	packed kernel.Projection
 	factor []float32 // [hi-lo]
+}
+
+// width returns the integers a position's sums take: with weights whole panels.
+func (sp *stageProjection) width() int {
+	if sp.pick == nil {
+		return sp.packed.Outputs()
+	}
+	return len(sp.pick)
 }
 
 // divisor returns what the integer sums of stage i must be divided by.
@@ -79,6 +88,7 @@ func newDense(l layout, pool bool, matrix [][]float64, unit [][]float64) *projec
 			scale := quantise(sp.weight[j*s.c:][:s.c], row)
 			sp.factor[j] = float32(scale / p.divisor(i))
 		}
+		sp.packed = kernel.NewProjection(sp.weight, p.d, s.c)
 		first += s.c
 		p.per = append(p.per, sp)
 	}
@@ -147,7 +157,7 @@ func (p *projector) noise() []float64 {
 type projection struct {
 	*projector
 	maps []Map
-	sums [][]int32 // per stage [h/down][w/down][hi-lo]
+	sums [][]int32 // per stage [h/down][w/down][width]
 	x    []float32 // [cells][Padded(d)]
 }
 
@@ -155,26 +165,33 @@ func newProjection(p *projector) *projection {
 	b := &projection{projector: p, x: make([]float32, p.cells()*kernel.Padded(p.d))}
 	for i, s := range p.stages {
 		sp := &p.per[i]
-		b.sums = append(b.sums, make([]int32, s.h/s.down*(s.w/s.down)*(sp.hi-sp.lo)))
+		b.sums = append(b.sums, make([]int32, s.h/s.down*(s.w/s.down)*sp.width()))
 	}
 	return b
 }
 
-// sum computes rows lo..hi-1 of stage i's integer sums. pooled has room for
-// the stage's channels.
+// scratch returns room for the channels of any stage, a pair at a time.
+func (p *projector) scratch() []int16 {
+	n := 0
+	for _, s := range p.stages {
+		n = max(n, s.c+s.c%2)
+	}
+	return make([]int16, n)
+}
+
+// sum computes rows lo..hi-1 of stage i's integer sums. pooled is scratch.
 func (b *projection) sum(i, lo, hi int, pooled []int16) {
 	s, sp := &b.stages[i], &b.per[i]
-	n := sp.hi - sp.lo
+	n, w := sp.width(), s.w/s.down
 	if n == 0 {
 		return
 	}
-	w := s.w / s.down
 	for r := lo; r < hi; r++ {
 		for c := range w {
 			dst := b.sums[i][(r*w+c)*n:][:n]
 			s.pool(pooled, b.maps[i].Data, r*s.down, c*s.down)
 			if sp.pick == nil {
-				kernel.Project(dst, pooled, sp.weight)
+				sp.packed.Project(dst, pooled)
 				continue
 			}
 			for k, ch := range sp.pick {
@@ -204,11 +221,11 @@ func (s *stage) pool(dst []int16, data []int8, r, c int) {
 }
 
 // gather computes rows lo..hi-1 of x from the sums of all stages. column has
-// room for 3*d numbers.
+// room for 3*Padded(d) numbers.
 func (b *projection) gather(lo, hi int, column []int32) {
-	pad := kernel.Padded(b.d)
+	n := b.w * kernel.Padded(b.d)
 	for r := lo; r < hi; r++ {
-		row := b.x[r*b.w*pad:][:b.w*pad]
+		row := b.x[r*n:][:n]
 		clear(row)
 		for i := range b.per {
 			b.add(row, i, r, column)
@@ -219,45 +236,35 @@ func (b *projection) gather(lo, hi int, column []int32) {
 // add adds stage i's share of row r.
 func (b *projection) add(row []float32, i, r int, column []int32) {
 	s, sp := &b.stages[i], &b.per[i]
-	n, pad := sp.hi-sp.lo, kernel.Padded(b.d)
+	width, n, pad := sp.width(), sp.hi-sp.lo, kernel.Padded(b.d)
 	if n == 0 {
 		return
 	}
-	w := s.w / s.down
+	sums, w := b.sums[i], s.w/s.down*width
+	here := sums[r/s.up*w:][:w]
 	if !b.pool {
 		for c := range b.w {
-			b.addScaled(row[c*pad+sp.lo:][:n], b.sums[i][(r/s.up*w+c/s.up)*n:][:n], sp.factor)
+			addScaled(row[c*pad+sp.lo:][:n], here[c/s.up*width:][:n], sp.factor)
 		}
 		return
 	}
-	// Rows r-1, r, r+1 of the grid; column[k] is their sum in grid column c-1+k.
-	up := b.sums[i][max(r-1, 0)/s.up*w*n:][:w*n]
-	mid := b.sums[i][r/s.up*w*n:][:w*n]
-	down := b.sums[i][min(r+1, b.h-1)/s.up*w*n:][:w*n]
-	left, here, right := column[:n], column[n:2*n], column[2*n:3*n]
-	addRows(here, up, mid, down, 0)
-	copy(left, here)
+	// Rows r-1, r, r+1 of the grid; the three columns are their sums in grid
+	// columns c-1, c, c+1.
+	above, below := sums[max(r-1, 0)/s.up*w:][:w], sums[min(r+1, b.h-1)/s.up*w:][:w]
+	left, middle, right := column[:n], column[n:2*n], column[2*n:3*n]
+	kernel.Sum3(middle, above[:n], here[:n], below[:n])
+	copy(left, middle)
 	for c := range b.w {
-		addRows(right, up, mid, down, min(c+1, b.w-1)/s.up*n)
-		x := row[c*pad+sp.lo:][:n]
-		for j, f := range sp.factor {
-			x[j] += float32(float32(left[j]+here[j]+right[j]) * f)
-		}
-		left, here, right = here, right, left
+		k := min(c+1, b.w-1) / s.up * width
+		kernel.Sum3(right, above[k:k+n], here[k:k+n], below[k:k+n])
+		kernel.AddScaled3(row[c*pad+sp.lo:][:n], left, middle, right, sp.factor)
+		left, middle, right = middle, right, left
 	}
 }
 
-func (b *projection) addScaled(x []float32, s []int32, f []float32) {
+func addScaled(x []float32, s []int32, f []float32) {
 	for j := range x {
 		x[j] += float32(float32(s[j]) * f[j])
-	}
-}
-
-// addRows writes dst = a + b + c from element at.
-func addRows(dst, a, b, c []int32, at int) {
-	a, b, c = a[at:][:len(dst)], b[at:][:len(dst)], c[at:][:len(dst)]
-	for j := range dst {
-		dst[j] = a[j] + b[j] + c[j]
 	}
 }
 

@@ -50,13 +50,10 @@ func (m *Model) NewScorer(o ScorerOptions) (*Scorer, error) {
 // newScorer returns a scorer without a projection.
 func newScorer(m *Model, threads int) *Scorer {
 	s := &Scorer{m: m, team: newTeam(max(threads, 1))}
-	pad, widest := kernel.Padded(m.proj.d), 0
-	for _, st := range m.proj.stages {
-		widest = max(widest, st.c)
-	}
+	pad := kernel.Padded(m.proj.d)
 	for range s.team.work {
 		s.members = append(s.members, member{
-			make([]int16, widest), make([]int32, 3*m.proj.d), make([]float32, pad), make([]float32, pad),
+			m.proj.scratch(), make([]int32, 3*pad), make([]float32, pad), make([]float32, pad),
 		})
 	}
 	h, w := m.proj.h, m.proj.w
@@ -82,7 +79,7 @@ func (s *Scorer) phaseSum(k int) {
 	for i := range s.proj.sums {
 		st := &s.m.proj.stages[i]
 		lo, hi := s.team.share(k, st.h/st.down)
-		s.proj.sum(i, lo, hi, s.members[k].pooled[:st.c])
+		s.proj.sum(i, lo, hi, s.members[k].pooled)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sort"
 	"testing"
+
+	"cull/internal/impl/impltest"
 )
 
 func TestScoresDoNotDependOnThreads(t *testing.T) {
@@ -46,22 +48,24 @@ func TestBitsAreTheSameEverywhere(t *testing.T) {
 		Stock:   "4086bb0f7cb3f81282a590e03b5b564826bd7fa20dc9ca262efccd5fed19626e",
 	}
 	train := newParts(13, 64, 8, 4, 8, 16)
-	for mode, w := range want {
-		m, r := mustFit(t, train, Options{Mode: mode, Dim: 20})
-		h := sha256.New()
-		h.Write(encode(t, m))
-		res := mustScorer(t, m, 2).Score(train.from(900, 1).one(0))
-		all := append(append(slices.Clone(r.Scores), r.Threshold.Value, res.Score), res.Map.Data...)
-		if err := binary.Write(h, binary.LittleEndian, all); err != nil {
-			t.Fatal(err)
+	impltest.Each(t, "padim/kernel", func(t *testing.T) {
+		for mode, w := range want {
+			m, r := mustFit(t, train, Options{Mode: mode, Dim: 20})
+			h := sha256.New()
+			h.Write(encode(t, m))
+			res := mustScorer(t, m, 2).Score(train.from(900, 1).one(0))
+			all := append(append(slices.Clone(r.Scores), r.Threshold.Value, res.Score), res.Map.Data...)
+			if err := binary.Write(h, binary.LittleEndian, all); err != nil {
+				t.Fatal(err)
+			}
+			if err := binary.Write(h, binary.LittleEndian, []float64{r.PartLogLik, r.TextureLogLik}); err != nil {
+				t.Fatal(err)
+			}
+			if got := hex.EncodeToString(h.Sum(nil)); got != w {
+				t.Errorf("%v: got %s, want %s", mode, got, w)
+			}
 		}
-		if err := binary.Write(h, binary.LittleEndian, []float64{r.PartLogLik, r.TextureLogLik}); err != nil {
-			t.Fatal(err)
-		}
-		if got := hex.EncodeToString(h.Sum(nil)); got != w {
-			t.Errorf("%v: got %s, want %s", mode, got, w)
-		}
-	}
+	})
 }
 
 func TestScoreAllocatesNothing(t *testing.T) {
@@ -94,9 +98,9 @@ func TestProjectionIsTheMatrixProduct(t *testing.T) {
 	b := newProjection(p)
 	b.maps = picture
 	for i, s := range p.stages {
-		b.sum(i, 0, s.h/s.down, make([]int16, s.c))
+		b.sum(i, 0, s.h/s.down, p.scratch())
 	}
-	b.gather(0, p.h, make([]int32, 3*p.d))
+	b.gather(0, p.h, make([]int32, 3*16))
 	for cell := range p.cells() {
 		r, c := cell/p.w, cell%p.w
 		for j := range q {

@@ -33,38 +33,23 @@ func square(lane *[Lanes]float32, z []float32) {
 	}
 }
 
-func norm2SingleGeneric(w []byte, y []float32, d int) float32 {
-	var z groupSums
+func applyGeneric(w []byte, mean, x, y, z []float32, d int, half bool) float32 {
+	subtract(y, x, mean)
+	var sums groupSums
 	var lane [Lanes]float32
-	for g := 0; g < d; g += len(z) {
-		n := min(len(z), Padded(d)-g)
-		w = groupSingle(z[:n], w, y, g, d)
-		square(&lane, z[:n])
+	for g := 0; g < d; g += len(sums) {
+		n := min(len(sums), Padded(d)-g)
+		if half {
+			w = groupHalf(sums[:n], w, y, g, d)
+		} else {
+			w = groupSingle(sums[:n], w, y, g, d)
+		}
+		square(&lane, sums[:n])
+		if z != nil {
+			copy(z[g:], sums[:n])
+		}
 	}
 	return fold(&lane)
-}
-
-func norm2HalfGeneric(w []byte, y []float32, d int) float32 {
-	var z groupSums
-	var lane [Lanes]float32
-	for g := 0; g < d; g += len(z) {
-		n := min(len(z), Padded(d)-g)
-		w = groupHalf(z[:n], w, y, g, d)
-		square(&lane, z[:n])
-	}
-	return fold(&lane)
-}
-
-func whitenSingle(z []float32, w []byte, y []float32, d int) {
-	for g := 0; g < d; g += Group * Lanes {
-		w = groupSingle(z[g:min(g+Group*Lanes, len(z))], w, y, g, d)
-	}
-}
-
-func whitenHalf(z []float32, w []byte, y []float32, d int) {
-	for g := 0; g < d; g += Group * Lanes {
-		w = groupHalf(z[g:min(g+Group*Lanes, len(z))], w, y, g, d)
-	}
 }
 
 // groupSingle computes z of the group whose first row is g and returns the rest of w.
@@ -96,4 +81,20 @@ func groupHalf(z []float32, w []byte, y []float32, g, d int) []byte {
 		}
 	}
 	return w
+}
+
+func (p *Projection) projectGeneric(dst []int32, x []int16) {
+	w := p.w
+	for g := 0; g < len(dst); g += Group * Lanes {
+		out := dst[g:min(g+Group*Lanes, len(dst))]
+		clear(out)
+		for k := 0; k < len(x); k += 2 {
+			a, b := int32(x[k]), int32(x[k+1])
+			row := w[:2*len(out)]
+			w = w[len(row):]
+			for i := range out {
+				out[i] += a*int32(row[2*i]) + b*int32(row[2*i+1])
+			}
+		}
+	}
 }

@@ -18,6 +18,13 @@
 // so that a mapped file serves as it is.
 package kernel
 
+//go:generate go run ./gen
+
+import "unsafe"
+
+// Pkg is the name under which the implementations are registered.
+const Pkg = "padim/kernel"
+
 // Sizes of the layout.
 const (
 	Lanes = 16 // rows of a panel: one 512-bit register of float32
@@ -29,9 +36,17 @@ func Padded(d int) int { return (d + Lanes - 1) / Lanes * Lanes }
 
 // Size returns the number of values of a packed factor of d rows.
 func Size(d int) int {
-	n := 0
-	walk(d, func(_, _ int) { n += Lanes })
-	return n
+	panels, n := Padded(d)/Lanes, 0
+	for g := 0; g < panels; g += Group {
+		k := min(Group, panels-g)
+		n += k * g * Lanes // columns that reach all k
+		tail := Lanes      // columns that reach the last one only
+		if g+k == panels {
+			tail = d - Lanes*(panels-1)
+		}
+		n += (k*(k+1)/2-1)*Lanes + tail
+	}
+	return n * Lanes
 }
 
 // walk calls f for each run of Lanes values in storage order: column j of panel p.
@@ -66,29 +81,51 @@ func Order(d int) (row, column []int32) {
 //	lane[l] = sum over i = l, l+16, ... ascending of z[i]*z[i]
 //	result: lanes l and l+8 added, then l and l+4, l+2, l+1
 //
-// y is scratch, x, mean and y have Padded(d) elements, those from d on zero.
-// No value is infinite or not a number.
+// w has 2*Size(d) bytes; y is scratch; x, mean and y have Padded(d) elements,
+// those of x and mean from d on zero. No value is infinite or not a number.
 func Norm2Half(w []byte, mean, x, y []float32, d int) float32 {
-	subtract(y, x, mean)
-	return norm2Half(w, y, d)
+	return apply(w, mean, x, y, nil, d, true)
 }
 
-// Norm2Single is Norm2Half for binary32 values.
+// Norm2Single is Norm2Half for binary32 values, 4*Size(d) bytes.
 func Norm2Single(w []byte, mean, x, y []float32, d int) float32 {
-	subtract(y, x, mean)
-	return norm2Single(w, y, d)
+	return apply(w, mean, x, y, nil, d, false)
 }
 
 // WhitenHalf writes z = W (x - mean), Padded(d) elements.
 func WhitenHalf(z []float32, w []byte, mean, x, y []float32, d int) {
-	subtract(y, x, mean)
-	whitenHalf(z, w, y, d)
+	apply(w, mean, x, y, z[:Padded(d)], d, true)
 }
 
 // WhitenSingle is WhitenHalf for binary32 values.
 func WhitenSingle(z []float32, w []byte, mean, x, y []float32, d int) {
-	subtract(y, x, mean)
-	whitenSingle(z, w, y, d)
+	apply(w, mean, x, y, z[:Padded(d)], d, false)
+}
+
+// A factor is the argument of the assembly; lane is its result.
+type factor struct {
+	w             *byte
+	mean, x, y, z *float32 // z may be nil
+	d             int
+	lane          [Lanes]float32
+}
+
+func apply(w []byte, mean, x, y, z []float32, d int, half bool) float32 {
+	n, bytes := Padded(d), 4*Size(d)
+	if half {
+		bytes /= 2
+	}
+	w, mean, x, y = w[:bytes], mean[:n], x[:n], y[:n]
+	set := fastest()
+	if set == generic {
+		return applyGeneric(w, mean, x, y, z, d, half)
+	}
+	f := factor{w: &w[0], mean: &mean[0], x: &x[0], y: &y[0], d: d}
+	if z != nil {
+		f.z = &z[0]
+	}
+	applyFactor(set, &f, half)
+	return fold(&f.lane)
 }
 
 // Distance2 returns |a - b|^2, lanes as in Norm2Half. Lengths are equal and a
@@ -105,17 +142,111 @@ func Distance2(a, b []float32) float32 {
 	return fold(&lane)
 }
 
-// Project writes n sums of products of x with the rows of w [n][len(x)].
-// Integers: any order gives the same result, and the caller sees to it that
-// none overflows.
-func Project(dst []int32, x, w []int16) {
-	n := len(x)
-	for j := range dst {
-		row := w[j*n:][:n]
-		var s int32
-		for c, v := range x {
-			s += int32(v) * int32(row[c])
+// A Projection is an integer matrix [n][c] packed for Project: panels of 16
+// rows in groups of six, per group pairs of columns ascending, per pair and
+// panel 16 pairs of values.
+type Projection struct {
+	n, pairs int
+	w        []int16
+}
+
+// NewProjection packs w [n][c], 1 <= n, 1 <= c.
+func NewProjection(w []int16, n, c int) Projection {
+	p := Projection{n: n, pairs: (c + 1) / 2}
+	panels := Padded(n) / Lanes
+	for g := 0; g < panels; g += Group {
+		for pair := range p.pairs {
+			for i := g * Lanes; i < min(g+Group, panels)*Lanes; i++ {
+				for k := 2 * pair; k < 2*pair+2; k++ {
+					var v int16
+					if i < n && k < c {
+						v = w[i*c+k]
+					}
+					p.w = append(p.w, v)
+				}
+			}
 		}
-		dst[j] = s
 	}
+	return p
+}
+
+// Outputs returns the length of Project's dst, n rounded up to whole panels.
+func (p *Projection) Outputs() int { return Padded(p.n) }
+
+// Inputs returns the length of Project's x, c rounded up to even.
+func (p *Projection) Inputs() int { return 2 * p.pairs }
+
+// A project is the argument of the assembly.
+type project struct {
+	w             *int16
+	dst           *int32
+	x             *int16
+	panels, pairs int
+}
+
+// Project writes the matrix times x to dst, zeros behind row n. An input beyond
+// column c counts for nothing. Integers: any order gives the same
+// result, and the caller sees to it that no sum leaves int32.
+func (p *Projection) Project(dst []int32, x []int16) {
+	dst, x = dst[:p.Outputs()], x[:p.Inputs()]
+	set := fastest()
+	if set == generic {
+		p.projectGeneric(dst, x)
+		return
+	}
+	a := project{w: &p.w[0], dst: &dst[0], x: &x[0], panels: len(dst) / Lanes, pairs: p.pairs}
+	applyProject(set, &a)
+}
+
+// A rows is the argument of the assembly: whole panels of numbers.
+type rows struct {
+	dst     unsafe.Pointer // []int32 or []float32
+	a, b, c *int32
+	f       *float32 // may be nil
+	panels  int
+}
+
+// Sum3 writes dst = a + b + c. Lengths are equal.
+func Sum3(dst, a, b, c []int32) {
+	n := len(dst)
+	a, b, c = a[:n], b[:n], c[:n]
+	i := 0
+	if set := fastest(); set != generic && n >= Lanes {
+		i = n / Lanes * Lanes
+		applySum3(set, &rows{unsafe.Pointer(&dst[0]), &a[0], &b[0], &c[0], nil, n / Lanes})
+	}
+	for ; i < n; i++ {
+		dst[i] = a[i] + b[i] + c[i]
+	}
+}
+
+// AddScaled3 adds float32(a+b+c) * f to dst, the product rounded. Lengths are equal.
+func AddScaled3(dst []float32, a, b, c []int32, f []float32) {
+	n := len(dst)
+	a, b, c, f = a[:n], b[:n], c[:n], f[:n]
+	i := 0
+	if set := fastest(); set != generic && n >= Lanes {
+		i = n / Lanes * Lanes
+		applyScaled3(set, &rows{unsafe.Pointer(&dst[0]), &a[0], &b[0], &c[0], &f[0], n / Lanes})
+	}
+	for ; i < n; i++ {
+		dst[i] += float32(float32(a[i]+b[i]+c[i]) * f[i])
+	}
+}
+
+// Kernel names the instruction set in use.
+func Kernel() string { return fastest().String() }
+
+// A set is an instruction set.
+type set uint8
+
+const (
+	generic set = iota
+	avx2
+	avx512
+	neon
+)
+
+func (s set) String() string {
+	return [...]string{"generic", "avx2", "avx512", "neon"}[s]
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"cull/internal/impl/impltest"
 )
 
 func TestHalfRoundTripsEveryFiniteValue(t *testing.T) {
@@ -85,33 +87,84 @@ func reference(w [][]float32, mean, x []float32) (z []float32, norm2 float32) {
 	return z, lane[0]
 }
 
-func TestKernelsEqualTheDefinition(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for d := 1; d <= 230; d++ {
-		dense, half, single := triangle(rng, d)
-		if len(single) != 4*Size(d) {
-			t.Fatalf("d=%d: %d bytes, Size says %d values", d, len(single), Size(d))
-		}
-		n := Padded(d)
-		mean, x, y, z := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
-		for j := range d {
-			mean[j], x[j] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
-		}
-		wantZ, want := reference(dense, mean, x)
-		if got := Norm2Half(half, mean, x, y, d); got != want {
-			t.Fatalf("d=%d: half: got %v, want %v", d, got, want)
-		}
-		if got := Norm2Single(single, mean, x, y, d); got != want {
-			t.Fatalf("d=%d: single: got %v, want %v", d, got, want)
-		}
-		WhitenHalf(z, half, mean, x, y, d)
-		check(t, d, z, wantZ)
-		WhitenSingle(z, single, mean, x, y, d)
-		check(t, d, z, wantZ)
-		if got := Distance2(z, make([]float32, n)); got != want {
-			t.Fatalf("d=%d: distance to origin: got %v, want %v", d, got, want)
+// guarded returns n elements, at any alignment, between guards that check looks at.
+func guarded[T int32 | float32](n, offset int) (v []T, check func(t *testing.T)) {
+	const mark = 12345
+	all := make([]T, n+64+offset)
+	for i := range all {
+		all[i] = mark
+	}
+	at := 32 + offset
+	return all[at : at+n : at+n], func(t *testing.T) {
+		t.Helper()
+		for i, x := range all {
+			if (i < at || i >= at+n) && x != mark {
+				t.Fatalf("n=%d: element %d was overwritten", n, i-at)
+			}
 		}
 	}
+}
+
+func TestKernelsEqualTheDefinition(t *testing.T) {
+	impltest.Each(t, Pkg, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		for d := 1; d <= 230; d++ {
+			dense, half, single := triangle(rng, d)
+			if len(single) != 4*Size(d) {
+				t.Fatalf("d=%d: %d bytes, Size says %d values", d, len(single), Size(d))
+			}
+			n := Padded(d)
+			mean, _ := guarded[float32](n, d%3)
+			x, _ := guarded[float32](n, d%5)
+			y, checkY := guarded[float32](n, d%7)
+			z, checkZ := guarded[float32](n, d%2)
+			clear(mean)
+			clear(x)
+			for j := range d {
+				mean[j], x[j] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+			}
+			wantZ, want := reference(dense, mean, x)
+			if got := Norm2Half(half, mean, x, y, d); got != want {
+				t.Fatalf("d=%d: half: got %v, want %v", d, got, want)
+			}
+			if got := Norm2Single(single, mean, x, y, d); got != want {
+				t.Fatalf("d=%d: single: got %v, want %v", d, got, want)
+			}
+			WhitenHalf(z, half, mean, x, y, d)
+			check(t, d, z, wantZ)
+			clear(z)
+			WhitenSingle(z, single, mean, x, y, d)
+			check(t, d, z, wantZ)
+			if got := Distance2(z, make([]float32, n)); got != want {
+				t.Fatalf("d=%d: distance to origin: got %v, want %v", d, got, want)
+			}
+			checkY(t)
+			checkZ(t)
+		}
+	})
+}
+
+// Values at the ends of the range, subnormal halves and signed zeros.
+func TestKernelsAgreeOnExtremes(t *testing.T) {
+	const d = 100
+	row, column := Order(d)
+	half := make([]byte, 2*Size(d))
+	rng := rand.New(rand.NewPCG(8, 8))
+	for k := range row {
+		if h := uint16(rng.Uint32()); Finite(h) && row[k] < d && column[k] <= row[k] {
+			binary.LittleEndian.PutUint16(half[2*k:], h)
+		}
+	}
+	mean, x, y := make([]float32, Padded(d)), make([]float32, Padded(d)), make([]float32, Padded(d))
+	for j := range d {
+		x[j] = []float32{0, float32(math.Copysign(0, -1)), 1e-30, -1e9, 1e-45, 3}[j%6]
+	}
+	want := applyGeneric(half, mean, x, y, nil, d, true)
+	impltest.Each(t, Pkg, func(t *testing.T) {
+		if got := Norm2Half(half, mean, x, y, d); math.Float32bits(got) != math.Float32bits(want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
 }
 
 func check(t *testing.T, d int, got, want []float32) {
@@ -124,26 +177,66 @@ func check(t *testing.T, d int, got, want []float32) {
 }
 
 func TestProjectIsTheMatrixProduct(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for n := range 70 {
-		x, w, dst := make([]int16, n), make([]int16, 5*n), make([]int32, 5)
-		for i := range x {
-			x[i] = int16(rng.IntN(1<<15)) - 1<<14
-		}
-		for i := range w {
-			w[i] = int16(rng.IntN(255)) - 127
-		}
-		Project(dst, x, w)
-		for j := range dst {
-			var want int32
-			for c := range x {
-				want += int32(x[c]) * int32(w[j*n+c])
+	impltest.Each(t, Pkg, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(3, 4))
+		for n := 1; n < 220; n += 1 + n/17 {
+			for c := 1; c < 70; c += 1 + c/9 {
+				w := make([]int16, n*c)
+				for i := range w {
+					w[i] = int16(rng.IntN(255)) - 127
+				}
+				p := NewProjection(w, n, c)
+				x := make([]int16, p.Inputs())
+				for i := range x {
+					x[i] = int16(rng.Uint32())
+				}
+				dst, check := guarded[int32](p.Outputs(), c%3)
+				p.Project(dst, x)
+				check(t)
+				for j := range dst {
+					var want int32
+					for k := 0; j < n && k < c; k++ {
+						want += int32(x[k]) * int32(w[j*c+k])
+					}
+					if dst[j] != want {
+						t.Fatalf("%dx%d, row %d: got %d, want %d", n, c, j, dst[j], want)
+					}
+				}
 			}
-			if dst[j] != want {
-				t.Fatalf("n=%d row %d: got %d, want %d", n, j, dst[j], want)
+		}
+	})
+}
+
+func TestRowsEqualTheDefinition(t *testing.T) {
+	impltest.Each(t, Pkg, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(5, 5))
+		for n := range 130 {
+			v := make([][]int32, 3)
+			for i := range v {
+				v[i], _ = guarded[int32](n, i)
+				for k := range v[i] {
+					v[i][k] = int32(rng.Uint32()) / 4
+				}
+			}
+			sum, checkSum := guarded[int32](n, n%3)
+			x, checkX := guarded[float32](n, n%5)
+			f := make([]float32, n)
+			want := make([]float32, n)
+			for k := range x {
+				x[k], f[k] = rng.Float32(), rng.Float32()
+				want[k] = x[k] + float32(float32(v[0][k]+v[1][k]+v[2][k])*f[k])
+			}
+			Sum3(sum, v[0], v[1], v[2])
+			AddScaled3(x, v[0], v[1], v[2], f)
+			checkSum(t)
+			checkX(t)
+			for k := range x {
+				if sum[k] != v[0][k]+v[1][k]+v[2][k] || x[k] != want[k] {
+					t.Fatalf("n=%d, element %d: got %d and %v", n, k, sum[k], x[k])
+				}
 			}
 		}
-	}
+	})
 }
 
 func BenchmarkNorm2(b *testing.B) {

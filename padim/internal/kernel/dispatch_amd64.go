@@ -1,0 +1,97 @@
+//go:build !purego
+
+package kernel
+
+import (
+	"golang.org/x/sys/cpu"
+
+	"cull/internal/impl"
+)
+
+// Every CPU with AVX2 has F16C too (both are of x86-64-v3).
+var (
+	useAVX2   = cpu.X86.HasAVX2
+	useAVX512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW
+)
+
+func init() {
+	impl.Register(Pkg, "avx2", &useAVX2)
+	impl.Register(Pkg, "avx512", &useAVX512)
+}
+
+func fastest() set {
+	switch {
+	case useAVX512:
+		return avx512
+	case useAVX2:
+		return avx2
+	}
+	return generic
+}
+
+func applyFactor(s set, f *factor, half bool) {
+	switch {
+	case s == avx512 && half:
+		halfAVX512(f)
+	case s == avx512:
+		singleAVX512(f)
+	case half:
+		halfAVX2(f)
+	default:
+		singleAVX2(f)
+	}
+}
+
+func applyProject(s set, a *project) {
+	if s == avx512 {
+		projectAVX512(a)
+		return
+	}
+	projectAVX2(a)
+}
+
+func applySum3(s set, a *rows) {
+	if s == avx512 {
+		sum3AVX512(a)
+		return
+	}
+	sum3AVX2(a)
+}
+
+func applyScaled3(s set, a *rows) {
+	if s == avx512 {
+		scaled3AVX512(a)
+		return
+	}
+	scaled3AVX2(a)
+}
+
+//go:noescape
+func halfAVX512(a *factor)
+
+//go:noescape
+func singleAVX512(a *factor)
+
+//go:noescape
+func projectAVX512(a *project)
+
+//go:noescape
+func sum3AVX512(a *rows)
+
+//go:noescape
+func scaled3AVX512(a *rows)
+
+//go:noescape
+func halfAVX2(a *factor)
+
+//go:noescape
+func singleAVX2(a *factor)
+
+//go:noescape
+func projectAVX2(a *project)
+
+//go:noescape
+func sum3AVX2(a *rows)
+
+//go:noescape
+func scaled3AVX2(a *rows)

@@ -1,0 +1,49 @@
+//go:build !purego
+
+package kernel
+
+import (
+	"golang.org/x/sys/cpu"
+
+	"cull/internal/impl"
+)
+
+var useNEON = cpu.ARM64.HasASIMD
+
+func init() { impl.Register(Pkg, "neon", &useNEON) }
+
+func fastest() set {
+	if useNEON {
+		return neon
+	}
+	return generic
+}
+
+func applyFactor(_ set, f *factor, half bool) {
+	if half {
+		halfNEON(f)
+		return
+	}
+	singleNEON(f)
+}
+
+func applyProject(_ set, a *project) { projectNEON(a) }
+
+func applySum3(_ set, a *rows) { sum3NEON(a) }
+
+func applyScaled3(_ set, a *rows) { scaled3NEON(a) }
+
+//go:noescape
+func halfNEON(a *factor)
+
+//go:noescape
+func singleNEON(a *factor)
+
+//go:noescape
+func projectNEON(a *project)
+
+//go:noescape
+func sum3NEON(a *rows)
+
+//go:noescape
+func scaled3NEON(a *rows)
