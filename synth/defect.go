@@ -47,6 +47,24 @@ func (g *Generator) drawDefect(d draws, p *Defect) (box, error) {
 	return b, nil
 }
 
+// fade takes the colour from a defect: a grey camera sees it grey too.
+func (g *Generator) fade(b box) {
+	p := &g.defect
+	for y := b.y0; y < b.y1; y++ {
+		for i := y*g.w + b.x0; i < y*g.w+b.x1; i++ {
+			if g.mask[i] > 0 {
+				v := luma(p[0][i], p[1][i], p[2][i])
+				p[0][i], p[1][i], p[2][i] = v, v, v
+			}
+		}
+	}
+}
+
+// luma is the brightness of BT.601.
+func luma(r, g, b float32) float32 {
+	return float32(0.299*r) + float32(0.587*g) + float32(0.114*b)
+}
+
 // colour draws U(0, 1)^3, or one grey.
 func (g *Generator) colour(d draws) (c [3]float64) {
 	r := d.rand(sColour)

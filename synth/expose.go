@@ -15,7 +15,7 @@ func (g *Generator) expose(d draws, s *Sample, b box) {
 	light := d.rand(sLight)
 	e.light, p.Light = drawLight(&light, g.o.Light)
 	p.Gain, p.Noise = e.gain, e.noise
-	g.fillNoise(&r, s.Params.Normal.Grey)
+	g.fillNoise(&r)
 	all := box{0, 0, g.w, g.h}
 	g.expose1(&s.Clean, &g.scene, all, &e)
 	copy(s.Image.Pix, s.Clean.Pix)
@@ -26,7 +26,7 @@ func (g *Generator) expose(d draws, s *Sample, b box) {
 	light = d.rand(sTwinLight)
 	e.light, p.TwinLight = drawLight(&light, g.o.Light)
 	p.TwinGain, p.TwinNoise = e.gain, e.noise
-	g.fillNoise(&r, s.Params.Normal.Grey)
+	g.fillNoise(&r)
 	shift := d.rand(sShift)
 	p.ShiftX = shift.Range(g.o.Shift.Min, g.o.Shift.Max)
 	p.ShiftY = shift.Range(g.o.Shift.Min, g.o.Shift.Max)
@@ -55,15 +55,18 @@ func drawLight(r *exact.Rand, in Range) (c [5]float32, amplitude float64) {
 	return c, amplitude
 }
 
-// fillNoise fills g.noise; a grey camera has one noise for all channels.
-func (g *Generator) fillNoise(r *exact.Rand, grey bool) {
-	fillNormal(g.noise[0], r)
-	for c := 1; c < 3; c++ {
-		if grey {
-			copy(g.noise[c], g.noise[0])
-		} else {
-			fillNormal(g.noise[c], r)
-		}
+// channels is how many planes of the sample differ.
+func (g *Generator) channels() int {
+	if g.grey {
+		return 1
+	}
+	return 3
+}
+
+// fillNoise fills g.noise; a grey camera has one noise.
+func (g *Generator) fillNoise(r *exact.Rand) {
+	for c := range g.channels() {
+		fillNormal(g.noise[c], r)
 	}
 }
 
@@ -81,7 +84,7 @@ func (g *Generator) expose1(dst *Picture, src *planes, b box, e *exposure) {
 			u := float32(float32(x+b.x0)*stepX) - 1
 			k[x] = float32(gain * (l0 + float32(u*(l1+float32(l[2]*u)))))
 		}
-		for c := range 3 {
+		for c := range g.channels() {
 			in, noise := src[c][from:to], g.noise[c][from:to]
 			in, noise = in[:len(k)], noise[:len(k)]
 			out := dst.Pix[3*from+c:]
@@ -89,26 +92,38 @@ func (g *Generator) expose1(dst *Picture, src *planes, b box, e *exposure) {
 				out[3*x] = byteOf(float32(v*in[x]) + float32(sigma*noise[x]))
 			}
 		}
+		if g.grey {
+			for out := dst.Pix[3*from : 3*to]; len(out) > 0; out = out[3:] {
+				out[1], out[2] = out[0], out[0]
+			}
+		}
 	}
 }
 
-// displace writes the scene moved by (dx, dy) pixels into g.second.
+// displace writes the scene moved by (dx, dy) pixels, |dx|, |dy| <= 8, into g.second; the
+// border repeats.
 func (g *Generator) displace(dx, dy float32) {
+	const margin = 9
 	ix, iy := floor(-dx), floor(-dy)
 	fx, fy := -dx-float32(ix), -dy-float32(iy)
-	line := g.spare[0][:g.w]
-	for c := range 3 {
+	g.line = grow(g.line, g.w+2*margin)
+	inner := g.line[margin : margin+g.w]
+	p := g.line[margin+ix:][:g.w]
+	q := g.line[margin+ix+1:][:g.w]
+	for c := range g.channels() {
 		for y := range g.h {
 			a := g.scene[c][min(max(y+iy, 0), g.h-1)*g.w:][:g.w]
 			b := g.scene[c][min(max(y+iy+1, 0), g.h-1)*g.w:][:g.w]
-			for x := range line {
-				line[x] = a[x] + float32(fy*(b[x]-a[x]))
+			for x := range inner {
+				inner[x] = a[x] + float32(fy*(b[x]-a[x]))
+			}
+			for k := range margin {
+				g.line[k] = inner[0]
+				g.line[margin+g.w+k] = inner[g.w-1]
 			}
 			out := g.second[c][y*g.w : (y+1)*g.w]
 			for x := range out {
-				p := line[min(max(x+ix, 0), g.w-1)]
-				q := line[min(max(x+ix+1, 0), g.w-1)]
-				out[x] = p + float32(fx*(q-p))
+				out[x] = p[x] + float32(fx*(q[x]-p[x]))
 			}
 		}
 	}

@@ -97,6 +97,7 @@ func (g *Generator) terrazzo(dst *planes, r *exact.Rand) {
 	g.noiseField(rough, r, 1.3, 0)
 	g.fractal(fine, r, 0.4, 0)
 	size := float32(r.LogRange(7, 26))
+	dx, dy := rough.w-g.w, rough.h-g.h // the second warp is read from the far corner
 	vor := g.voronoi(r, size, 1)
 	cement := earthy(r)
 	var stones [6]rgb
@@ -107,12 +108,12 @@ func (g *Generator) terrazzo(dst *planes, r *exact.Rand) {
 	share, gap := float32(r.Range(0.5, 1)), float32(float32(r.Range(0.03, 0.2))*size)
 	grit, warp := float32(r.Range(0.02, 0.09)), float32(size*float32(r.Range(0.05, 0.18)))
 	for y := range g.h {
+		warpX, warpY := rough.row(0, y), rough.row(dx, y+dy)
 		for x := range g.w {
 			i := y*g.w + x
-			fx, fy := float32(x), float32(y)
-			wx := float32(warp * clamp(rough.at(fx, fy), -3, 3))
-			wy := float32(warp * clamp(rough.at(fx+37, fy+19), -3, 3))
-			f1, f2, h := vor.nearest(fx+wx, fy+wy)
+			wx := float32(warp * clamp(warpX[x], -3, 3))
+			wy := float32(warp * clamp(warpY[x], -3, 3))
+			f1, f2, h := vor.nearest(float32(x)+wx, float32(y)+wy)
 			c := cement
 			grain := float32(grit * fine[i])
 			if unit(h) < share {
@@ -163,7 +164,7 @@ func (g *Generator) leaves(dst *planes, r *exact.Rand) {
 	fine := g.spare[1]
 	g.fractal(fine, r, r.Range(0.4, 1.4), 0)
 	side := float64(min(g.w, g.h))
-	low, high := r.LogRange(2, 6), float64(r.Range(0.12, 0.35)*side)
+	low, high := r.LogRange(2.5, 7), float64(r.Range(0.12, 0.35)*side)
 	kind := r.IntN(3) // discs, boxes, both
 	tint, spread := earthy(r), float32(r.Range(0.2, 0.9))
 	grit := float32(r.Range(0, 0.12))
@@ -172,7 +173,7 @@ func (g *Generator) leaves(dst *planes, r *exact.Rand) {
 	}
 	// Density r^-3 between low and high: enough leaves to cover most of the ground.
 	area := 2 * low * low * exact.Log(high/low)
-	n := min(int(1.3*float64(g.w*g.h)/area), 1500)
+	n := min(int(1.1*float64(g.w*g.h)/area), 1500)
 	inv := float64(low*low) / float64(high*high)
 	for range n {
 		u := r.Float64()
@@ -233,14 +234,14 @@ func (g *Generator) weave(dst *planes, r *exact.Rand) {
 		weft = warp.times(float32(r.Range(0.75, 1.1)))
 	}
 	twist, bend := float32(r.Range(0, 0.12)), float32(float32(r.Range(0.05, 0.25))*period)
-	height, half := g.spare[2], float32(float32(wander.w)/2)
+	height, inv := g.spare[2], 1/period
 	for y := range g.h {
+		bendX, bendY := wander.row(0, y), wander.row(wander.w-g.w, y+wander.h-g.h)
 		for x := range g.w {
 			i := y*g.w + x
 			u, v := fr.at(x, y)
-			u += float32(bend * wander.at(u+half, v+half))
-			v += float32(bend * wander.at(v+half, u+half))
-			u, v = u/period+1024, v/period+1024
+			u = float32((u+float32(bend*bendX[x]))*inv) + 1024
+			v = float32((v+float32(bend*bendY[x]))*inv) + 1024
 			iu, iv := int32(u), int32(v)
 			a, b := u-float32(iu)-0.5, v-float32(iv)-0.5
 			c, across, along, thread := warp, a, b, iu
@@ -305,6 +306,7 @@ func (g *Generator) leather(dst *planes, r *exact.Rand) {
 	g.noiseField(rough, r, 1.5, 0)
 	g.fractal(fine, r, 0.6, 0)
 	size := float32(r.LogRange(5, 16))
+	dx, dy := rough.w-g.w, rough.h-g.h // the second warp is read from the far corner
 	vor := g.voronoi(r, size, float32(r.Range(0.6, 1)))
 	warp, valley := float32(size*float32(r.Range(0.02, 0.15))), float32(r.Range(0.25, 0.7))
 	hammered := r.Float64() < 0.3
@@ -314,12 +316,11 @@ func (g *Generator) leather(dst *planes, r *exact.Rand) {
 	}
 	inv := 1 / float32(valley*size)
 	for y := range g.h {
+		warpX, warpY := rough.row(0, y), rough.row(dx, y+dy)
 		for x := range g.w {
 			i := y*g.w + x
-			fx, fy := float32(x), float32(y)
-			w := clamp(rough.at(fx, fy), -3, 3)
-			w2 := clamp(rough.at(fx+31, fy+23), -3, 3)
-			f1, f2, h := vor.nearest(fx+float32(warp*w), fy+float32(warp*w2))
+			w, w2 := clamp(warpX[x], -3, 3), clamp(warpY[x], -3, 3)
+			f1, f2, h := vor.nearest(float32(x)+float32(warp*w), float32(y)+float32(warp*w2))
 			var top float32
 			if hammered {
 				top = 1 - float32(float32(f1*f1)/float32(size*size))
@@ -353,11 +354,12 @@ func (g *Generator) halftone(dst *planes, r *exact.Rand) {
 	level, swing := float32(r.Range(0.25, 0.7)), float32(r.Range(0.05, 0.25))
 	hard := r.Float64() < 0.4 // a line of type or a logo: the tone jumps
 	for y := range g.h {
+		tones := [2][]float32{tone.row(0, y), tone.row(tone.w-g.w, y+tone.h-g.h)}
 		for x := range g.w {
 			i := y*g.w + x
 			c := sheet.times(1 + float32(0.012*paper[i]))
 			for k := range screens {
-				t := tone.at(float32(x+k*9), float32(y+k*17))
+				t := tones[k][x]
 				if hard {
 					t = clamp(float32(12*t), -1.5, 1.5)
 				}

@@ -68,6 +68,9 @@ func (f *field) at(x, y float32) float32 {
 	return lerp(lerp(p[0], p[1], fx), lerp(q[0], q[1], fx), y-float32(iy))
 }
 
+// row returns row y of the field from column x on.
+func (f *field) row(x, y int) []float32 { return f.v[y*f.w+x:] }
+
 // fractal fills a plane of the generator's size with 1/f^a noise, mean about 0, standard
 // deviation about 1; stretch doubles its grain along x so many times.
 func (g *Generator) fractal(dst []float32, r *exact.Rand, a float64, stretch int) {

@@ -14,6 +14,7 @@ type planes [3][]float32
 // A Generator renders samples. It holds scratch memory, so use one per goroutine.
 type Generator struct {
 	o    Options
+	grey bool // the sample has one colour plane, three times
 	src  Source
 	w, h int
 
@@ -25,7 +26,7 @@ type Generator struct {
 	spare   [4][]float32 // one plane each, free between the steps of a sample
 	fields  [3]field
 	pyramid [2][]float32
-	height  []float32
+	line    []float32
 	cells   []cell
 	walk    []vertex
 	palette palette
@@ -67,6 +68,10 @@ func (g *Generator) Render(s *Sample, seed uint64) error {
 	b, err := g.drawDefect(d, &s.Params.Defect)
 	if err != nil {
 		return fmt.Errorf("synth: seed %d: %w", seed, err)
+	}
+	g.grey = s.Params.Normal.Grey
+	if g.grey {
+		g.fade(b)
 	}
 	g.expose(d, s, b)
 	g.scores(s, b)

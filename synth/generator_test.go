@@ -79,7 +79,7 @@ func everything(w, h int) Options {
 // TestASeedIsAPicture compares with a hash made on amd64, so it fails on a CPU, or after a
 // change, that draws anything else: a change of the data set must be meant.
 func TestASeedIsAPicture(t *testing.T) {
-	const want = "GOLDEN"
+	const want = "ec619fbc6f9e6ca22062b46a654f2712b30bb09e1f4ee1670ff0b1068b89ef29"
 	dst := newSamples(60)
 	if err := RenderRange(newGenerators(t, 1, everything(48, 40), swatches(t)), dst, 1000); err != nil {
 		t.Fatal(err)
@@ -173,6 +173,21 @@ func TestWithoutDefectImageIsClean(t *testing.T) {
 		s := render(t, g, seed)
 		if string(s.Image.Pix) != string(s.Clean.Pix) || s.Params.Defect.Present {
 			t.Fatalf("seed %d has a defect", seed)
+		}
+	}
+}
+
+func TestAGreyPictureHasNoColour(t *testing.T) {
+	g := newGenerators(t, 1, everything(48, 48), swatches(t))[0]
+	g.o.GreyPicture = 1
+	for seed := range uint64(60) {
+		s := render(t, g, seed)
+		for _, p := range [][]uint8{s.Clean.Pix, s.Image.Pix, s.Twin.Pix} {
+			for i := 0; i < len(p); i += 3 {
+				if p[i] != p[i+1] || p[i] != p[i+2] {
+					t.Fatalf("seed %d: a grey picture with pixel %v", seed, p[i:i+3])
+				}
+			}
 		}
 	}
 }

@@ -86,12 +86,16 @@ func (g *Generator) place(r *exact.Rand) {
 	ellipse, frame := r.Float64() < 0.5, r.Float64() < 0.3
 	edge := float32(r.LogRange(0.6, 4)) // half the width of the outline, pixels
 	small := min(rx, ry)
-	for py := range g.h {
+	rise := float32(small / (2 * edge))
+	ix, iy := 1/rx, 1/ry
+	far := float64(float32(1.1*hypot32(rx, ry)) * (1 + edge/small)) // a frame ends at 1.05
+	b := around(x, y, far, far, g.w, g.h)
+	for py := b.y0; py < b.y1; py++ {
 		dy := float32(float64(py) - y)
-		for px := range g.w {
+		for px := b.x0; px < b.x1; px++ {
 			dx := float32(float64(px) - x)
-			u := abs32(float32(c*dx)+float32(s*dy)) / rx
-			v := abs32(float32(c*dy)-float32(s*dx)) / ry
+			u := abs32(float32(float32(float32(c*dx)+float32(s*dy)) * ix))
+			v := abs32(float32(float32(float32(c*dy)-float32(s*dx)) * iy))
 			dist := max(u, v)
 			if ellipse {
 				dist = hypot32(u, v)
@@ -99,7 +103,7 @@ func (g *Generator) place(r *exact.Rand) {
 			if frame {
 				dist = abs32(dist-0.8) * 4
 			}
-			m := smooth(0.5 + (1-dist)*small/(2*edge))
+			m := smooth(0.5 + float32((1-dist)*rise))
 			if m == 0 {
 				continue
 			}
@@ -124,7 +128,7 @@ func (g *Generator) develop(p *Normal) {
 	if p.Grey {
 		a, b, c := g.scene[0], g.scene[1], g.scene[2]
 		for i := range a {
-			v := float32(0.299*a[i]) + float32(0.587*b[i]) + float32(0.114*c[i])
+			v := luma(a[i], b[i], c[i])
 			a[i], b[i], c[i] = v, v, v
 		}
 	}
@@ -139,9 +143,9 @@ func (g *Generator) develop(p *Normal) {
 	}
 }
 
-// gaussian blurs a plane in place, taps up to 3 sigma, mirrored at the border.
+// gaussian blurs a plane in place, taps up to 2.6 sigma, mirrored at the border.
 func (g *Generator) gaussian(p []float32, sigma float64) {
-	n := min(int(3*sigma)+1, 24)
+	n := min(int(2.6*sigma)+1, 24)
 	var taps [25]float32
 	sum := 0.0
 	for i := range n + 1 {
@@ -154,40 +158,42 @@ func (g *Generator) gaussian(p []float32, sigma float64) {
 	}
 	scale(taps[:n+1], float32(1/sum))
 	tmp := g.spare[0]
+	g.line = grow(g.line, g.w+48)
+	line := g.line[:g.w+2*n]
 	for y := range g.h {
-		convolve(tmp[y*g.w:(y+1)*g.w], p[y*g.w:(y+1)*g.w], taps[:n+1])
+		row := p[y*g.w : (y+1)*g.w]
+		copy(line[n:], row)
+		for k := range n {
+			line[k] = row[mirror(k-n, g.w)]
+			line[n+g.w+k] = row[mirror(g.w+k, g.w)]
+		}
+		out := tmp[y*g.w : (y+1)*g.w]
+		weighed(out, line[n:], taps[0])
+		for k := 1; k <= n; k++ {
+			addPair(out, line[n-k:], line[n+k:], taps[k])
+		}
 	}
 	for y := range g.h {
 		row := p[y*g.w : (y+1)*g.w]
-		line := tmp[y*g.w : (y+1)*g.w]
-		for x := range row {
-			row[x] = taps[0] * line[x]
-		}
+		weighed(row, tmp[y*g.w:], taps[0])
 		for k := 1; k <= n; k++ {
-			up, down := tmp[mirror(y-k, g.h)*g.w:], tmp[mirror(y+k, g.h)*g.w:]
-			up, down = up[:len(row)], down[:len(row)]
-			t := taps[k]
-			for x := range row {
-				row[x] += float32(t * (up[x] + down[x]))
-			}
+			addPair(row, tmp[mirror(y-k, g.h)*g.w:], tmp[mirror(y+k, g.h)*g.w:], taps[k])
 		}
 	}
 }
 
-// convolve is a symmetric filter along a line, mirrored at its ends.
-func convolve(dst, src []float32, taps []float32) {
-	n := len(taps) - 1
-	for x := range dst {
-		s := taps[0] * src[x]
-		if x >= n && x < len(src)-n {
-			for k := 1; k <= n; k++ {
-				s += float32(taps[k] * (src[x-k] + src[x+k]))
-			}
-		} else {
-			for k := 1; k <= n; k++ {
-				s += float32(taps[k] * (src[mirror(x-k, len(src))] + src[mirror(x+k, len(src))]))
-			}
-		}
-		dst[x] = s
+// weighed sets dst = t src.
+func weighed(dst, src []float32, t float32) {
+	src = src[:len(dst)]
+	for i, v := range src {
+		dst[i] = t * v
+	}
+}
+
+// addPair adds t (a + b) to dst.
+func addPair(dst, a, b []float32, t float32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] += float32(t * (a[i] + b[i]))
 	}
 }
