@@ -6,6 +6,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
+
 	"cull/internal/impl/impltest"
 )
 
@@ -264,6 +267,32 @@ func BenchmarkNorm2(b *testing.B) {
 		for b.Loop() {
 			for p := range cells {
 				Norm2Single(singles[p*len(single):][:len(single)], mean, x, y, d)
+			}
+		}
+	})
+	b.Run("gonum", func(b *testing.B) {
+		b.SetBytes(int64(8 * cells * d * d))
+		factors := make([]*mat.Cholesky, cells)
+		for p := range factors {
+			sigma := mat.NewSymDense(d, nil)
+			for i := range d {
+				sigma.SetSym(i, i, 2)
+				if i > 0 {
+					sigma.SetSym(i, i-1, 0.3)
+				}
+			}
+			factors[p] = new(mat.Cholesky)
+			if !factors[p].Factorize(sigma) {
+				b.Fatal("not positive definite")
+			}
+		}
+		at, from := mat.NewVecDense(d, nil), mat.NewVecDense(d, nil)
+		for j, v := range x {
+			at.SetVec(j, float64(v))
+		}
+		for b.Loop() {
+			for p := range cells {
+				stat.Mahalanobis(at, from, factors[p])
 			}
 		}
 	})
