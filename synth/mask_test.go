@@ -2,6 +2,8 @@ package synth
 
 import (
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -297,5 +299,57 @@ func TestSetAndValidate(t *testing.T) {
 	o.Width = 8
 	if _, err := New(o, nil); err == nil {
 		t.Error("a width of 8 passes")
+	}
+}
+
+// TestTheEndsOfEveryParameterRender holds the bounds of the table: nothing panics, scores stay
+// in [0, 1], what has no score does not change.
+func TestTheEndsOfEveryParameterRender(t *testing.T) {
+	for _, p := range Parameters() {
+		if p.Values != nil {
+			continue
+		}
+		for _, v := range []float64{p.Low, p.High} {
+			o := Defaults(33, 18)
+			for i := 0; i < len(p.Needs); i += 2 {
+				if err := o.Set(p.Needs[i], p.Needs[i+1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if p.rng != nil {
+				*p.rng(&o) = Range{v, v}
+			} else {
+				*p.number(&o) = v
+			}
+			g, err := New(o, swatches(t))
+			if err != nil {
+				t.Fatalf("%s = %v: %v", p.Name, v, err)
+			}
+			for seed := range uint64(3) {
+				s := new(Sample)
+				if err := g.Render(s, seed); err != nil {
+					t.Fatal(err)
+				}
+				checkSample(t, s)
+			}
+		}
+	}
+}
+
+// TestDocumentListsEveryParameter compares doc/synth.md with the table.
+func TestDocumentListsEveryParameter(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "doc", "synth.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Defaults(128, 128)
+	for _, p := range Parameters() {
+		row := "| `" + p.Name + "` | " + p.Doc + " | " + p.Unit + " |"
+		if !strings.Contains(string(doc), row) {
+			t.Errorf("no row %q", row)
+		}
+		if !strings.Contains(string(doc), "| `"+p.Value(&o)+"` |") {
+			t.Errorf("%s: the default %s is not there", p.Name, p.Value(&o))
+		}
 	}
 }

@@ -63,7 +63,8 @@ const (
 	minSide   = 16
 	maxPixels = 1 << 26
 	tileSide  = 140 // square pictures up to here are taken to tile, as material swatches do
-	largeSide = 1024
+	largeSide = 1024    // a picture is halved until its shorter side is below,
+	longSide  = 1 << 14 // and its longer at most this: 16.16 coordinates fit 32 bits
 )
 
 // A Folder is the pictures of a directory tree, decoded when first used and then kept.
@@ -181,7 +182,7 @@ func decode(r seeker) (Picture, error) {
 		return Picture{}, err
 	}
 	p := toRGB(img)
-	for min(p.W, p.H) >= largeSide {
+	for min(p.W, p.H) >= largeSide || max(p.W, p.H) > longSide && min(p.W, p.H) >= 4 {
 		p = half(p)
 	}
 	return p, nil
@@ -229,8 +230,8 @@ func (g *Generator) crop(dst *planes, t *Texture, r *exact.Rand, s *Surface) {
 	ux, uy := int(float64(k*cs)), int(float64(k*sn))
 	vx, vy := -uy*flip, ux*flip
 	x0, y0 := r.IntN(p.W<<16), r.IntN(p.H<<16)
-	x0 -= (ux*g.w + vx*g.h) / 2
-	y0 -= (uy*g.w + vy*g.h) / 2
+	x0 -= ux*g.w/2 + vx*g.h/2
+	y0 -= uy*g.w/2 + vy*g.h/2
 	wrapX, wrapY := wrapper(p.W, t.Tiles), wrapper(p.H, t.Tiles)
 	i := 0
 	for y := range g.h {
