@@ -15,6 +15,11 @@ import (
 // Kernel returns the name of the kernels in use on this CPU.
 func Kernel() string { return kernel.Name() }
 
+// Peak does at least n multiply-accumulates of the kernels in use, in
+// registers only, and returns how many: their time is the bound of every
+// convolution. Without assembly there is no such bound and it returns 0.
+func Peak(n int) int { return kernel.Peak(n) }
+
 // Params are the numbers of one node. Nodes without numbers have the zero Params.
 type Params struct {
 	Weights []int8    // Conv: [Out][Kernel][Kernel][In/Groups], -127..127

@@ -97,13 +97,14 @@ func fillRandom(m *Model, rng *rand.Rand) {
 		if n.Op == net.Conv {
 			window = s.weights / n.Out
 		}
+		root := int(math.Sqrt(float64(window)))
 		for range s.bias {
-			p.Bias = append(p.Bias, int32(rng.IntN(2000*window)-1000*window))
+			p.Bias = append(p.Bias, int32(rng.IntN(4000*root)-2000*root))
 		}
 		for range s.scale {
 			v := float32(200+rng.IntN(1000)) / 1000
 			if n.Op == net.Conv {
-				v = float32(1+rng.IntN(1000)) / float32(20000*int(math.Sqrt(float64(window))))
+				v = float32(300+rng.IntN(700)) / float32(40000*root)
 			} else if n.Op == net.AvgPool {
 				v /= float32(n.Kernel * n.Kernel)
 			}

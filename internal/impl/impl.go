@@ -11,16 +11,19 @@ import (
 )
 
 // Variable is the environment variable that restricts the implementations: a
-// list of names separated by commas. Those it does not name are off; "generic"
-// names none.
+// list of names separated by commas. A package that has some of them uses no
+// other; a package that has none keeps its choice, unless "generic" is named,
+// which leaves it the portable code.
 const Variable = "CULL_KERNEL"
+
+const generic = "generic"
 
 // An Entry is one optional implementation.
 type Entry struct {
 	Pkg, Name string
 	Have      bool  // what this CPU offers
 	Use       *bool // what the dispatcher reads
-	Default   bool  // what *Use was after Register
+	Default   bool  // what the CPU and the user say
 }
 
 var entries []Entry
@@ -29,12 +32,18 @@ var entries []Entry
 // that declares the assembly; *use must hold the CPU's answer and becomes
 // false if the user excludes the implementation.
 func Register(pkg, name string, use *bool) {
-	e := Entry{Pkg: pkg, Name: name, Have: *use, Use: use}
-	if names := chosen(); names != nil && !slices.Contains(names, name) {
-		*use = false
+	entries = append(entries, Entry{Pkg: pkg, Name: name, Have: *use, Use: use})
+	names := chosen()
+	restricted := slices.Contains(names, generic)
+	for _, e := range Entries(pkg) {
+		restricted = restricted || slices.Contains(names, e.Name)
 	}
-	e.Default = *use
-	entries = append(entries, e)
+	for i := range entries {
+		if e := &entries[i]; e.Pkg == pkg {
+			e.Default = e.Have && (!restricted || slices.Contains(names, e.Name))
+			*e.Use = e.Default
+		}
+	}
 }
 
 // Entries returns the registered implementations of pkg.
@@ -49,7 +58,7 @@ func Entries(pkg string) (out []Entry) {
 
 // Check reports a name in CULL_KERNEL that no package offers on this CPU.
 func Check() error {
-	have := []string{"generic"}
+	have := []string{generic}
 	for _, e := range entries {
 		if e.Have && !slices.Contains(have, e.Name) {
 			have = append(have, e.Name)

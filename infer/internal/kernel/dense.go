@@ -41,6 +41,7 @@ func newDense(c Conv, in, out Plane) *dense {
 			}
 		}
 	}
+	d.Weights = nil
 	return d
 }
 

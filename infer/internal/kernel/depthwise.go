@@ -39,6 +39,7 @@ func newDepthwise(c Conv, in, out Plane) *depthwise {
 			d.at = append(d.at, ky*in.rowStride()+kx*in.C)
 		}
 	}
+	defer func() { d.Weights = nil }()
 	if vectors(out.C) {
 		d.pack()
 		return d

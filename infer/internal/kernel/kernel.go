@@ -6,7 +6,11 @@
 // is one rounding, in package quant.
 package kernel
 
-import "cull/internal/impl"
+import (
+	"slices"
+
+	"cull/internal/impl"
+)
 
 // Pkg is the name under which the implementations are registered (package impl).
 const Pkg = "infer/kernel"
@@ -83,8 +87,9 @@ type Conv struct {
 }
 
 // NewConv binds a convolution to its planes and packs its weights for the
-// kernels in use. The border of in must be at least Pad.
+// kernels in use. The border of in must be at least Pad. It keeps none of c's slices.
 func NewConv(c Conv, in, out Plane) Op {
+	c.Bias, c.Scale = slices.Clone(c.Bias), slices.Clone(c.Scale)
 	if c.Groups == in.C && c.Groups == out.C && in.C > 1 {
 		return newDepthwise(c, in, out)
 	}
