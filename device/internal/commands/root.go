@@ -19,6 +19,8 @@ func Table() []Command {
 		teachCommand(),
 		inspectCommand(),
 		evalCommand(),
+		benchCommand(),
+		bundleCommand(),
 		versionCommand(),
 	}
 }

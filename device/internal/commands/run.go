@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -203,6 +204,7 @@ func (s *station) teach(
 		return nil, withTeachHint(err)
 	}
 	j.taught(&p.Report, time.Since(start))
+	debug.FreeOSMemory() // teaching needs more than the line
 	return p, nil
 }
 

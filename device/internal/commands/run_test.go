@@ -1,0 +1,296 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"cull/device/internal/record"
+)
+
+// A desk is a configuration file for a small, fast line with a log.
+type desk struct{ dir, config, log string }
+
+func newDesk(t *testing.T, more string) *desk {
+	t.Helper()
+	dir := t.TempDir()
+	d := &desk{dir, filepath.Join(dir, "cull.toml"), filepath.Join(dir, "log")}
+	net := filepath.Join(dir, "random.net")
+	writeNetwork(t, net, 1)
+	text := fmt.Sprintf("network = %q\n[record]\ndir = %q\ngroup_ms = 0\n[sim]\n"+
+		"size = 64\nteach = 12\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 180\nspeed_mm_s = 600\nbad = 0.4\n%s",
+		net, d.log, more)
+	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *desk) run(t *testing.T, ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, log bytes.Buffer
+	err = Run(ctx, Env{&out, &log}, append([]string{"--config", d.config}, args...))
+	return out.String(), log.String(), err
+}
+
+// parts returns the log's parts: id, verdict, score.
+func (d *desk) parts(t *testing.T) (lines []string, sum record.Summary) {
+	t.Helper()
+	for e, err := range record.Read(d.log) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.Add(e)
+		if e.Kind == record.KindPart {
+			score := "none"
+			if e.Score != nil {
+				score = fmt.Sprintf("%x", *e.Score)
+			}
+			lines = append(lines, fmt.Sprintf("%04d %s %s", e.Part, e.Verdict, score))
+		}
+	}
+	return lines, sum
+}
+
+func TestRunAccountsForEveryPart(t *testing.T) {
+	d := newDesk(t, "")
+	out, log, err := d.run(t, t.Context(), "--parts", "15")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	_, sum := d.parts(t)
+	want := fmt.Sprintf("parts 15 pass %d reject %d stop %d\n", sum.Pass, sum.Reject, sum.Stop)
+	if out != want || sum.Pass+sum.Reject+sum.Stop != 15 {
+		t.Errorf("stdout %q, log %q", out, want)
+	}
+	for _, message := range []string{"teaching", "taught", "line ready", "summary", "truth of the simulated line"} {
+		if !strings.Contains(log, message) {
+			t.Errorf("the journal does not say %q:\n%s", message, log)
+		}
+	}
+	if n := strings.Count(log, "part rejected"); n != int(sum.Reject) {
+		t.Errorf("%d lines about %d rejects", n, sum.Reject)
+	}
+
+	// A second run goes on with the ids, in the same log.
+	if _, log, err := d.run(t, t.Context(), "--parts", "3"); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if lines, sum := d.parts(t); sum.Parts != 18 || !strings.HasPrefix(lines[17], "0018 ") {
+		t.Errorf("log after two runs: %q", lines)
+	}
+}
+
+// One seed, the same parts: verdicts and scores are equal to the bit.
+func TestRunRepeats(t *testing.T) {
+	var runs [2]string
+	for i := range runs {
+		d := newDesk(t, "")
+		if _, log, err := d.run(t, t.Context(), "--parts", "12", "--seed", "7"); err != nil {
+			t.Fatalf("%v\n%s", err, log)
+		}
+		lines, _ := d.parts(t)
+		runs[i] = strings.Join(lines, "\n")
+	}
+	if runs[0] != runs[1] {
+		t.Errorf("first run\n%s\nsecond run\n%s", runs[0], runs[1])
+	}
+}
+
+func TestRunInterrupted(t *testing.T) {
+	d := newDesk(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	log := &watch{word: "part rejected", seen: cancel}
+	if err := Run(ctx, Env{&out, log}, []string{"--config", d.config}); err != nil {
+		t.Fatalf("%v\n%s", err, log.text.String())
+	}
+	_, sum := d.parts(t)
+	want := fmt.Sprintf("parts %d pass %d reject %d stop %d\n", sum.Parts, sum.Pass, sum.Reject, sum.Stop)
+	if out.String() != want || sum.Parts == 0 {
+		t.Errorf("stdout %q, log %q\n%s", out.String(), want, log.text.String())
+	}
+}
+
+// A watch calls seen when a word is written.
+type watch struct {
+	text bytes.Buffer
+	word string
+	seen func()
+}
+
+func (w *watch) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.word)) {
+		w.seen()
+	}
+	return w.text.Write(p)
+}
+
+func TestRunOnAFolder(t *testing.T) {
+	b := newBench(t)
+	product := b.path("p.product")
+	if err := Teach(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}},
+		[]string{"--net", b.net, "--size", "64", b.parts, "-o", product}); err != nil {
+		t.Fatal(err)
+	}
+	config := b.path("cull.toml")
+	text := fmt.Sprintf("product = %q\nnetwork = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n"+
+		"[sim]\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 180\nspeed_mm_s = 600\n", product, b.net, b.parts)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, log bytes.Buffer
+	if err := Run(t.Context(), Env{&out, &log}, []string{"--config", config}); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if !regexp.MustCompile(`^parts 20 pass \d+ reject \d+ stop 0\n$`).MatchString(out.String()) {
+		t.Errorf("stdout %q\n%s", out.String(), log.String())
+	}
+}
+
+func TestRunMistakes(t *testing.T) {
+	d := newDesk(t, "")
+	typo := filepath.Join(d.dir, "typo.toml")
+	os.WriteFile(typo, []byte("[line]\npuls_ms = 3\n"), 0o600)
+	gone := filepath.Join(d.dir, "gone.toml")
+	os.WriteFile(gone, []byte("product = \"no/such.product\"\n"), 0o600)
+	logFile := filepath.Join(d.dir, "not-a-dir")
+	os.WriteFile(logFile, nil, 0o600)
+	for _, tc := range []struct {
+		args       []string
+		want, hint string
+		usage      bool
+	}{
+		{[]string{"--config", typo}, "typo.toml:2: line.puls_ms: unknown key", "did you mean line.pulse_ms?", false},
+		{[]string{"--config", "no/such.toml"}, "no such file", "", false},
+		{[]string{"--config", gone, "--check"}, "no/such.product", "working directory", false},
+		{[]string{"--check"}, "--check needs --config", "cull run --config", true},
+		{[]string{"--parts", "-1"}, "--parts", "", true},
+		{[]string{"--parts", "x"}, "invalid value", "--help", true},
+		{[]string{"now"}, "unexpected argument", "cull run", true},
+	} {
+		err := Run(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, tc.args)
+		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(HintOf(err), tc.hint) ||
+			errors.Is(err, ErrUsage) != tc.usage || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v (hint %q)", tc.args, err, HintOf(err))
+		}
+	}
+	out, _, err := d.run(t, t.Context(), "--check")
+	if err != nil || out != d.config+": ok\n" {
+		t.Errorf("--check: %q, %v", out, err)
+	}
+}
+
+// A reader of stderr that has stopped reading loses lines; the line does not wait for it.
+func TestJournalNeverBlocks(t *testing.T) {
+	stuck := make(chan struct{})
+	defer close(stuck)
+	q := newQueue(writerFunc(func(p []byte) (int, error) { <-stuck; return len(p), nil }))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 3000 {
+			fmt.Fprintln(q, "part rejected")
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Write blocks")
+	}
+	if n := q.dropped.Load(); n < 1900 {
+		t.Errorf("%d lines dropped", n)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestBundle(t *testing.T) {
+	b := newBench(t)
+	product := b.path("p.product")
+	env := func(out *bytes.Buffer) Env { return Env{out, &bytes.Buffer{}} }
+	if err := Teach(t.Context(), env(&bytes.Buffer{}),
+		[]string{"--net", b.net, "--size", "64", b.parts, "-o", product}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"show", b.net}, []string{"kind      ", "net, version 1", "weights", "self-test", "signed", "no"}},
+		{[]string{"show", product}, []string{"product, version 1", "20 good parts", "threshold", "golden"}},
+		{[]string{"verify", b.net}, []string{": ok, "}},
+		{[]string{"verify", "--net", b.net, product}, []string{": ok, ", "4 golden pictures reproduced"}},
+	} {
+		var out bytes.Buffer
+		if err := Bundle(t.Context(), env(&out), tc.args); err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+		}
+		for _, w := range tc.want {
+			if !strings.Contains(out.String(), w) {
+				t.Errorf("%q does not say %q:\n%s", tc.args, w, out.String())
+			}
+		}
+	}
+
+	data, err := os.ReadFile(product)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped, other := b.path("flipped.product"), b.path("other.net")
+	data[len(data)/2] ^= 1
+	os.WriteFile(flipped, data, 0o600)
+	writeNetwork(t, other, 2)
+	for _, tc := range []struct {
+		args       []string
+		want, hint string
+		usage      bool
+	}{
+		{[]string{"verify", flipped}, "corrupted", "copy the file again", false},
+		{[]string{"show", b.good}, "not a cull file", "cull teach writes", false},
+		{[]string{"show", b.path("none")}, "no such file", "", false},
+		{[]string{"show", b.dir}, "not a file", "", false},
+		{[]string{"verify", "--net", other, product}, "taught on another network", "--net", false},
+		{[]string{"show"}, "want a verb and a file", "show|verify", true},
+		{[]string{"sing", product}, "no verb", "show|verify", true},
+	} {
+		err := Bundle(t.Context(), env(&bytes.Buffer{}), tc.args)
+		if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(HintOf(err), tc.hint) ||
+			errors.Is(err, ErrUsage) != tc.usage {
+			t.Errorf("%q: %v (hint %q)", tc.args, err, HintOf(err))
+		}
+	}
+}
+
+func TestTableAndUsage(t *testing.T) {
+	var out bytes.Buffer
+	Usage(&out)
+	if n := strings.Count(out.String(), "\n"); n > 24 {
+		t.Errorf("usage has %d lines: not one screen", n)
+	}
+	for _, c := range Table() {
+		if !strings.Contains(out.String(), "  "+c.Name+" ") {
+			t.Errorf("usage does not list %s", c.Name)
+		}
+		var help bytes.Buffer
+		if c.Synopsis == "" {
+			continue
+		}
+		if err := c.Run(t.Context(), Env{&help, &help}, []string{"--help"}); err == nil ||
+			!strings.HasPrefix(help.String(), "usage: cull "+c.Name+" "+c.Synopsis) {
+			t.Errorf("%s --help: %v\n%s", c.Name, err, help.String())
+		}
+	}
+	if err := Unknown("inspekt"); !errors.Is(err, ErrUsage) {
+		t.Error(err)
+	}
+}
