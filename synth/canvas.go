@@ -161,7 +161,8 @@ var glyphs = map[rune][7]uint8{
 func (c *canvas) text(x, y, size float32, s string, f finish) {
 	width := float32(float32(6*len(s)) * size)
 	runes := []rune(s)
-	c.fill(x+float32(width*0.5), y+float32(3.5*size), float32(width*0.5), float32(4*size), f, func(u, v float32) float32 {
+	rx, ry := float32(width*0.5), float32(4*size)
+	c.fill(x+rx, y+float32(3.5*size), rx, ry, f, func(u, v float32) float32 {
 		a, b := (u-x)/size, (v-y)/size
 		if a < 0 || b < 0 || b >= 7 || int(a) >= 6*len(runes) {
 			return 1

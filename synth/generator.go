@@ -84,9 +84,13 @@ func (p *Params) reset() {
 	*p = Params{Defect: Defect{Components: d.Components[:0], Shape: d.Shape[:0]}}
 }
 
-// RenderRange renders seeds base, base+1, ... into dst, one goroutine per generator. The
-// generators must have the same options; the result does not depend on their number.
+// RenderRange renders seeds base, base+1, ... into dst, one goroutine per generator, of
+// which there is at least one. They must have the same options; the result does not depend on
+// their number.
 func RenderRange(gens []*Generator, dst []*Sample, base uint64) error {
+	if len(gens) == 0 {
+		panic("synth: no generator")
+	}
 	errs := make([]error, len(gens))
 	var wg sync.WaitGroup
 	for k, g := range gens {

@@ -282,10 +282,18 @@ func TestSetAndValidate(t *testing.T) {
 		}
 	}
 	for _, c := range [][3]string{
-		{"sigma-y", "0", "is not in"}, {"sigma-y", "5:2", "upside down"}, {"sigma-y", "NaN", "is not in"},
-		{"sigma-y", "two", "invalid syntax"}, {"components", "1.5", "not whole"}, {"components", "1:99", "is not in"},
-		{"mask", "blob", "there are gmm, perlin"}, {"mask", "gmm:0", "weights are zero"}, {"mask", "gmm:-1", "not in"},
-		{"dark", "2", "is not in 0..1"}, {"amplitude", "0:1", "starts above 0"}, {"nothing", "1", "unknown parameter"},
+		{"sigma-y", "0", "is not in"},
+		{"sigma-y", "5:2", "upside down"},
+		{"sigma-y", "NaN", "is not in"},
+		{"sigma-y", "two", "invalid syntax"},
+		{"components", "1.5", "not whole"},
+		{"components", "1:99", "is not in"},
+		{"mask", "blob", "there are gmm, perlin"},
+		{"mask", "gmm:0", "weights are zero"},
+		{"mask", "gmm:-1", "not in"},
+		{"dark", "2", "is not in 0..1"},
+		{"amplitude", "0:1", "starts above 0"},
+		{"nothing", "1", "unknown parameter"},
 	} {
 		before := o
 		err := o.Set(c[0], c[1])

@@ -30,7 +30,8 @@ func (g *Generator) washer(dst *planes, r *exact.Rand) {
 	body := finish{colour: steel, grain: 0.012, rise: 7, bevel: 6, gloss: 0.5}
 	c.disc(0, 0, 0.86, body)
 	c.turned(0.2, 0.84, r)
-	c.fill(0, 0, 0.6, 0.6, finish{colour: steel.times(0.93), grain: 0.012, rise: -2, bevel: 2, gloss: 0.4, cover: 0.25},
+	groove := finish{colour: steel.times(0.93), grain: 0.012, rise: -2, bevel: 2, gloss: 0.4, cover: 0.25}
+	c.fill(0, 0, 0.6, 0.6, groove,
 		func(x, y float32) float32 { return abs32(hypot32(x, y)-0.42) - 0.025 })
 	hole := finish{colour: rgb{0.07, 0.072, 0.075}, rise: -7, bevel: 2.5, gloss: 0.02}
 	rim := finish{colour: steel.times(1.1), rise: -1.5, bevel: 2.5, gloss: 0.8}
@@ -42,7 +43,8 @@ func (g *Generator) washer(dst *planes, r *exact.Rand) {
 	}
 	c.disc(0, 0, 0.265, rim)
 	c.disc(0, 0, 0.235, hole)
-	c.text(-0.22, 0.62, 0.0105, "CULL-25", finish{colour: steel.times(0.42), rise: -1, bevel: 1, cover: 0.8})
+	c.text(-0.22, 0.62, 0.0105, "CULL-25",
+		finish{colour: steel.times(0.42), rise: -1, bevel: 1, cover: 0.8})
 	l := lamp(r, 1, 4)
 	c.shadow(l, 10, 0.6)
 	c.light(l)
@@ -77,7 +79,8 @@ func (g *Generator) blister(dst *planes, r *exact.Rand) {
 	foil := rgb{0.72, 0.73, 0.74}
 	c.box(0, 0, 0.93, 0.9, 0.1, finish{colour: foil, grain: 0.03, rise: 3, bevel: 3, gloss: 0.3})
 	// Knurls of the sealing.
-	c.fill(0, 0, 0.95, 0.95, finish{colour: foil.times(0.86), grain: 0.03, gloss: 0.3, cover: 0.4}, func(x, y float32) float32 {
+	knurl := finish{colour: foil.times(0.86), grain: 0.03, gloss: 0.3, cover: 0.4}
+	c.fill(0, 0, 0.95, 0.95, knurl, func(x, y float32) float32 {
 		if abs32(x) > 0.9 || abs32(y) > 0.87 {
 			return 1
 		}
@@ -145,7 +148,7 @@ func (g *Generator) board(dst *planes, r *exact.Rand) {
 		c.disc(x, y, 0.075, gold)
 		c.disc(x, y, 0.05, drill)
 	}
-	print := finish{colour: rgb{0.88, 0.9, 0.86}, grain: 0.03, rise: 0.3, bevel: 1, gloss: 0.05}
+	silk := finish{colour: rgb{0.88, 0.9, 0.86}, grain: 0.03, rise: 0.3, bevel: 1, gloss: 0.05}
 	c.chip(-0.3, -0.28, 0.3, 0.22, 7, "RP-4", r)
 	c.chip(0.42, 0.3, 0.2, 0.26, 6, "X25", r)
 	for i := range 5 {
@@ -158,10 +161,10 @@ func (g *Generator) board(dst *planes, r *exact.Rand) {
 		x := float32(float32(i)*0.13) - 0.6
 		c.box(x, 0.78, 0.045, 0.075, 0.01, gold)
 	}
-	c.text(-0.72, 0.5, 0.0125, "CULL 25-11", print)
-	c.text(0.3, -0.4, 0.0125, "C14", print)
-	c.stroke(0.2, -0.5, 0.72, -0.5, 0.01, print)
-	c.disc(-0.65, -0.56, 0.016, print)
+	c.text(-0.72, 0.5, 0.0125, "CULL 25-11", silk)
+	c.text(0.3, -0.4, 0.0125, "C14", silk)
+	c.stroke(0.2, -0.5, 0.72, -0.5, 0.01, silk)
+	c.disc(-0.65, -0.56, 0.016, silk)
 	l := lamp(r, 1, 5)
 	c.shadow(l, 7, 0.5)
 	c.light(l)
@@ -212,7 +215,8 @@ func (c *canvas) chip(x, y, rx, ry float32, pins int, name string, r *exact.Rand
 	}
 	body := finish{colour: rgb{0.09, 0.09, 0.095}, grain: 0.07, level: 7, bevel: 2.5, gloss: 0.12}
 	c.box(x, y, rx, ry, 0.015, body)
-	c.disc(x-rx+0.06, y+ry-0.06, 0.025, finish{colour: body.colour.times(0.7), rise: -0.7, bevel: 1, gloss: 0.2})
+	c.disc(x-rx+0.06, y+ry-0.06, 0.025,
+		finish{colour: body.colour.times(0.7), rise: -0.7, bevel: 1, gloss: 0.2})
 	size := float32(0.016)
 	c.text(x-float32(float32(3*len(name))*size), y-0.055, size, name,
 		finish{colour: rgb{0.6, 0.6, 0.58}, grain: 0.08, gloss: 0.05, cover: 0.85})

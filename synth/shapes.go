@@ -152,7 +152,8 @@ func (g *Generator) addLine(r *exact.Rand, v vertex, length, width, bend float64
 		t = float64(2*t) - 1
 		wide := float64(width * (1 - float64(float64(t*t)*0.5)))
 		c, s := turn(v.dir)
-		next := vertex{v.x + float64(stride*c), v.y + float64(stride*s), v.dir + float64(float64(r.Normal()*bend)*0.447)}
+		next := vertex{v.x + float64(stride*c), v.y + float64(stride*s), v.dir}
+		next.dir += float64(float64(r.Normal()*bend) * 0.447) // 2 of 10 px: sqrt(1/5)
 		all = all.union(g.addSegment(v, next, wide))
 		v = next
 	}

@@ -62,7 +62,7 @@ func half(p Picture) Picture {
 const (
 	minSide   = 16
 	maxPixels = 1 << 26
-	tileSide  = 140 // square pictures up to here are taken to tile, as material swatches do
+	tileSide  = 140     // square pictures up to here are taken to tile, as material swatches do
 	largeSide = 1024    // a picture is halved until its shorter side is below,
 	longSide  = 1 << 14 // and its longer at most this: 16.16 coordinates fit 32 bits
 )

@@ -127,10 +127,24 @@ func (j *synthJob) sweeps(ctx context.Context, dir string) error {
 // showcase is what a sweep shows unless the command line says otherwise: one plain defect in
 // the middle of one surface, strong enough to see what changes.
 var showcase = [][2]string{
-	{"mean-x", "0.4:0.6"}, {"mean-y", "0.4:0.6"}, {"components", "2"}, {"spread", "6"},
-	{"elongated", "0"}, {"rotation", "0"}, {"rotation-jitter", "12"}, {"sigma-x", "6"}, {"sigma-y", "6"},
-	{"mode", "additive"}, {"amplitude", "0.45"}, {"opacity", "0.8"}, {"edge", "soft"},
-	{"scene", "0"}, {"contrast", "0.8"}, {"level", "0.5"}, {"defect-share", "1"}, {"noise", "0.01"},
+	{"mean-x", "0.4:0.6"},
+	{"mean-y", "0.4:0.6"},
+	{"components", "2"},
+	{"spread", "6"},
+	{"elongated", "0"},
+	{"rotation", "0"},
+	{"rotation-jitter", "12"},
+	{"sigma-x", "6"},
+	{"sigma-y", "6"},
+	{"mode", "additive"},
+	{"amplitude", "0.45"},
+	{"opacity", "0.8"},
+	{"edge", "soft"},
+	{"scene", "0"},
+	{"contrast", "0.8"},
+	{"level", "0.5"},
+	{"defect-share", "1"},
+	{"noise", "0.01"},
 	{"light", "0.1"},
 }
 

@@ -101,8 +101,14 @@ func TestExpWithinOneUlp(t *testing.T) {
 
 func TestExpAtItsEnds(t *testing.T) {
 	for _, c := range []struct{ x, want float64 }{
-		{0, 1}, {math.Copysign(0, -1), 1}, {1e-300, 1}, {-1e-300, 1},
-		{710, math.Inf(1)}, {-746, 0}, {math.Inf(1), math.Inf(1)}, {math.Inf(-1), 0},
+		{0, 1},
+		{math.Copysign(0, -1), 1},
+		{1e-300, 1},
+		{-1e-300, 1},
+		{710, math.Inf(1)},
+		{-746, 0},
+		{math.Inf(1), math.Inf(1)},
+		{math.Inf(-1), 0},
 	} {
 		if got := Exp(c.x); got != c.want {
 			t.Errorf("Exp(%v) = %v, want %v", c.x, got, c.want)
