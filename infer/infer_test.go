@@ -18,6 +18,7 @@ import (
 	"cull/infer/internal/kernel"
 	"cull/infer/net"
 	"cull/internal/container"
+	"cull/internal/impl"
 	"cull/internal/impl/impltest"
 )
 
@@ -423,6 +424,21 @@ func TestNewRunnerRefuses(t *testing.T) {
 		if _, err := m.NewRunner(c.h, c.w, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+}
+
+func TestNewRunnerRefusesUnknownKernel(t *testing.T) {
+	t.Setenv(impl.Variable, "abacus")
+	_, err := trunk(8).NewRunner(64, 64, Options{})
+	if err == nil || !strings.Contains(err.Error(), `CULL_KERNEL: no kernel "abacus"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func BenchmarkNewRunner(b *testing.B) {
+	m := trunk(32)
+	for b.Loop() {
+		newRunner(b, m, 256, 256, Options{})
 	}
 }
 
