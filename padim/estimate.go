@@ -1,8 +1,10 @@
 package padim
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 )
 
@@ -48,15 +50,17 @@ func (f *fitter) estimate(m *Model, out [][]float32) error {
 
 // estimateShared fills m with a mean a cell and one factor.
 func (f *fitter) estimateShared(m *Model, out [][]float32, common, ridge []float64) error {
-	w := f.newWork(len(out))
-	for _, p := range f.cells {
-		f.cell(w, p, out)
-		m.setMean(p, w.mean)
-	}
-	clear(w.cov)
+	parallel(f.Threads, len(f.cells), func(lo, hi int) {
+		w := f.newWork(len(out))
+		for _, p := range f.cells[lo:hi] {
+			f.cell(w, p, out)
+			m.setMean(p, w.mean)
+		}
+	})
+	w := f.newWork(0)
 	w.shrink(1, common, ridge)
 	if !w.invert() {
-		return fmt.Errorf("shared covariance is not positive definite")
+		return errors.New("shared covariance is not positive definite")
 	}
 	m.setFactor(0, w.inverse, f.row, f.column)
 	m.finish()
@@ -67,7 +71,7 @@ func (f *fitter) estimateTexture(m *Model, out [][]float32) error {
 	w := f.newWork(0)
 	f.texture(w, f.m, out)
 	if !w.invert() {
-		return fmt.Errorf("covariance is not positive definite")
+		return errors.New("covariance is not positive definite")
 	}
 	m.setMean(0, w.mean)
 	m.setFactor(0, w.inverse, f.row, f.column)
@@ -176,14 +180,14 @@ func (f *fitter) common(out [][]float32) (c, ridge []float64) {
 		}
 		return nil, ridge
 	}
-	c = make([]float64, tri(d))
-	n := f.m.rows - len(out)
+	if f.total == nil {
+		f.total = make([]float64, tri(d))
+		f.triangle(func(lo, hi int) { f.totalScatter(lo, hi) })
+	}
+	c = slices.Clone(f.total)
 	rows := f.removed(out)
-	parallel(f.Threads, d, func(lo, hi int) {
-		lo, hi = int(float64(d)*math.Sqrt(float64(lo)/float64(d))), int(float64(d)*math.Sqrt(float64(hi)/float64(d)))
-		f.totalScatter(c, lo, hi)
-		addMoments(make([]float64, d), c, rows, d, lo, hi, -1)
-	})
+	f.triangle(func(lo, hi int) { addMoments(make([]float64, d), c, rows, d, lo, hi, -1) })
+	n := f.m.rows - len(out)
 	scale := 1 / (float64(n-1) * float64(len(f.cells)))
 	for k := range c {
 		c[k] *= scale
@@ -191,13 +195,22 @@ func (f *fitter) common(out [][]float32) (c, ridge []float64) {
 	return c, f.ridgeOf(c)
 }
 
-// totalScatter adds rows lo..hi-1 of the sum over cells of A_p.
-func (f *fitter) totalScatter(c []float64, lo, hi int) {
+// triangle calls do on shares of the rows of a packed triangle, of about equal
+// area.
+func (f *fitter) triangle(do func(lo, hi int)) {
+	d := float64(f.proj.d)
+	parallel(f.Threads, f.proj.d, func(lo, hi int) {
+		do(int(math.Sqrt(float64(lo)*d)), int(math.Sqrt(float64(hi)*d)))
+	})
+}
+
+// totalScatter sets rows lo..hi-1 of total, the sum over cells of A_p.
+func (f *fitter) totalScatter(lo, hi int) {
 	n := float64(f.m.rows)
 	for _, p := range f.cells {
 		sum, square := f.m.sum[p], f.m.square[p]
 		for i := lo; i < hi; i++ {
-			out, q := c[tri(i):][:i+1], square[tri(i):][:i+1]
+			out, q := f.total[tri(i):][:i+1], square[tri(i):][:i+1]
 			m := sum[i] / n
 			for j := range out {
 				out[j] += q[j] - float64(m*sum[j])

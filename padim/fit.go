@@ -177,7 +177,8 @@ type fitter struct {
 	mode                      Mode // Auto until chosen
 	shrink                    float64
 	partLogLik, textureLogLik float64
-	m                         *moments // of the mode
+	m                         *moments  // of the mode
+	total                     []float64 // scatter of all cells: see common
 }
 
 // model runs the passes up to a finished model.
