@@ -295,3 +295,17 @@ func TestPartsOfALineAreAlike(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryFamilyAtOddSizes(t *testing.T) {
+	for _, size := range [][2]int{{16, 16}, {16, 150}, {150, 17}} {
+		for f := range Family(nFamilies) {
+			o := everything(size[0], size[1])
+			o.Normal = [nFamilies]float64{}
+			o.Normal[f] = 1
+			g := newGenerators(t, 1, o, nil)[0]
+			for seed := range uint64(4) {
+				checkSample(t, render(t, g, seed))
+			}
+		}
+	}
+}
