@@ -66,6 +66,22 @@ func applyScaled3(s set, a *rows) {
 	scaled3AVX2(a)
 }
 
+func applyCholesky(s set, a *triangles) {
+	if s == avx512 {
+		choleskyAVX512(a)
+		return
+	}
+	choleskyAVX2(a)
+}
+
+func applyInvert(s set, a *triangles) {
+	if s == avx512 {
+		invertAVX512(a)
+		return
+	}
+	invertAVX2(a)
+}
+
 //go:noescape
 func halfAVX512(a *factor)
 
@@ -95,3 +111,15 @@ func sum3AVX2(a *rows)
 
 //go:noescape
 func scaled3AVX2(a *rows)
+
+//go:noescape
+func choleskyAVX512(a *triangles)
+
+//go:noescape
+func invertAVX512(a *triangles)
+
+//go:noescape
+func choleskyAVX2(a *triangles)
+
+//go:noescape
+func invertAVX2(a *triangles)

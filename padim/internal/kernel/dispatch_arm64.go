@@ -33,6 +33,10 @@ func applySum3(_ set, a *rows) { sum3NEON(a) }
 
 func applyScaled3(_ set, a *rows) { scaled3NEON(a) }
 
+func applyCholesky(_ set, a *triangles) { choleskyNEON(a) }
+
+func applyInvert(_ set, a *triangles) { invertNEON(a) }
+
 //go:noescape
 func halfNEON(a *factor)
 
@@ -47,3 +51,9 @@ func sum3NEON(a *rows)
 
 //go:noescape
 func scaled3NEON(a *rows)
+
+//go:noescape
+func choleskyNEON(a *triangles)
+
+//go:noescape
+func invertNEON(a *triangles)

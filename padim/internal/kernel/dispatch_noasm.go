@@ -11,3 +11,7 @@ func applyProject(set, *project) { panic("kernel: no assembly in this build") }
 func applySum3(set, *rows) { panic("kernel: no assembly in this build") }
 
 func applyScaled3(set, *rows) { panic("kernel: no assembly in this build") }
+
+func applyCholesky(set, *triangles) { panic("kernel: no assembly in this build") }
+
+func applyInvert(set, *triangles) { panic("kernel: no assembly in this build") }

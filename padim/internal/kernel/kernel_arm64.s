@@ -3187,3 +3187,504 @@ next:
 	SUBS $1, R6, R6
 	BNE next
 	RET
+
+// func choleskyNEON(a *triangles)
+TEXT ·choleskyNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R12
+	MOVD triangles_l(R12), R0
+	MOVD triangles_d(R12), R10
+	MOVD R0, R1
+	MOVD $0, R2
+row:
+	MOVD $0, R3
+	MOVD R0, R11
+four:
+	ADD $256, R3, R12
+	CMP R2, R12
+	BGT one
+	MOVD R11, R4
+	ADD R3, R4, R5
+	ADD $64, R5, R5
+	ADD R3, R5, R6
+	ADD $128, R6, R6
+	ADD R3, R6, R7
+	ADD $192, R7, R7
+	ADD R3, R7, R11
+	ADD $256, R11, R11
+	ADD R1, R3, R12
+	VLD1.P 64(R12), [V0.D2, V1.D2, V2.D2, V3.D2]
+	VLD1.P 64(R12), [V4.D2, V5.D2, V6.D2, V7.D2]
+	VLD1.P 64(R12), [V8.D2, V9.D2, V10.D2, V11.D2]
+	VLD1.P 64(R12), [V12.D2, V13.D2, V14.D2, V15.D2]
+	MOVD R1, R9
+	MOVD R3, R8
+	CBZ R8, four_end
+four_k:
+	VLD1.P 64(R9), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P 64(R4), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4ef4d400 // fsub v0.2d, v0.2d, v20.2d
+	WORD $0x4ef5d421 // fsub v1.2d, v1.2d, v21.2d
+	WORD $0x4ef6d442 // fsub v2.2d, v2.2d, v22.2d
+	WORD $0x4ef7d463 // fsub v3.2d, v3.2d, v23.2d
+	VLD1.P 64(R5), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4ef4d484 // fsub v4.2d, v4.2d, v20.2d
+	WORD $0x4ef5d4a5 // fsub v5.2d, v5.2d, v21.2d
+	WORD $0x4ef6d4c6 // fsub v6.2d, v6.2d, v22.2d
+	WORD $0x4ef7d4e7 // fsub v7.2d, v7.2d, v23.2d
+	VLD1.P 64(R6), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4ef4d508 // fsub v8.2d, v8.2d, v20.2d
+	WORD $0x4ef5d529 // fsub v9.2d, v9.2d, v21.2d
+	WORD $0x4ef6d54a // fsub v10.2d, v10.2d, v22.2d
+	WORD $0x4ef7d56b // fsub v11.2d, v11.2d, v23.2d
+	VLD1.P 64(R7), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4ef4d58c // fsub v12.2d, v12.2d, v20.2d
+	WORD $0x4ef5d5ad // fsub v13.2d, v13.2d, v21.2d
+	WORD $0x4ef6d5ce // fsub v14.2d, v14.2d, v22.2d
+	WORD $0x4ef7d5ef // fsub v15.2d, v15.2d, v23.2d
+	SUBS $64, R8, R8
+	BNE four_k
+four_end:
+	ADD R1, R3, R12
+	VLD1 (R4), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74fc00 // fdiv v0.2d, v0.2d, v20.2d
+	WORD $0x6e75fc21 // fdiv v1.2d, v1.2d, v21.2d
+	WORD $0x6e76fc42 // fdiv v2.2d, v2.2d, v22.2d
+	WORD $0x6e77fc63 // fdiv v3.2d, v3.2d, v23.2d
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R12)
+	VLD1.P 64(R5), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74dc14 // fmul v20.2d, v0.2d, v20.2d
+	WORD $0x6e75dc35 // fmul v21.2d, v1.2d, v21.2d
+	WORD $0x6e76dc56 // fmul v22.2d, v2.2d, v22.2d
+	WORD $0x6e77dc77 // fmul v23.2d, v3.2d, v23.2d
+	WORD $0x4ef4d484 // fsub v4.2d, v4.2d, v20.2d
+	WORD $0x4ef5d4a5 // fsub v5.2d, v5.2d, v21.2d
+	WORD $0x4ef6d4c6 // fsub v6.2d, v6.2d, v22.2d
+	WORD $0x4ef7d4e7 // fsub v7.2d, v7.2d, v23.2d
+	VLD1 (R5), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74fc84 // fdiv v4.2d, v4.2d, v20.2d
+	WORD $0x6e75fca5 // fdiv v5.2d, v5.2d, v21.2d
+	WORD $0x6e76fcc6 // fdiv v6.2d, v6.2d, v22.2d
+	WORD $0x6e77fce7 // fdiv v7.2d, v7.2d, v23.2d
+	VST1.P [V4.D2, V5.D2, V6.D2, V7.D2], 64(R12)
+	VLD1.P 64(R6), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74dc14 // fmul v20.2d, v0.2d, v20.2d
+	WORD $0x6e75dc35 // fmul v21.2d, v1.2d, v21.2d
+	WORD $0x6e76dc56 // fmul v22.2d, v2.2d, v22.2d
+	WORD $0x6e77dc77 // fmul v23.2d, v3.2d, v23.2d
+	WORD $0x4ef4d508 // fsub v8.2d, v8.2d, v20.2d
+	WORD $0x4ef5d529 // fsub v9.2d, v9.2d, v21.2d
+	WORD $0x4ef6d54a // fsub v10.2d, v10.2d, v22.2d
+	WORD $0x4ef7d56b // fsub v11.2d, v11.2d, v23.2d
+	VLD1.P 64(R6), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74dc94 // fmul v20.2d, v4.2d, v20.2d
+	WORD $0x6e75dcb5 // fmul v21.2d, v5.2d, v21.2d
+	WORD $0x6e76dcd6 // fmul v22.2d, v6.2d, v22.2d
+	WORD $0x6e77dcf7 // fmul v23.2d, v7.2d, v23.2d
+	WORD $0x4ef4d508 // fsub v8.2d, v8.2d, v20.2d
+	WORD $0x4ef5d529 // fsub v9.2d, v9.2d, v21.2d
+	WORD $0x4ef6d54a // fsub v10.2d, v10.2d, v22.2d
+	WORD $0x4ef7d56b // fsub v11.2d, v11.2d, v23.2d
+	VLD1 (R6), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74fd08 // fdiv v8.2d, v8.2d, v20.2d
+	WORD $0x6e75fd29 // fdiv v9.2d, v9.2d, v21.2d
+	WORD $0x6e76fd4a // fdiv v10.2d, v10.2d, v22.2d
+	WORD $0x6e77fd6b // fdiv v11.2d, v11.2d, v23.2d
+	VST1.P [V8.D2, V9.D2, V10.D2, V11.D2], 64(R12)
+	VLD1.P 64(R7), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74dc14 // fmul v20.2d, v0.2d, v20.2d
+	WORD $0x6e75dc35 // fmul v21.2d, v1.2d, v21.2d
+	WORD $0x6e76dc56 // fmul v22.2d, v2.2d, v22.2d
+	WORD $0x6e77dc77 // fmul v23.2d, v3.2d, v23.2d
+	WORD $0x4ef4d58c // fsub v12.2d, v12.2d, v20.2d
+	WORD $0x4ef5d5ad // fsub v13.2d, v13.2d, v21.2d
+	WORD $0x4ef6d5ce // fsub v14.2d, v14.2d, v22.2d
+	WORD $0x4ef7d5ef // fsub v15.2d, v15.2d, v23.2d
+	VLD1.P 64(R7), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74dc94 // fmul v20.2d, v4.2d, v20.2d
+	WORD $0x6e75dcb5 // fmul v21.2d, v5.2d, v21.2d
+	WORD $0x6e76dcd6 // fmul v22.2d, v6.2d, v22.2d
+	WORD $0x6e77dcf7 // fmul v23.2d, v7.2d, v23.2d
+	WORD $0x4ef4d58c // fsub v12.2d, v12.2d, v20.2d
+	WORD $0x4ef5d5ad // fsub v13.2d, v13.2d, v21.2d
+	WORD $0x4ef6d5ce // fsub v14.2d, v14.2d, v22.2d
+	WORD $0x4ef7d5ef // fsub v15.2d, v15.2d, v23.2d
+	VLD1.P 64(R7), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74dd14 // fmul v20.2d, v8.2d, v20.2d
+	WORD $0x6e75dd35 // fmul v21.2d, v9.2d, v21.2d
+	WORD $0x6e76dd56 // fmul v22.2d, v10.2d, v22.2d
+	WORD $0x6e77dd77 // fmul v23.2d, v11.2d, v23.2d
+	WORD $0x4ef4d58c // fsub v12.2d, v12.2d, v20.2d
+	WORD $0x4ef5d5ad // fsub v13.2d, v13.2d, v21.2d
+	WORD $0x4ef6d5ce // fsub v14.2d, v14.2d, v22.2d
+	WORD $0x4ef7d5ef // fsub v15.2d, v15.2d, v23.2d
+	VLD1 (R7), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74fd8c // fdiv v12.2d, v12.2d, v20.2d
+	WORD $0x6e75fdad // fdiv v13.2d, v13.2d, v21.2d
+	WORD $0x6e76fdce // fdiv v14.2d, v14.2d, v22.2d
+	WORD $0x6e77fdef // fdiv v15.2d, v15.2d, v23.2d
+	VST1.P [V12.D2, V13.D2, V14.D2, V15.D2], 64(R12)
+	ADD $256, R3, R3
+	B four
+one:
+	CMP R2, R3
+	BGE diagonal
+	ADD R1, R3, R12
+	VLD1 (R12), [V0.D2, V1.D2, V2.D2, V3.D2]
+	MOVD R1, R9
+	MOVD R11, R4
+	MOVD R3, R8
+	CBZ R8, one_end
+one_k:
+	VLD1.P 64(R9), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P 64(R4), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4ef4d400 // fsub v0.2d, v0.2d, v20.2d
+	WORD $0x4ef5d421 // fsub v1.2d, v1.2d, v21.2d
+	WORD $0x4ef6d442 // fsub v2.2d, v2.2d, v22.2d
+	WORD $0x4ef7d463 // fsub v3.2d, v3.2d, v23.2d
+	SUBS $64, R8, R8
+	BNE one_k
+one_end:
+	VLD1 (R4), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74fc00 // fdiv v0.2d, v0.2d, v20.2d
+	WORD $0x6e75fc21 // fdiv v1.2d, v1.2d, v21.2d
+	WORD $0x6e76fc42 // fdiv v2.2d, v2.2d, v22.2d
+	WORD $0x6e77fc63 // fdiv v3.2d, v3.2d, v23.2d
+	VST1 [V0.D2, V1.D2, V2.D2, V3.D2], (R12)
+	ADD R3, R11, R11
+	ADD $64, R11, R11
+	ADD $64, R3, R3
+	B one
+diagonal:
+	ADD R1, R3, R12
+	VLD1 (R12), [V0.D2, V1.D2, V2.D2, V3.D2]
+	MOVD R1, R9
+	MOVD R1, R4
+	MOVD R3, R8
+	CBZ R8, diagonal_end
+diagonal_k:
+	VLD1.P 64(R9), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P 64(R4), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4ef4d400 // fsub v0.2d, v0.2d, v20.2d
+	WORD $0x4ef5d421 // fsub v1.2d, v1.2d, v21.2d
+	WORD $0x4ef6d442 // fsub v2.2d, v2.2d, v22.2d
+	WORD $0x4ef7d463 // fsub v3.2d, v3.2d, v23.2d
+	SUBS $64, R8, R8
+	BNE diagonal_k
+diagonal_end:
+	WORD $0x6ee1f800 // fsqrt v0.2d, v0.2d
+	WORD $0x6ee1f821 // fsqrt v1.2d, v1.2d
+	WORD $0x6ee1f842 // fsqrt v2.2d, v2.2d
+	WORD $0x6ee1f863 // fsqrt v3.2d, v3.2d
+	VST1 [V0.D2, V1.D2, V2.D2, V3.D2], (R12)
+	ADD R2, R1, R1
+	ADD $64, R1, R1
+	ADD $64, R2, R2
+	SUBS $1, R10, R10
+	BNE row
+	RET
+
+// func invertNEON(a *triangles)
+TEXT ·invertNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R12
+	MOVD triangles_w(R12), R0
+	MOVD triangles_l(R12), R1
+	MOVD triangles_d(R12), R10
+	MOVD R0, R4
+	MOVD $0, R2
+row:
+	MOVD $0, R3
+	MOVD R0, R5
+four:
+	ADD $256, R3, R12
+	CMP R2, R12
+	BGT one
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	ADD R5, R3, R6
+	ADD R1, R3, R7
+	MOVD R3, R8
+	ADD R4, R3, R11
+	VLD1.P 64(R7), [V16.D2, V17.D2, V18.D2, V19.D2]
+	MOVD R6, R9
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD $0x4e76d442 // fadd v2.2d, v2.2d, v22.2d
+	WORD $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	ADD R8, R6, R6
+	ADD $64, R6, R6
+	ADD $64, R8, R8
+	VLD1.P 64(R7), [V16.D2, V17.D2, V18.D2, V19.D2]
+	MOVD R6, R9
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD $0x4e76d442 // fadd v2.2d, v2.2d, v22.2d
+	WORD $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	WORD $0x4e76d4c6 // fadd v6.2d, v6.2d, v22.2d
+	WORD $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	ADD R8, R6, R6
+	ADD $64, R6, R6
+	ADD $64, R8, R8
+	VLD1.P 64(R7), [V16.D2, V17.D2, V18.D2, V19.D2]
+	MOVD R6, R9
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD $0x4e76d442 // fadd v2.2d, v2.2d, v22.2d
+	WORD $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	WORD $0x4e76d4c6 // fadd v6.2d, v6.2d, v22.2d
+	WORD $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD $0x4e76d54a // fadd v10.2d, v10.2d, v22.2d
+	WORD $0x4e77d56b // fadd v11.2d, v11.2d, v23.2d
+	ADD R8, R6, R6
+	ADD $64, R6, R6
+	ADD $64, R8, R8
+four_k:
+	VLD1.P 64(R7), [V16.D2, V17.D2, V18.D2, V19.D2]
+	MOVD R6, R9
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD $0x4e76d442 // fadd v2.2d, v2.2d, v22.2d
+	WORD $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	WORD $0x4e76d4c6 // fadd v6.2d, v6.2d, v22.2d
+	WORD $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD $0x4e76d54a // fadd v10.2d, v10.2d, v22.2d
+	WORD $0x4e77d56b // fadd v11.2d, v11.2d, v23.2d
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
+	WORD $0x4e75d5ad // fadd v13.2d, v13.2d, v21.2d
+	WORD $0x4e76d5ce // fadd v14.2d, v14.2d, v22.2d
+	WORD $0x4e77d5ef // fadd v15.2d, v15.2d, v23.2d
+	ADD R8, R6, R6
+	ADD $64, R6, R6
+	ADD $64, R8, R8
+	CMP R2, R8
+	BLT four_k
+	ADD R1, R2, R12
+	VLD1 (R12), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	WORD $0x4ee0d600 // fsub v0.2d, v16.2d, v0.2d
+	WORD $0x6e74fc00 // fdiv v0.2d, v0.2d, v20.2d
+	WORD $0x4ee1d621 // fsub v1.2d, v17.2d, v1.2d
+	WORD $0x6e75fc21 // fdiv v1.2d, v1.2d, v21.2d
+	WORD $0x4ee2d642 // fsub v2.2d, v18.2d, v2.2d
+	WORD $0x6e76fc42 // fdiv v2.2d, v2.2d, v22.2d
+	WORD $0x4ee3d663 // fsub v3.2d, v19.2d, v3.2d
+	WORD $0x6e77fc63 // fdiv v3.2d, v3.2d, v23.2d
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R11)
+	ADD R1, R2, R12
+	VLD1 (R12), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	WORD $0x4ee4d604 // fsub v4.2d, v16.2d, v4.2d
+	WORD $0x6e74fc84 // fdiv v4.2d, v4.2d, v20.2d
+	WORD $0x4ee5d625 // fsub v5.2d, v17.2d, v5.2d
+	WORD $0x6e75fca5 // fdiv v5.2d, v5.2d, v21.2d
+	WORD $0x4ee6d646 // fsub v6.2d, v18.2d, v6.2d
+	WORD $0x6e76fcc6 // fdiv v6.2d, v6.2d, v22.2d
+	WORD $0x4ee7d667 // fsub v7.2d, v19.2d, v7.2d
+	WORD $0x6e77fce7 // fdiv v7.2d, v7.2d, v23.2d
+	VST1.P [V4.D2, V5.D2, V6.D2, V7.D2], 64(R11)
+	ADD R1, R2, R12
+	VLD1 (R12), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	WORD $0x4ee8d608 // fsub v8.2d, v16.2d, v8.2d
+	WORD $0x6e74fd08 // fdiv v8.2d, v8.2d, v20.2d
+	WORD $0x4ee9d629 // fsub v9.2d, v17.2d, v9.2d
+	WORD $0x6e75fd29 // fdiv v9.2d, v9.2d, v21.2d
+	WORD $0x4eead64a // fsub v10.2d, v18.2d, v10.2d
+	WORD $0x6e76fd4a // fdiv v10.2d, v10.2d, v22.2d
+	WORD $0x4eebd66b // fsub v11.2d, v19.2d, v11.2d
+	WORD $0x6e77fd6b // fdiv v11.2d, v11.2d, v23.2d
+	VST1.P [V8.D2, V9.D2, V10.D2, V11.D2], 64(R11)
+	ADD R1, R2, R12
+	VLD1 (R12), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	WORD $0x4eecd60c // fsub v12.2d, v16.2d, v12.2d
+	WORD $0x6e74fd8c // fdiv v12.2d, v12.2d, v20.2d
+	WORD $0x4eedd62d // fsub v13.2d, v17.2d, v13.2d
+	WORD $0x6e75fdad // fdiv v13.2d, v13.2d, v21.2d
+	WORD $0x4eeed64e // fsub v14.2d, v18.2d, v14.2d
+	WORD $0x6e76fdce // fdiv v14.2d, v14.2d, v22.2d
+	WORD $0x4eefd66f // fsub v15.2d, v19.2d, v15.2d
+	WORD $0x6e77fdef // fdiv v15.2d, v15.2d, v23.2d
+	VST1.P [V12.D2, V13.D2, V14.D2, V15.D2], 64(R11)
+	ADD R3<<2, R5, R5
+	ADD $640, R5, R5
+	ADD $256, R3, R3
+	B four
+one:
+	CMP R2, R3
+	BGE diagonal
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	ADD R5, R3, R6
+	ADD R1, R3, R7
+	MOVD R3, R8
+	ADD R4, R3, R11
+one_k:
+	VLD1.P 64(R7), [V16.D2, V17.D2, V18.D2, V19.D2]
+	MOVD R6, R9
+	VLD1.P 64(R9), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74de14 // fmul v20.2d, v16.2d, v20.2d
+	WORD $0x6e75de35 // fmul v21.2d, v17.2d, v21.2d
+	WORD $0x6e76de56 // fmul v22.2d, v18.2d, v22.2d
+	WORD $0x6e77de77 // fmul v23.2d, v19.2d, v23.2d
+	WORD $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD $0x4e76d442 // fadd v2.2d, v2.2d, v22.2d
+	WORD $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	ADD R8, R6, R6
+	ADD $64, R6, R6
+	ADD $64, R8, R8
+	CMP R2, R8
+	BLT one_k
+	ADD R1, R2, R12
+	VLD1 (R12), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	WORD $0x4ee0d600 // fsub v0.2d, v16.2d, v0.2d
+	WORD $0x6e74fc00 // fdiv v0.2d, v0.2d, v20.2d
+	WORD $0x4ee1d621 // fsub v1.2d, v17.2d, v1.2d
+	WORD $0x6e75fc21 // fdiv v1.2d, v1.2d, v21.2d
+	WORD $0x4ee2d642 // fsub v2.2d, v18.2d, v2.2d
+	WORD $0x6e76fc42 // fdiv v2.2d, v2.2d, v22.2d
+	WORD $0x4ee3d663 // fsub v3.2d, v19.2d, v3.2d
+	WORD $0x6e77fc63 // fdiv v3.2d, v3.2d, v23.2d
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R11)
+	ADD R3, R5, R5
+	ADD $64, R5, R5
+	ADD $64, R3, R3
+	B one
+diagonal:
+	MOVD $0x3ff0000000000000, R12
+	VDUP R12, V0.D2
+	VDUP R12, V1.D2
+	VDUP R12, V2.D2
+	VDUP R12, V3.D2
+	ADD R1, R2, R12
+	VLD1 (R12), [V20.D2, V21.D2, V22.D2, V23.D2]
+	WORD $0x6e74fc00 // fdiv v0.2d, v0.2d, v20.2d
+	WORD $0x6e75fc21 // fdiv v1.2d, v1.2d, v21.2d
+	WORD $0x6e76fc42 // fdiv v2.2d, v2.2d, v22.2d
+	WORD $0x6e77fc63 // fdiv v3.2d, v3.2d, v23.2d
+	ADD R4, R2, R12
+	VST1 [V0.D2, V1.D2, V2.D2, V3.D2], (R12)
+	ADD R2, R1, R1
+	ADD $64, R1, R1
+	ADD R2, R4, R4
+	ADD $64, R4, R4
+	ADD $64, R2, R2
+	SUBS $1, R10, R10
+	BNE row
+	RET

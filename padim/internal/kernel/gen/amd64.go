@@ -10,6 +10,8 @@ func amd64() string {
 		e.projectAMD64(isa)
 		e.sum3AMD64(isa)
 		e.scaled3AMD64(isa)
+		e.choleskyAMD64(isa)
+		e.invertAMD64(isa)
 	}
 	return e.text.String()
 }

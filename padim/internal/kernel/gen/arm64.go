@@ -7,6 +7,8 @@ func arm64() string {
 	e.projectARM64()
 	e.sum3ARM64()
 	e.scaled3ARM64()
+	e.choleskyARM64()
+	e.invertARM64()
 	return e.text.String()
 }
 

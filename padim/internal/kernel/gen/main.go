@@ -3,7 +3,7 @@
 // Two kernels keep the sums of up to six panels, 96 rows, in registers while
 // they read a packed matrix front to back: the whitening factor (float32 sums,
 // triangular) and the projection (int32 sums, rectangular). Two more run along
-// rows of numbers.
+// rows of numbers, and two take eight matrices apart at once.
 package main
 
 import (
