@@ -5,28 +5,28 @@ import (
 	"sync/atomic"
 )
 
-// smallStep is the cost below which waking others takes longer than the work.
-const smallStep = 1 << 17
+// smallStage is the cost below which waking others takes longer than the work.
+const smallStage = 1 << 19
 
-// A crew shares the rows of a step among goroutines, the caller being one of
-// them. Nobody spins: between steps the others block on a channel.
+// A crew shares the rows of a stage among goroutines, the caller being one of
+// them. Nobody spins: between stages the others block on a channel.
 type crew struct {
-	wake    []chan *step // one per helper, closed by close
+	wake    []chan *stage // one per helper, closed by close
 	working sync.WaitGroup
 	ended   sync.WaitGroup
 	next    atomic.Int64 // first row nobody has taken
 }
 
 func newCrew(threads int) *crew {
-	c := &crew{wake: make([]chan *step, threads-1)}
+	c := &crew{wake: make([]chan *stage, threads-1)}
 	for i := range c.wake {
-		c.wake[i] = make(chan *step, 1)
+		c.wake[i] = make(chan *stage, 1)
 		c.ended.Go(func() { c.help(c.wake[i]) })
 	}
 	return c
 }
 
-func (c *crew) help(wake <-chan *step) {
+func (c *crew) help(wake <-chan *stage) {
 	for s := range wake {
 		c.take(s)
 		c.working.Done()
@@ -34,10 +34,10 @@ func (c *crew) help(wake <-chan *step) {
 }
 
 // run computes all rows of s and returns when they are done.
-func (c *crew) run(s *step) {
-	helpers := min(len(c.wake), s.out.H-1)
-	if helpers == 0 || s.cost*s.out.H < smallStep {
-		s.rows(0, s.out.H)
+func (c *crew) run(s *stage) {
+	helpers := min(len(c.wake), s.height-1)
+	if helpers == 0 || s.cost*s.height < smallStage {
+		s.rows(0, s.height)
 		return
 	}
 	c.next.Store(0)
@@ -50,15 +50,15 @@ func (c *crew) run(s *step) {
 }
 
 // take computes rows of s, a few at a time, until none is left.
-func (c *crew) take(s *step) {
+func (c *crew) take(s *stage) {
 	const turns = 4 // per goroutine: evens out an unevenly loaded machine
-	n := max(1, s.out.H/(turns*(len(c.wake)+1)))
+	n := max(1, s.height/(turns*(len(c.wake)+1)))
 	for {
 		y := int(c.next.Add(int64(n))) - n
-		if y >= s.out.H {
+		if y >= s.height {
 			return
 		}
-		s.rows(y, min(y+n, s.out.H))
+		s.rows(y, min(y+n, s.height))
 	}
 }
 

@@ -201,6 +201,9 @@ func TestPlanDoesNotAlias(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := slices.Max(small.stage) + 1; n != 3+6*2 {
+		t.Errorf("%d stages: want input, stem, pool and two a block", n)
+	}
 	if small.arena > large.arena/2 {
 		t.Errorf("arena %d, without reuse %d", small.arena, large.arena)
 	}

@@ -13,14 +13,15 @@ const MaxArena = 1 << 30
 
 const arenaAlign = 64
 
-// A plan says where every node's result lives.
+// A plan says when every node is computed and where its result lives.
 type plan struct {
 	planes []kernel.Plane // Data nil for nodes that no tap needs
+	stage  []int          // per node, see stages
 	arena  int            // bytes used
 }
 
-// A life is a node's claim on the arena: size bytes from the step that
-// computes it to the last step that reads it.
+// A life is a node's claim on the arena: size bytes from the stage that
+// computes it to the last stage that reads it.
 type life struct {
 	node, from, to int
 	size, at       int
@@ -31,18 +32,19 @@ type life struct {
 func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
 	p := &plan{planes: make([]kernel.Plane, len(g.Nodes))}
 	needed := needs(g, keep)
-	last := make([]int, len(g.Nodes))
+	p.stage = stages(g, shapes, needed)
+	last := make([]int, len(g.Nodes)) // stage of the last reader
 	for i, n := range g.Nodes {
 		p.planes[i] = kernel.Plane{H: shapes[i].H, W: shapes[i].W, C: shapes[i].C}
 		if !needed[i] {
 			continue
 		}
-		last[i] = i
+		last[i] = p.stage[i]
 		if keep {
 			last[i] = len(g.Nodes)
 		}
 		for _, j := range n.In {
-			last[j] = max(last[j], i)
+			last[j] = max(last[j], p.stage[i])
 			if n.Op == net.Conv || n.Op == net.AvgPool {
 				p.planes[j].Border = max(p.planes[j].Border, n.Pad)
 			}
@@ -54,20 +56,14 @@ func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
 		}
 	}
 	var lives []life
-	var total int64
 	for i := range g.Nodes {
 		if needed[i] {
 			size := (p.planes[i].Size() + arenaAlign - 1) &^ (arenaAlign - 1)
-			lives = append(lives, life{node: i, from: i, to: last[i], size: size})
-			total += int64(size)
+			lives = append(lives, life{node: i, from: p.stage[i], to: last[i], size: size})
 		}
 	}
-	if keep && total > MaxArena {
-		return nil, fmt.Errorf("infer: results need %d bytes, at most %d", total, MaxArena)
-	}
-	p.arena = place(lives)
-	if p.arena > MaxArena {
-		return nil, fmt.Errorf("infer: results need %d bytes, at most %d", p.arena, MaxArena)
+	if p.arena = place(lives); p.arena > MaxArena {
+		return nil, fmt.Errorf("infer: results need more than %d bytes", MaxArena)
 	}
 	data := make([]int8, p.arena+kernel.Slack)
 	for _, l := range lives {
@@ -93,8 +89,43 @@ func needs(g *net.Graph, all bool) []bool {
 	return needed
 }
 
+// stages numbers the nodes by stage, from 0. The nodes of a stage have equally
+// many rows, and row y of one needs of the others at most row y: a goroutine
+// can take some rows through the whole stage, which saves waiting for the
+// other goroutines and finds the rows in the cache.
+func stages(g *net.Graph, shapes []net.Shape, needed []bool) []int {
+	stage := make([]int, len(g.Nodes))
+	now, first := -1, 0 // current stage and its first node
+	for i := range g.Nodes {
+		if !needed[i] {
+			continue
+		}
+		joins := now >= 0 && shapes[i].H == shapes[first].H
+		for _, j := range g.Nodes[i].In {
+			joins = joins && (stage[j] != now || rowwise(&g.Nodes[i]))
+		}
+		if !joins {
+			now, first = now+1, i
+		}
+		stage[i] = now
+	}
+	return stage
+}
+
+// rowwise reports whether row y of n's result needs only row y of its inputs.
+func rowwise(n *net.Node) bool {
+	switch n.Op {
+	case net.Add, net.ReLU:
+		return true
+	case net.Conv, net.MaxPool, net.AvgPool:
+		return n.Kernel == 1 && n.Stride == 1
+	}
+	return false
+}
+
 // place gives every life its position, largest first, each at the lowest
-// place free during its whole life, and returns the end of the highest.
+// place free during its whole life, and returns the end of the highest, or
+// more than MaxArena as soon as that is exceeded.
 func place(lives []life) (end int) {
 	order := make([]*life, len(lives))
 	for i := range lives {
@@ -114,7 +145,9 @@ func place(lives []life) (end int) {
 		}
 		i, _ := slices.BinarySearchFunc(placed, l.at, func(o *life, at int) int { return o.at - at })
 		placed = slices.Insert(placed, i, l)
-		end = max(end, l.at+l.size)
+		if end = max(end, l.at+l.size); end > MaxArena {
+			return end
+		}
 	}
 	return end
 }

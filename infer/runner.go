@@ -19,6 +19,7 @@ type Runner struct {
 	graph  net.Graph
 	plan   *plan
 	steps  []step
+	stages []stage
 	input  *kernel.Input
 	maps   []Map
 	keep   bool
@@ -33,6 +34,20 @@ type step struct {
 	out  kernel.Plane
 	tap  []int8 // where the rows are copied to without the border, if anywhere
 	cost int    // of one row, multiply-accumulates or the like
+}
+
+// A stage is what goroutines do between two meetings: see stages.
+type stage struct {
+	steps  []step
+	height int // rows of every step
+	cost   int // of one row
+}
+
+// rows computes rows y0..y1-1 of all steps.
+func (s *stage) rows(y0, y1 int) {
+	for i := range s.steps {
+		s.steps[i].rows(y0, y1)
+	}
 }
 
 // rows computes rows y0..y1-1 of the node with its border.
@@ -74,6 +89,7 @@ func (m *Model) NewRunner(h, w int, o Options) (*Runner, error) {
 	}
 	r.bindSteps(m)
 	r.bindTaps(m)
+	r.bindStages()
 	r.crew = newCrew(max(o.Threads, 1))
 	return r, nil
 }
@@ -154,6 +170,23 @@ func (r *Runner) bindTaps(m *Model) {
 	}
 }
 
+// bindStages cuts the steps into stages.
+func (r *Runner) bindStages() {
+	last, k := -1, 0
+	for i, now := range r.plan.stage {
+		if r.plan.planes[i].Data == nil {
+			continue
+		}
+		if now != last {
+			r.stages = append(r.stages, stage{steps: r.steps[k:k:len(r.steps)], height: r.steps[k].out.H})
+		}
+		s := &r.stages[now]
+		s.steps = s.steps[:len(s.steps)+1]
+		s.cost += r.steps[k].cost
+		last, k = now, k+1
+	}
+}
+
 // Run computes the taps of a picture, [h][w][InputChannels] in -127..127. The
 // maps are valid until the next Run. It allocates nothing.
 func (r *Runner) Run(in []int8) []Map {
@@ -161,8 +194,8 @@ func (r *Runner) Run(in []int8) []Map {
 		panic(fmt.Sprintf("infer: Run: %d values, want %d", len(in), r.length))
 	}
 	r.input.In = in
-	for i := range r.steps {
-		r.crew.run(&r.steps[i])
+	for i := range r.stages {
+		r.crew.run(&r.stages[i])
 	}
 	r.input.In = nil
 	return r.maps
