@@ -15,6 +15,7 @@ const (
 )
 
 // shrinkages are the candidates. Between them the likelihood hardly changes.
+// At most kernel.Cells.
 var shrinkages = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
 
 // choose settles Mode and Shrinkage by the log-likelihood of left-out good
@@ -89,13 +90,11 @@ func (f *fitter) compare(texture *moments) error {
 func (f *fitter) leftOut(sums []float64, x []float32, cells []int, candidates []float64, texture *moments) {
 	d, out := f.proj.d, [][]float32{x}
 	common, ridge := f.common(out)
-	var tex *work
+	tex, texBlock := f.newWork(0), newBlock(d)
 	if texture != nil {
-		tex = f.newWork(0)
 		f.texture(tex, texture, out)
-		if !cholesky(tex.cov, d) {
-			clear(tex.cov) // log-likelihood -Inf
-		}
+		texBlock.set(0, tex.cov)
+		texBlock.decompose()
 	}
 	each := make([][]float64, len(cells)) // so that the order of sums is fixed
 	parallel(f.Threads, len(cells), func(lo, hi int) {
@@ -104,16 +103,18 @@ func (f *fitter) leftOut(sums []float64, x []float32, cells []int, candidates []
 			p := cells[k]
 			f.cell(w, p, out)
 			copy(own, w.cov)
-			for _, s := range candidates {
+			b := newBlock(d) // a lane a candidate
+			for c, s := range candidates {
 				copy(w.cov, own)
 				w.shrink(s, common, ridge)
-				if !cholesky(w.cov, d) {
-					clear(w.cov)
-				}
-				each[k] = append(each[k], logDensity(y, x[p*f.pad():], w.mean, w.cov))
+				b.set(c, w.cov)
 			}
-			if tex != nil {
-				each[k] = append(each[k], logDensity(y, x[p*f.pad():], tex.mean, tex.cov))
+			b.decompose()
+			for c := range candidates {
+				each[k] = append(each[k], b.logDensity(c, y, x[p*f.pad():], w.mean))
+			}
+			if texture != nil {
+				each[k] = append(each[k], texBlock.logDensity(0, y, x[p*f.pad():], tex.mean))
 			}
 		}
 	})
@@ -124,17 +125,17 @@ func (f *fitter) leftOut(sums []float64, x []float32, cells []int, candidates []
 	}
 }
 
-// logDensity returns log N(x; mean, L L^T).
-func logDensity(y []float64, x []float32, mean, l []float64) float64 {
+// logDensity returns log N(x; mean, L L^T), L in lane c; y is scratch.
+func (b *block) logDensity(c int, y []float64, x []float32, mean []float64) float64 {
+	if !b.definite(c) {
+		return math.Inf(-1)
+	}
 	logDet := 0.0
 	for j, m := range mean {
 		y[j] = float64(x[j]) - m
-		if l[tri(j)+j] == 0 {
-			return math.Inf(-1)
-		}
-		logDet += exact.Log(l[tri(j)+j])
+		logDet += exact.Log(b.diagonal(c, j))
 	}
-	solveLower(l, y)
+	b.solve(c, y)
 	const log2Pi = 1.8378770664093453
 	constant := float64(float64(len(mean)) * log2Pi)
 	return -0.5 * (dot(y, y) + 2*logDet + constant)

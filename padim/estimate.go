@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+
+	"cull/padim/internal/kernel"
 )
 
 // Covariance of cell p from n samples, A_p the scatter about the cell's mean:
@@ -21,24 +23,68 @@ import (
 // (features). It is how the model itself is made, with none left out.
 func (f *fitter) estimate(m *Model, out [][]float32) error {
 	if f.mode == Texture {
-		return f.estimateTexture(m, out)
+		w := f.newWork(0)
+		f.texture(w, f.m, out)
+		m.setMean(0, w.mean)
+		return f.estimateOne(m, w.cov)
 	}
 	common, ridge := f.common(out)
 	if m.shared {
-		return f.estimateShared(m, out, common, ridge)
-	}
-	var bad atomic.Int64
-	parallel(f.Threads, len(f.cells), func(lo, hi int) {
-		w := f.newWork(len(out))
-		for _, p := range f.cells[lo:hi] {
-			f.cell(w, p, out)
-			w.shrink(f.shrink, common, ridge)
-			if !w.invert() {
-				bad.Store(int64(p) + 1)
-				return
+		parallel(f.Threads, len(f.cells), func(lo, hi int) {
+			w := f.newWork(len(out))
+			for _, p := range f.cells[lo:hi] {
+				f.cell(w, p, out)
+				m.setMean(p, w.mean)
 			}
-			m.setMean(p, w.mean)
-			m.setFactor(p, w.inverse, f.row, f.column)
+		})
+		w := f.newWork(0)
+		w.shrink(1, common, ridge)
+		return f.estimateOne(m, w.cov)
+	}
+	return f.estimateCells(m, func(w *work, p int) {
+		f.cell(w, p, out)
+		w.shrink(f.shrink, common, ridge)
+	}, len(out))
+}
+
+// estimateOne makes the shared factor from cov.
+func (f *fitter) estimateOne(m *Model, cov []float64) error {
+	b := newBlock(f.proj.d)
+	b.set(0, cov)
+	b.decompose()
+	if !b.definite(0) {
+		return errors.New("covariance is not positive definite")
+	}
+	b.invert()
+	m.setFactor(0, b, 0, f.row, f.column)
+	m.finish()
+	return nil
+}
+
+// estimateCells makes every cell's mean and factor from what gaussian sets in
+// a work with room for so many left-out samples.
+func (f *fitter) estimateCells(m *Model, gaussian func(w *work, p int), out int) error {
+	const k = kernel.Cells
+	var bad atomic.Int64
+	parallel(f.Threads, (len(f.cells)+k-1)/k, func(lo, hi int) {
+		w := f.newWork(out)
+		for g := lo; g < hi; g++ {
+			cells := f.cells[g*k : min(g*k+k, len(f.cells))]
+			b := newBlock(f.proj.d)
+			for c, p := range cells {
+				gaussian(w, p)
+				m.setMean(p, w.mean)
+				b.set(c, w.cov)
+			}
+			b.decompose()
+			b.invert()
+			for c, p := range cells {
+				if !b.definite(c) {
+					bad.Store(int64(p) + 1)
+					return
+				}
+				m.setFactor(p, b, c, f.row, f.column)
+			}
 		}
 	})
 	if p := bad.Load(); p != 0 {
@@ -48,42 +94,11 @@ func (f *fitter) estimate(m *Model, out [][]float32) error {
 	return nil
 }
 
-// estimateShared fills m with a mean a cell and one factor.
-func (f *fitter) estimateShared(m *Model, out [][]float32, common, ridge []float64) error {
-	parallel(f.Threads, len(f.cells), func(lo, hi int) {
-		w := f.newWork(len(out))
-		for _, p := range f.cells[lo:hi] {
-			f.cell(w, p, out)
-			m.setMean(p, w.mean)
-		}
-	})
-	w := f.newWork(0)
-	w.shrink(1, common, ridge)
-	if !w.invert() {
-		return errors.New("shared covariance is not positive definite")
-	}
-	m.setFactor(0, w.inverse, f.row, f.column)
-	m.finish()
-	return nil
-}
-
-func (f *fitter) estimateTexture(m *Model, out [][]float32) error {
-	w := f.newWork(0)
-	f.texture(w, f.m, out)
-	if !w.invert() {
-		return errors.New("covariance is not positive definite")
-	}
-	m.setMean(0, w.mean)
-	m.setFactor(0, w.inverse, f.row, f.column)
-	m.finish()
-	return nil
-}
-
 // A work is the scratch of one goroutine that estimates Gaussians.
 type work struct {
 	d                int
 	mean             []float64
-	cov, inverse     []float64 // packed; cov becomes its Cholesky factor
+	cov              []float64 // packed
 	sum, square      []float64
 	poolSum, poolSqr []float64 // Neighbours
 	rows             []float64
@@ -92,7 +107,7 @@ type work struct {
 func (f *fitter) newWork(out int) *work {
 	d := f.proj.d
 	w := &work{d: d, mean: make([]float64, d), sum: make([]float64, d), rows: make([]float64, out*d)}
-	w.cov, w.inverse, w.square = make([]float64, tri(d)), make([]float64, tri(d)), make([]float64, tri(d))
+	w.cov, w.square = make([]float64, tri(d)), make([]float64, tri(d))
 	if f.Neighbours {
 		w.poolSum, w.poolSqr = make([]float64, d), make([]float64, tri(d))
 	}
@@ -158,16 +173,6 @@ func (w *work) shrink(s float64, common, ridge []float64) {
 	for j, r := range ridge {
 		w.cov[tri(j)+j] += r
 	}
-}
-
-// invert sets inverse to the inverse of the Cholesky factor of cov, so that
-// |inverse (x-mean)|^2 is the squared Mahalanobis distance.
-func (w *work) invert() bool {
-	if !cholesky(w.cov, w.d) {
-		return false
-	}
-	invertLower(w.inverse, w.cov, w.d)
-	return true
 }
 
 // common returns C and the ridge without the samples in out.

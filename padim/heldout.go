@@ -134,22 +134,19 @@ func (f *fitter) foldScores(size int) ([]float32, error) {
 func (f *fitter) closedFormScores() ([]float32, error) {
 	m, n := f.empty(), float64(f.m.rows)
 	_, ridge := f.common(nil)
-	parallel(f.Threads, len(f.cells), func(lo, hi int) {
-		w := f.newWork(0)
-		for _, p := range f.cells[lo:hi] {
-			f.cell(w, p, nil)
-			for k := range w.cov {
-				w.cov[k] *= (n - 1) / (n - 2)
-			}
-			w.shrink(0, nil, ridge)
-			w.invert() // A/(n-1) + T was positive definite, and so is this
-			m.setMean(p, w.mean)
-			m.setFactor(p, w.inverse, f.row, f.column)
+	err := f.estimateCells(m, func(w *work, p int) {
+		f.cell(w, p, nil)
+		for k := range w.cov {
+			w.cov[k] *= (n - 1) / (n - 2)
 		}
-	})
+		w.shrink(0, nil, ridge)
+	}, 0)
+	if err != nil {
+		return nil, err
+	}
 	scorer := newScorer(m, f.Threads)
 	var scores []float32
-	err := f.features(func(_ int, x []float32) error {
+	err = f.features(func(_ int, x []float32) error {
 		pad := f.pad()
 		parallel(f.Threads, len(f.cells), func(lo, hi int) {
 			y := make([]float32, pad)

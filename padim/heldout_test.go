@@ -64,8 +64,10 @@ func solve(cov, mean, x []float64) float64 {
 	for j := range x {
 		y[j] = x[j] - mean[j]
 	}
-	cholesky(cov, len(x))
-	solveLower(cov, y)
+	b := newBlock(len(x))
+	b.set(0, cov)
+	b.decompose()
+	b.solve(0, y)
 	return dot(y, y)
 }
 

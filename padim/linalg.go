@@ -1,6 +1,10 @@
 package padim
 
-import "math"
+import (
+	"math"
+
+	"cull/padim/internal/kernel"
+)
 
 // Small linear algebra in float64 with every rounding written out, so that
 // teaching gives the same bits on every CPU; gonum's assembly and the fused
@@ -10,47 +14,58 @@ import "math"
 // tri returns where row i begins.
 func tri(i int) int { return i * (i + 1) / 2 }
 
-// cholesky overwrites the lower triangle a of a symmetric matrix of order d
-// with L, a = L L^T. It reports whether a is positive definite.
-func cholesky(a []float64, d int) bool {
-	for i := range d {
-		ri := a[tri(i):][:i+1]
-		for j := range i {
-			rj := a[tri(j):][:j+1]
-			ri[j] = (ri[j] - dot(ri[:j], rj[:j])) / rj[j]
+// A block is kernel.Cells symmetric matrices of order d that are decomposed at
+// once, each in a lane of its own.
+type block struct {
+	d          int
+	l, inverse []float64
+}
+
+func newBlock(d int) *block {
+	b := &block{d: d, l: make([]float64, tri(d)*kernel.Cells), inverse: make([]float64, tri(d)*kernel.Cells)}
+	for c := range kernel.Cells {
+		for j := range d {
+			b.l[(tri(j)+j)*kernel.Cells+c] = 1
 		}
-		v := ri[i] - dot(ri[:i], ri[:i])
-		if !(v > 0) || math.IsInf(v, 1) {
+	}
+	return b
+}
+
+// set makes m the matrix in lane c.
+func (b *block) set(c int, m []float64) {
+	for k, v := range m {
+		b.l[k*kernel.Cells+c] = v
+	}
+}
+
+// decompose replaces every matrix by L, the matrix being L L^T.
+func (b *block) decompose() { kernel.Cholesky(b.l, b.d) }
+
+// definite reports whether the matrix that was in lane c is positive definite.
+func (b *block) definite(c int) bool {
+	for j := range b.d {
+		if v := b.diagonal(c, j); !(v > 0) || math.IsInf(v, 1) {
 			return false
 		}
-		ri[i] = math.Sqrt(v)
 	}
 	return true
 }
 
-// invertLower writes the inverse of the lower triangle l to w.
-//
-// Row i of L W = I: W[i] = (e[i] - sum over k < i of L[i][k]*W[k]) / L[i][i].
-func invertLower(w, l []float64, d int) {
-	for i := range d {
-		li, wi := l[tri(i):][:i+1], w[tri(i):][:i+1]
-		clear(wi)
-		for k := range i {
-			axpy(wi[:k+1], -li[k], w[tri(k):][:k+1])
-		}
-		inv := 1 / li[i]
-		for j := range i {
-			wi[j] *= inv
-		}
-		wi[i] = inv
-	}
-}
+// diagonal returns L[j][j] of lane c.
+func (b *block) diagonal(c, j int) float64 { return b.l[(tri(j)+j)*kernel.Cells+c] }
 
-// solveLower overwrites b with x, L x = b.
-func solveLower(l, b []float64) {
-	for i := range b {
-		row := l[tri(i):][:i+1]
-		b[i] = (b[i] - dot(row[:i], b[:i])) / row[i]
+// invert sets inverse to the inverses of the triangles L.
+func (b *block) invert() { kernel.Invert(b.inverse, b.l, b.d) }
+
+// solve overwrites x with the solution y of L y = x, L in lane c.
+func (b *block) solve(c int, x []float64) {
+	for i := range x {
+		row := b.l[tri(i)*kernel.Cells+c:]
+		v := x[i]
+		for j, y := range x[:i] {
+			v -= float64(row[j*kernel.Cells] * y)
+		}
+		x[i] = v / row[i*kernel.Cells]
 	}
 }
 

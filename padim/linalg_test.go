@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"cull/internal/exact"
+	"cull/padim/internal/kernel"
 )
 
 // covarianceOf returns a covariance of order d with eigenvalues over several decades.
@@ -34,6 +35,15 @@ func covarianceOf(d int, seed uint64) (packed []float64, dense *mat.SymDense) {
 	return packed, dense
 }
 
+// lane returns matrix c of a block.
+func lane(b []float64, c int) []float64 {
+	var m []float64
+	for k := c; k < len(b); k += kernel.Cells {
+		m = append(m, b[k])
+	}
+	return m
+}
+
 func TestFactorsAgreeWithGonum(t *testing.T) {
 	for _, d := range []int{1, 2, 3, 7, 16, 33, 96, 130} {
 		a, dense := covarianceOf(d, uint64(d))
@@ -46,11 +56,14 @@ func TestFactorsAgreeWithGonum(t *testing.T) {
 		if err := inverse.InverseTri(&l); err != nil {
 			t.Fatalf("d=%d: gonum: %v", d, err)
 		}
-		if !cholesky(a, d) {
+		b := newBlock(d)
+		b.set(3, a)
+		b.decompose()
+		b.invert()
+		if !b.definite(3) {
 			t.Fatalf("d=%d: not positive definite", d)
 		}
-		w := make([]float64, tri(d))
-		invertLower(w, a, d)
+		a, w := lane(b.l, 3), lane(b.inverse, 3)
 		for i := range d {
 			for j := range i + 1 {
 				if got, want := a[tri(i)+j], l.At(i, j); math.Abs(got-want) > 1e-12*(1+math.Abs(want)) {
@@ -72,7 +85,9 @@ func TestCholeskyRefusesWhatIsNotPositiveDefinite(t *testing.T) {
 		"not a number": {1, math.NaN(), 1},
 		"infinite":     {math.Inf(1)},
 	} {
-		if cholesky(a, len(a)-len(a)/3) {
+		b := newBlock(len(a) - len(a)/3)
+		b.set(0, a)
+		if b.decompose(); b.definite(0) || !b.definite(1) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -123,7 +138,9 @@ func TestProjectionAgreesWithGonumQR(t *testing.T) {
 func TestFactorBitsAreTheSameEverywhere(t *testing.T) {
 	a, dense := covarianceOf(96, 1)
 	var theirs mat.Cholesky
-	if !theirs.Factorize(dense) || !cholesky(a, 96) {
+	b := newBlock(96)
+	b.set(7, a)
+	if b.decompose(); !theirs.Factorize(dense) || !b.definite(7) {
 		t.Fatal("not positive definite")
 	}
 	var l mat.TriDense
@@ -134,9 +151,9 @@ func TestFactorBitsAreTheSameEverywhere(t *testing.T) {
 			flat = append(flat, l.At(i, j))
 		}
 	}
-	const want = "79db0aadef051507"
+	const want = "9bd6df73303b3ee1"
 	t.Logf("gonum's L: %s", digest(t, flat))
-	if got := digest(t, a); got != want {
+	if got := digest(t, lane(b.l, 7)); got != want {
 		t.Errorf("our L: got %s, want %s", got, want)
 	}
 }

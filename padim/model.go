@@ -99,14 +99,14 @@ func (m *Model) setMean(i int, mean []float64) {
 	}
 }
 
-// setFactor packs the lower triangle w as factor i.
-func (m *Model) setFactor(i int, w []float64, row, column []int32) {
+// setFactor packs the inverse triangle in lane c of b as factor i.
+func (m *Model) setFactor(i int, b *block, c int, row, column []int32) {
 	d := int32(m.proj.d)
 	dst := m.factor[i*m.size:][:m.size]
 	for k, r := range row {
 		var v float32
-		if c := column[k]; r < d && c <= r {
-			v = float32(w[tri(int(r))+int(c)])
+		if j := column[k]; r < d && j <= r {
+			v = float32(b.inverse[(tri(int(r))+int(j))*kernel.Cells+c])
 		}
 		if m.single {
 			binary.LittleEndian.PutUint32(dst[4*k:], math.Float32bits(v))
