@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"cull/infer/internal/kernel"
@@ -453,12 +454,14 @@ func BenchmarkTrunk(b *testing.B) {
 			macs, _ := m.Graph.MACs(256, 256)
 			in := make([]int8, 256*256*3)
 			TestPicture(in, 1)
+			best := time.Hour // not disturbed by what else the machine does
 			for b.Loop() {
+				start := time.Now()
 				r.Run(in)
+				best = min(best, time.Since(start))
 			}
-			b.ReportMetric(2*float64(macs)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GOP/s")
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(b.Elapsed().Seconds()*1e3/float64(b.N), "ms/frame")
+			b.ReportMetric(2*float64(macs)/best.Seconds()/1e9, "best-GOP/s")
+			b.ReportMetric(best.Seconds()*1e3, "best-ms")
 		})
 	}
 }
