@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -20,20 +21,24 @@ import (
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
 	"cull/padim"
+	"cull/weights"
 )
 
 // openNetwork reads the network file at path, or the built-in one for none, and
 // replays its known answers.
 func openNetwork(path string) (*infer.Model, error) {
+	var m *infer.Model
+	var err error
 	if path == "" {
-		return nil, Hint(errors.New("no network is built in"), "name one with --net FILE")
+		m, err = infer.Parse(weights.Cull())
+	} else {
+		m, err = infer.Open(path)
 	}
-	m, err := infer.Open(path)
 	if err != nil {
 		return nil, Hint(err, "copy the file again, or leave out --net to use the built-in network")
 	}
-	if err := m.SelfTest(1); err != nil {
-		return nil, Hint(fmt.Errorf("%s: %w", path, err), "this CPU computes something else than the trainer's: report it")
+	if err := m.SelfTest(runtime.GOMAXPROCS(0)); err != nil {
+		return nil, Hint(err, "this machine computes something else than the one that trained: report it")
 	}
 	return m, nil
 }
