@@ -99,11 +99,11 @@ func (f *fitter) leftOut(sums []float64, x []float32, cells []int, candidates []
 	each := make([][]float64, len(cells)) // so that the order of sums is fixed
 	parallel(f.Threads, len(cells), func(lo, hi int) {
 		w, own, y := f.newWork(1), make([]float64, tri(d)), make([]float64, d)
+		b := newBlock(d) // a lane a candidate
 		for k := lo; k < hi; k++ {
 			p := cells[k]
 			f.cell(w, p, out)
 			copy(own, w.cov)
-			b := newBlock(d) // a lane a candidate
 			for c, s := range candidates {
 				copy(w.cov, own)
 				w.shrink(s, common, ridge)

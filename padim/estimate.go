@@ -3,6 +3,7 @@ package padim
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -33,7 +34,7 @@ func (f *fitter) estimate(m *Model, out [][]float32) error {
 		parallel(f.Threads, len(f.cells), func(lo, hi int) {
 			w := f.newWork(len(out))
 			for _, p := range f.cells[lo:hi] {
-				f.cell(w, p, out)
+				f.cellMean(w, p, out)
 				m.setMean(p, w.mean)
 			}
 		})
@@ -67,10 +68,9 @@ func (f *fitter) estimateCells(m *Model, gaussian func(w *work, p int), out int)
 	const k = kernel.Cells
 	var bad atomic.Int64
 	parallel(f.Threads, (len(f.cells)+k-1)/k, func(lo, hi int) {
-		w := f.newWork(out)
+		w, b := f.newWork(out), newBlock(f.proj.d)
 		for g := lo; g < hi; g++ {
 			cells := f.cells[g*k : min(g*k+k, len(f.cells))]
-			b := newBlock(f.proj.d)
 			for c, p := range cells {
 				gaussian(w, p)
 				m.setMean(p, w.mean)
@@ -114,6 +114,31 @@ func (f *fitter) newWork(out int) *work {
 	return w
 }
 
+// around yields the cells whose moments make cell p's, with their weights.
+func (f *fitter) around(p int) iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) {
+		if !f.Neighbours {
+			yield(p, 1)
+			return
+		}
+		h, w := f.proj.h, f.proj.w
+		for r := max(p/w-1, 0); r <= min(p/w+1, h-1); r++ {
+			for c := max(p%w-1, 0); c <= min(p%w+1, w-1); c++ {
+				q, weight := r*w+c, 0.5
+				if q == p {
+					weight = 1
+				}
+				if f.Mask != nil && f.Mask[q] {
+					continue
+				}
+				if !yield(q, weight) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // cell sets the mean and the covariance A/(n-1) of cell p.
 func (f *fitter) cell(w *work, p int, out [][]float32) {
 	n := float64(f.m.rows - len(out))
@@ -125,23 +150,31 @@ func (f *fitter) cell(w *work, p int, out [][]float32) {
 	clear(w.poolSum)
 	clear(w.poolSqr)
 	total := 0.0
-	for a := max(p/f.proj.w-1, 0); a <= min(p/f.proj.w+1, f.proj.h-1); a++ {
-		for b := max(p%f.proj.w-1, 0); b <= min(p%f.proj.w+1, f.proj.w-1); b++ {
-			q := a*f.proj.w + b
-			if f.Mask != nil && f.Mask[q] {
-				continue
-			}
-			weight := 0.5
-			if q == p {
-				weight = 1
-			}
-			f.m.without(w.sum, w.square, q, out, w.rows)
-			axpy(w.poolSum, weight, w.sum)
-			axpy(w.poolSqr, weight, w.square)
-			total += weight
-		}
+	for q, weight := range f.around(p) {
+		f.m.without(w.sum, w.square, q, out, w.rows)
+		axpy(w.poolSum, weight, w.sum)
+		axpy(w.poolSqr, weight, w.square)
+		total += weight
 	}
 	w.gaussian(f.m.shift, w.poolSum, w.poolSqr, float64(total*n), float64(total*(n-1)))
+}
+
+// cellMean sets the mean alone.
+func (f *fitter) cellMean(w *work, p int, out [][]float32) {
+	clear(w.sum)
+	total := 0.0
+	for q, weight := range f.around(p) {
+		axpy(w.sum, weight, f.m.sum[q])
+		for _, x := range out {
+			f.m.row(w.rows[:w.d], x[q*f.pad():])
+			axpy(w.sum, -weight, w.rows[:w.d])
+		}
+		total += weight
+	}
+	n := float64(total * float64(f.m.rows-len(out)))
+	for j, s := range w.sum {
+		w.mean[j] = f.m.shift[j] + s/n
+	}
 }
 
 // gaussian sets mean = shift + sum/n and cov = (square - sum sum^T/n)/dof.

@@ -15,14 +15,14 @@ import (
 func tri(i int) int { return i * (i + 1) / 2 }
 
 // A block is kernel.Cells symmetric matrices of order d that are decomposed at
-// once, each in a lane of its own.
+// once, each in a lane of its own, the unit matrix where none was set.
 type block struct {
 	d          int
 	l, inverse []float64
 }
 
 func newBlock(d int) *block {
-	b := &block{d: d, l: make([]float64, tri(d)*kernel.Cells), inverse: make([]float64, tri(d)*kernel.Cells)}
+	b := &block{d: d, l: make([]float64, tri(d)*kernel.Cells)}
 	for c := range kernel.Cells {
 		for j := range d {
 			b.l[(tri(j)+j)*kernel.Cells+c] = 1
@@ -55,7 +55,12 @@ func (b *block) definite(c int) bool {
 func (b *block) diagonal(c, j int) float64 { return b.l[(tri(j)+j)*kernel.Cells+c] }
 
 // invert sets inverse to the inverses of the triangles L.
-func (b *block) invert() { kernel.Invert(b.inverse, b.l, b.d) }
+func (b *block) invert() {
+	if b.inverse == nil {
+		b.inverse = make([]float64, len(b.l))
+	}
+	kernel.Invert(b.inverse, b.l, b.d)
+}
 
 // solve overwrites x with the solution y of L y = x, L in lane c.
 func (b *block) solve(c int, x []float64) {
