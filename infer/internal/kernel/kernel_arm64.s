@@ -609,103 +609,103 @@ done8:
 	SUBS $1, R4
 	BNE run8
 	MOVD tile_scale(R0), R20
-	VLD1 (R20), [V2.S4, V3.S4]
+	VLD1 (R20), [V12.S4, V13.S4]
 	MOVW tile_low(R0), R20
-	VDUP R20, V4.B8
+	VDUP R20, V14.B8
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
+	WORD $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
 	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
+	WORD $0x6e2dde31 // fmul v17.4s, v17.4s, v13.4s
 	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
 	WORD $0x0e614a10 // sqxtn v16.4h, v16.4s
 	WORD $0x4e614a30 // sqxtn2 v16.8h, v17.4s
 	WORD $0x0e214a10 // sqxtn v16.8b, v16.8h
-	WORD $0x0e246610 // smax v16.8b, v16.8b, v4.8b
+	WORD $0x0e2e6610 // smax v16.8b, v16.8b, v14.8b
 	FMOVD F16, (R21)
 	ADD R22, R21
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	WORD $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
 	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
+	WORD $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
 	WORD $0x4e21aa73 // fcvtns v19.4s, v19.4s
 	WORD $0x0e614a52 // sqxtn v18.4h, v18.4s
 	WORD $0x4e614a72 // sqxtn2 v18.8h, v19.4s
 	WORD $0x0e214a52 // sqxtn v18.8b, v18.8h
-	WORD $0x0e246652 // smax v18.8b, v18.8b, v4.8b
+	WORD $0x0e2e6652 // smax v18.8b, v18.8b, v14.8b
 	FMOVD F18, (R21)
 	ADD R22, R21
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x6e22de94 // fmul v20.4s, v20.4s, v2.4s
+	WORD $0x6e2cde94 // fmul v20.4s, v20.4s, v12.4s
 	WORD $0x4e21aa94 // fcvtns v20.4s, v20.4s
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x6e23deb5 // fmul v21.4s, v21.4s, v3.4s
+	WORD $0x6e2ddeb5 // fmul v21.4s, v21.4s, v13.4s
 	WORD $0x4e21aab5 // fcvtns v21.4s, v21.4s
 	WORD $0x0e614a94 // sqxtn v20.4h, v20.4s
 	WORD $0x4e614ab4 // sqxtn2 v20.8h, v21.4s
 	WORD $0x0e214a94 // sqxtn v20.8b, v20.8h
-	WORD $0x0e246694 // smax v20.8b, v20.8b, v4.8b
+	WORD $0x0e2e6694 // smax v20.8b, v20.8b, v14.8b
 	FMOVD F20, (R21)
 	ADD R22, R21
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x6e22ded6 // fmul v22.4s, v22.4s, v2.4s
+	WORD $0x6e2cded6 // fmul v22.4s, v22.4s, v12.4s
 	WORD $0x4e21aad6 // fcvtns v22.4s, v22.4s
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x6e23def7 // fmul v23.4s, v23.4s, v3.4s
+	WORD $0x6e2ddef7 // fmul v23.4s, v23.4s, v13.4s
 	WORD $0x4e21aaf7 // fcvtns v23.4s, v23.4s
 	WORD $0x0e614ad6 // sqxtn v22.4h, v22.4s
 	WORD $0x4e614af6 // sqxtn2 v22.8h, v23.4s
 	WORD $0x0e214ad6 // sqxtn v22.8b, v22.8h
-	WORD $0x0e2466d6 // smax v22.8b, v22.8b, v4.8b
+	WORD $0x0e2e66d6 // smax v22.8b, v22.8b, v14.8b
 	FMOVD F22, (R21)
 	ADD R22, R21
 	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD $0x6e22df18 // fmul v24.4s, v24.4s, v2.4s
+	WORD $0x6e2cdf18 // fmul v24.4s, v24.4s, v12.4s
 	WORD $0x4e21ab18 // fcvtns v24.4s, v24.4s
 	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD $0x6e23df39 // fmul v25.4s, v25.4s, v3.4s
+	WORD $0x6e2ddf39 // fmul v25.4s, v25.4s, v13.4s
 	WORD $0x4e21ab39 // fcvtns v25.4s, v25.4s
 	WORD $0x0e614b18 // sqxtn v24.4h, v24.4s
 	WORD $0x4e614b38 // sqxtn2 v24.8h, v25.4s
 	WORD $0x0e214b18 // sqxtn v24.8b, v24.8h
-	WORD $0x0e246718 // smax v24.8b, v24.8b, v4.8b
+	WORD $0x0e2e6718 // smax v24.8b, v24.8b, v14.8b
 	FMOVD F24, (R21)
 	ADD R22, R21
 	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD $0x6e22df5a // fmul v26.4s, v26.4s, v2.4s
+	WORD $0x6e2cdf5a // fmul v26.4s, v26.4s, v12.4s
 	WORD $0x4e21ab5a // fcvtns v26.4s, v26.4s
 	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD $0x6e23df7b // fmul v27.4s, v27.4s, v3.4s
+	WORD $0x6e2ddf7b // fmul v27.4s, v27.4s, v13.4s
 	WORD $0x4e21ab7b // fcvtns v27.4s, v27.4s
 	WORD $0x0e614b5a // sqxtn v26.4h, v26.4s
 	WORD $0x4e614b7a // sqxtn2 v26.8h, v27.4s
 	WORD $0x0e214b5a // sqxtn v26.8b, v26.8h
-	WORD $0x0e24675a // smax v26.8b, v26.8b, v4.8b
+	WORD $0x0e2e675a // smax v26.8b, v26.8b, v14.8b
 	FMOVD F26, (R21)
 	ADD R22, R21
 	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD $0x6e22df9c // fmul v28.4s, v28.4s, v2.4s
+	WORD $0x6e2cdf9c // fmul v28.4s, v28.4s, v12.4s
 	WORD $0x4e21ab9c // fcvtns v28.4s, v28.4s
 	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD $0x6e23dfbd // fmul v29.4s, v29.4s, v3.4s
+	WORD $0x6e2ddfbd // fmul v29.4s, v29.4s, v13.4s
 	WORD $0x4e21abbd // fcvtns v29.4s, v29.4s
 	WORD $0x0e614b9c // sqxtn v28.4h, v28.4s
 	WORD $0x4e614bbc // sqxtn2 v28.8h, v29.4s
 	WORD $0x0e214b9c // sqxtn v28.8b, v28.8h
-	WORD $0x0e24679c // smax v28.8b, v28.8b, v4.8b
+	WORD $0x0e2e679c // smax v28.8b, v28.8b, v14.8b
 	FMOVD F28, (R21)
 	ADD R22, R21
 	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD $0x6e22dfde // fmul v30.4s, v30.4s, v2.4s
+	WORD $0x6e2cdfde // fmul v30.4s, v30.4s, v12.4s
 	WORD $0x4e21abde // fcvtns v30.4s, v30.4s
 	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
-	WORD $0x6e23dfff // fmul v31.4s, v31.4s, v3.4s
+	WORD $0x6e2ddfff // fmul v31.4s, v31.4s, v13.4s
 	WORD $0x4e21abff // fcvtns v31.4s, v31.4s
 	WORD $0x0e614bde // sqxtn v30.4h, v30.4s
 	WORD $0x4e614bfe // sqxtn2 v30.8h, v31.4s
 	WORD $0x0e214bde // sqxtn v30.8b, v30.8h
-	WORD $0x0e2467de // smax v30.8b, v30.8b, v4.8b
+	WORD $0x0e2e67de // smax v30.8b, v30.8b, v14.8b
 	FMOVD F30, (R21)
 	ADD R22, R21
 	ADD R24, R1
@@ -805,55 +805,55 @@ done4:
 	SUBS $1, R4
 	BNE run4
 	MOVD tile_scale(R0), R20
-	VLD1 (R20), [V2.S4, V3.S4]
+	VLD1 (R20), [V12.S4, V13.S4]
 	MOVW tile_low(R0), R20
-	VDUP R20, V4.B8
+	VDUP R20, V14.B8
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
+	WORD $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
 	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
+	WORD $0x6e2dde31 // fmul v17.4s, v17.4s, v13.4s
 	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
 	WORD $0x0e614a10 // sqxtn v16.4h, v16.4s
 	WORD $0x4e614a30 // sqxtn2 v16.8h, v17.4s
 	WORD $0x0e214a10 // sqxtn v16.8b, v16.8h
-	WORD $0x0e246610 // smax v16.8b, v16.8b, v4.8b
+	WORD $0x0e2e6610 // smax v16.8b, v16.8b, v14.8b
 	FMOVD F16, (R21)
 	ADD R22, R21
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	WORD $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
 	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
+	WORD $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
 	WORD $0x4e21aa73 // fcvtns v19.4s, v19.4s
 	WORD $0x0e614a52 // sqxtn v18.4h, v18.4s
 	WORD $0x4e614a72 // sqxtn2 v18.8h, v19.4s
 	WORD $0x0e214a52 // sqxtn v18.8b, v18.8h
-	WORD $0x0e246652 // smax v18.8b, v18.8b, v4.8b
+	WORD $0x0e2e6652 // smax v18.8b, v18.8b, v14.8b
 	FMOVD F18, (R21)
 	ADD R22, R21
 	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD $0x6e22de94 // fmul v20.4s, v20.4s, v2.4s
+	WORD $0x6e2cde94 // fmul v20.4s, v20.4s, v12.4s
 	WORD $0x4e21aa94 // fcvtns v20.4s, v20.4s
 	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD $0x6e23deb5 // fmul v21.4s, v21.4s, v3.4s
+	WORD $0x6e2ddeb5 // fmul v21.4s, v21.4s, v13.4s
 	WORD $0x4e21aab5 // fcvtns v21.4s, v21.4s
 	WORD $0x0e614a94 // sqxtn v20.4h, v20.4s
 	WORD $0x4e614ab4 // sqxtn2 v20.8h, v21.4s
 	WORD $0x0e214a94 // sqxtn v20.8b, v20.8h
-	WORD $0x0e246694 // smax v20.8b, v20.8b, v4.8b
+	WORD $0x0e2e6694 // smax v20.8b, v20.8b, v14.8b
 	FMOVD F20, (R21)
 	ADD R22, R21
 	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD $0x6e22ded6 // fmul v22.4s, v22.4s, v2.4s
+	WORD $0x6e2cded6 // fmul v22.4s, v22.4s, v12.4s
 	WORD $0x4e21aad6 // fcvtns v22.4s, v22.4s
 	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD $0x6e23def7 // fmul v23.4s, v23.4s, v3.4s
+	WORD $0x6e2ddef7 // fmul v23.4s, v23.4s, v13.4s
 	WORD $0x4e21aaf7 // fcvtns v23.4s, v23.4s
 	WORD $0x0e614ad6 // sqxtn v22.4h, v22.4s
 	WORD $0x4e614af6 // sqxtn2 v22.8h, v23.4s
 	WORD $0x0e214ad6 // sqxtn v22.8b, v22.8h
-	WORD $0x0e2466d6 // smax v22.8b, v22.8b, v4.8b
+	WORD $0x0e2e66d6 // smax v22.8b, v22.8b, v14.8b
 	FMOVD F22, (R21)
 	ADD R22, R21
 	ADD R24, R1
@@ -923,31 +923,31 @@ done2:
 	SUBS $1, R4
 	BNE run2
 	MOVD tile_scale(R0), R20
-	VLD1 (R20), [V2.S4, V3.S4]
+	VLD1 (R20), [V12.S4, V13.S4]
 	MOVW tile_low(R0), R20
-	VDUP R20, V4.B8
+	VDUP R20, V14.B8
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
+	WORD $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
 	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
+	WORD $0x6e2dde31 // fmul v17.4s, v17.4s, v13.4s
 	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
 	WORD $0x0e614a10 // sqxtn v16.4h, v16.4s
 	WORD $0x4e614a30 // sqxtn2 v16.8h, v17.4s
 	WORD $0x0e214a10 // sqxtn v16.8b, v16.8h
-	WORD $0x0e246610 // smax v16.8b, v16.8b, v4.8b
+	WORD $0x0e2e6610 // smax v16.8b, v16.8b, v14.8b
 	FMOVD F16, (R21)
 	ADD R22, R21
 	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	WORD $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
 	WORD $0x4e21aa52 // fcvtns v18.4s, v18.4s
 	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
+	WORD $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
 	WORD $0x4e21aa73 // fcvtns v19.4s, v19.4s
 	WORD $0x0e614a52 // sqxtn v18.4h, v18.4s
 	WORD $0x4e614a72 // sqxtn2 v18.8h, v19.4s
 	WORD $0x0e214a52 // sqxtn v18.8b, v18.8h
-	WORD $0x0e246652 // smax v18.8b, v18.8b, v4.8b
+	WORD $0x0e2e6652 // smax v18.8b, v18.8b, v14.8b
 	FMOVD F18, (R21)
 	ADD R22, R21
 	ADD R24, R1
@@ -1002,19 +1002,19 @@ done1:
 	SUBS $1, R4
 	BNE run1
 	MOVD tile_scale(R0), R20
-	VLD1 (R20), [V2.S4, V3.S4]
+	VLD1 (R20), [V12.S4, V13.S4]
 	MOVW tile_low(R0), R20
-	VDUP R20, V4.B8
+	VDUP R20, V14.B8
 	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
+	WORD $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
 	WORD $0x4e21aa10 // fcvtns v16.4s, v16.4s
 	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
+	WORD $0x6e2dde31 // fmul v17.4s, v17.4s, v13.4s
 	WORD $0x4e21aa31 // fcvtns v17.4s, v17.4s
 	WORD $0x0e614a10 // sqxtn v16.4h, v16.4s
 	WORD $0x4e614a30 // sqxtn2 v16.8h, v17.4s
 	WORD $0x0e214a10 // sqxtn v16.8b, v16.8h
-	WORD $0x0e246610 // smax v16.8b, v16.8b, v4.8b
+	WORD $0x0e2e6610 // smax v16.8b, v16.8b, v14.8b
 	FMOVD F16, (R21)
 	ADD R22, R21
 	ADD R24, R1
@@ -1066,6 +1066,587 @@ loop:
 	WORD $0x4f81e015 // sdot v21.4s, v0.16b, v1.4b[0]
 	WORD $0x4f81e016 // sdot v22.4s, v0.16b, v1.4b[0]
 	WORD $0x4f81e017 // sdot v23.4s, v0.16b, v1.4b[0]
+	SUBS $1, R0
+	BNE loop
+	RET
+
+// func convMatrix(a *tile)
+TEXT ·convMatrix(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD tile_in(R0), R1
+	MOVD tile_step(R0), R3
+	MOVD tile_run(R0), R6
+	MOVD tile_count(R0), R19
+	MOVD tile_out(R0), R21
+	MOVD tile_outStep(R0), R22
+	MOVD tile_advance(R0), R24
+	MOVD tile_variant(R0), R20
+	BIC $3, R20
+	CMP $32, R20
+	BEQ next8
+	CMP $16, R20
+	BEQ next4
+	CMP $8, R20
+	BEQ next2
+	CMP $4, R20
+	BEQ next1
+	UNDEF
+
+next8:
+	MOVD tile_weights(R0), R2
+	MOVD tile_at(R0), R5
+	MOVD tile_runs(R0), R4
+	MOVD tile_bias(R0), R20
+	VLD1R.P 8(R20), [V16.D2]
+	VLD1R.P 8(R20), [V17.D2]
+	VLD1R.P 8(R20), [V18.D2]
+	VLD1R.P 8(R20), [V19.D2]
+	VMOV V16.B16, V20.B16
+	VMOV V17.B16, V21.B16
+	VMOV V18.B16, V22.B16
+	VMOV V19.B16, V23.B16
+	VMOV V16.B16, V24.B16
+	VMOV V17.B16, V25.B16
+	VMOV V18.B16, V26.B16
+	VMOV V19.B16, V27.B16
+	VMOV V16.B16, V28.B16
+	VMOV V17.B16, V29.B16
+	VMOV V18.B16, V30.B16
+	VMOV V19.B16, V31.B16
+run8:
+	MOVD.P 8(R5), R20
+	ADD R20, R1, R8
+	ADD R3, R8, R9
+	ADD R3, R9, R10
+	ADD R3, R10, R11
+	ADD R3, R11, R12
+	ADD R3, R12, R13
+	ADD R3, R13, R14
+	ADD R3, R14, R15
+	MOVD R6, R7
+	SUBS $16, R7
+	BLT tail8
+step8:
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P 16(R9), F9
+	FMOVQ.P 16(R10), F10
+	FMOVQ.P 16(R11), F11
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P 16(R13), F13
+	FMOVQ.P 16(R14), F14
+	FMOVQ.P 16(R15), F15
+	VZIP1 V9.D2, V8.D2, V0.D2
+	VZIP2 V9.D2, V8.D2, V4.D2
+	VZIP1 V11.D2, V10.D2, V1.D2
+	VZIP2 V11.D2, V10.D2, V5.D2
+	VZIP1 V13.D2, V12.D2, V2.D2
+	VZIP2 V13.D2, V12.D2, V6.D2
+	VZIP1 V15.D2, V14.D2, V3.D2
+	VZIP2 V15.D2, V14.D2, V7.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VLD1.P 64(R2), [V12.B16, V13.B16, V14.B16, V15.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+	WORD $0x4e88a434 // smmla v20.4s, v1.16b, v8.16b
+	WORD $0x4e89a435 // smmla v21.4s, v1.16b, v9.16b
+	WORD $0x4e8aa436 // smmla v22.4s, v1.16b, v10.16b
+	WORD $0x4e8ba437 // smmla v23.4s, v1.16b, v11.16b
+	WORD $0x4e88a458 // smmla v24.4s, v2.16b, v8.16b
+	WORD $0x4e89a459 // smmla v25.4s, v2.16b, v9.16b
+	WORD $0x4e8aa45a // smmla v26.4s, v2.16b, v10.16b
+	WORD $0x4e8ba45b // smmla v27.4s, v2.16b, v11.16b
+	WORD $0x4e88a47c // smmla v28.4s, v3.16b, v8.16b
+	WORD $0x4e89a47d // smmla v29.4s, v3.16b, v9.16b
+	WORD $0x4e8aa47e // smmla v30.4s, v3.16b, v10.16b
+	WORD $0x4e8ba47f // smmla v31.4s, v3.16b, v11.16b
+	WORD $0x4e8ca490 // smmla v16.4s, v4.16b, v12.16b
+	WORD $0x4e8da491 // smmla v17.4s, v4.16b, v13.16b
+	WORD $0x4e8ea492 // smmla v18.4s, v4.16b, v14.16b
+	WORD $0x4e8fa493 // smmla v19.4s, v4.16b, v15.16b
+	WORD $0x4e8ca4b4 // smmla v20.4s, v5.16b, v12.16b
+	WORD $0x4e8da4b5 // smmla v21.4s, v5.16b, v13.16b
+	WORD $0x4e8ea4b6 // smmla v22.4s, v5.16b, v14.16b
+	WORD $0x4e8fa4b7 // smmla v23.4s, v5.16b, v15.16b
+	WORD $0x4e8ca4d8 // smmla v24.4s, v6.16b, v12.16b
+	WORD $0x4e8da4d9 // smmla v25.4s, v6.16b, v13.16b
+	WORD $0x4e8ea4da // smmla v26.4s, v6.16b, v14.16b
+	WORD $0x4e8fa4db // smmla v27.4s, v6.16b, v15.16b
+	WORD $0x4e8ca4fc // smmla v28.4s, v7.16b, v12.16b
+	WORD $0x4e8da4fd // smmla v29.4s, v7.16b, v13.16b
+	WORD $0x4e8ea4fe // smmla v30.4s, v7.16b, v14.16b
+	WORD $0x4e8fa4ff // smmla v31.4s, v7.16b, v15.16b
+	SUBS $16, R7
+	BGE step8
+tail8:
+	ADDS $16, R7
+	BEQ done8
+	FMOVD (R8), F8
+	FMOVD (R9), F9
+	FMOVD (R10), F10
+	FMOVD (R11), F11
+	FMOVD (R12), F12
+	FMOVD (R13), F13
+	FMOVD (R14), F14
+	FMOVD (R15), F15
+	VZIP1 V9.D2, V8.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V1.D2
+	VZIP1 V13.D2, V12.D2, V2.D2
+	VZIP1 V15.D2, V14.D2, V3.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+	WORD $0x4e88a434 // smmla v20.4s, v1.16b, v8.16b
+	WORD $0x4e89a435 // smmla v21.4s, v1.16b, v9.16b
+	WORD $0x4e8aa436 // smmla v22.4s, v1.16b, v10.16b
+	WORD $0x4e8ba437 // smmla v23.4s, v1.16b, v11.16b
+	WORD $0x4e88a458 // smmla v24.4s, v2.16b, v8.16b
+	WORD $0x4e89a459 // smmla v25.4s, v2.16b, v9.16b
+	WORD $0x4e8aa45a // smmla v26.4s, v2.16b, v10.16b
+	WORD $0x4e8ba45b // smmla v27.4s, v2.16b, v11.16b
+	WORD $0x4e88a47c // smmla v28.4s, v3.16b, v8.16b
+	WORD $0x4e89a47d // smmla v29.4s, v3.16b, v9.16b
+	WORD $0x4e8aa47e // smmla v30.4s, v3.16b, v10.16b
+	WORD $0x4e8ba47f // smmla v31.4s, v3.16b, v11.16b
+done8:
+	SUBS $1, R4
+	BNE run8
+	MOVD tile_scale(R0), R20
+	VLD1 (R20), [V12.S4, V13.S4]
+	MOVW tile_low(R0), R20
+	VDUP R20, V14.B8
+	VZIP1 V17.D2, V16.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V1.D2
+	VZIP2 V17.D2, V16.D2, V2.D2
+	VZIP2 V19.D2, V18.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	VZIP1 V21.D2, V20.D2, V0.D2
+	VZIP1 V23.D2, V22.D2, V1.D2
+	VZIP2 V21.D2, V20.D2, V2.D2
+	VZIP2 V23.D2, V22.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	VZIP1 V25.D2, V24.D2, V0.D2
+	VZIP1 V27.D2, V26.D2, V1.D2
+	VZIP2 V25.D2, V24.D2, V2.D2
+	VZIP2 V27.D2, V26.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	VZIP1 V29.D2, V28.D2, V0.D2
+	VZIP1 V31.D2, V30.D2, V1.D2
+	VZIP2 V29.D2, V28.D2, V2.D2
+	VZIP2 V31.D2, V30.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	ADD R24, R1
+	SUBS $1, R19
+	BNE next8
+	RET
+
+next4:
+	MOVD tile_weights(R0), R2
+	MOVD tile_at(R0), R5
+	MOVD tile_runs(R0), R4
+	MOVD tile_bias(R0), R20
+	VLD1R.P 8(R20), [V16.D2]
+	VLD1R.P 8(R20), [V17.D2]
+	VLD1R.P 8(R20), [V18.D2]
+	VLD1R.P 8(R20), [V19.D2]
+	VMOV V16.B16, V20.B16
+	VMOV V17.B16, V21.B16
+	VMOV V18.B16, V22.B16
+	VMOV V19.B16, V23.B16
+run4:
+	MOVD.P 8(R5), R20
+	ADD R20, R1, R8
+	ADD R3, R8, R9
+	ADD R3, R9, R10
+	ADD R3, R10, R11
+	MOVD R6, R7
+	SUBS $16, R7
+	BLT tail4
+step4:
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P 16(R9), F9
+	FMOVQ.P 16(R10), F10
+	FMOVQ.P 16(R11), F11
+	VZIP1 V9.D2, V8.D2, V0.D2
+	VZIP2 V9.D2, V8.D2, V4.D2
+	VZIP1 V11.D2, V10.D2, V1.D2
+	VZIP2 V11.D2, V10.D2, V5.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VLD1.P 64(R2), [V12.B16, V13.B16, V14.B16, V15.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+	WORD $0x4e88a434 // smmla v20.4s, v1.16b, v8.16b
+	WORD $0x4e89a435 // smmla v21.4s, v1.16b, v9.16b
+	WORD $0x4e8aa436 // smmla v22.4s, v1.16b, v10.16b
+	WORD $0x4e8ba437 // smmla v23.4s, v1.16b, v11.16b
+	WORD $0x4e8ca490 // smmla v16.4s, v4.16b, v12.16b
+	WORD $0x4e8da491 // smmla v17.4s, v4.16b, v13.16b
+	WORD $0x4e8ea492 // smmla v18.4s, v4.16b, v14.16b
+	WORD $0x4e8fa493 // smmla v19.4s, v4.16b, v15.16b
+	WORD $0x4e8ca4b4 // smmla v20.4s, v5.16b, v12.16b
+	WORD $0x4e8da4b5 // smmla v21.4s, v5.16b, v13.16b
+	WORD $0x4e8ea4b6 // smmla v22.4s, v5.16b, v14.16b
+	WORD $0x4e8fa4b7 // smmla v23.4s, v5.16b, v15.16b
+	SUBS $16, R7
+	BGE step4
+tail4:
+	ADDS $16, R7
+	BEQ done4
+	FMOVD (R8), F8
+	FMOVD (R9), F9
+	FMOVD (R10), F10
+	FMOVD (R11), F11
+	VZIP1 V9.D2, V8.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V1.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+	WORD $0x4e88a434 // smmla v20.4s, v1.16b, v8.16b
+	WORD $0x4e89a435 // smmla v21.4s, v1.16b, v9.16b
+	WORD $0x4e8aa436 // smmla v22.4s, v1.16b, v10.16b
+	WORD $0x4e8ba437 // smmla v23.4s, v1.16b, v11.16b
+done4:
+	SUBS $1, R4
+	BNE run4
+	MOVD tile_scale(R0), R20
+	VLD1 (R20), [V12.S4, V13.S4]
+	MOVW tile_low(R0), R20
+	VDUP R20, V14.B8
+	VZIP1 V17.D2, V16.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V1.D2
+	VZIP2 V17.D2, V16.D2, V2.D2
+	VZIP2 V19.D2, V18.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	VZIP1 V21.D2, V20.D2, V0.D2
+	VZIP1 V23.D2, V22.D2, V1.D2
+	VZIP2 V21.D2, V20.D2, V2.D2
+	VZIP2 V23.D2, V22.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	ADD R24, R1
+	SUBS $1, R19
+	BNE next4
+	RET
+
+next2:
+	MOVD tile_weights(R0), R2
+	MOVD tile_at(R0), R5
+	MOVD tile_runs(R0), R4
+	MOVD tile_bias(R0), R20
+	VLD1R.P 8(R20), [V16.D2]
+	VLD1R.P 8(R20), [V17.D2]
+	VLD1R.P 8(R20), [V18.D2]
+	VLD1R.P 8(R20), [V19.D2]
+run2:
+	MOVD.P 8(R5), R20
+	ADD R20, R1, R8
+	ADD R3, R8, R9
+	MOVD R6, R7
+	SUBS $16, R7
+	BLT tail2
+step2:
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P 16(R9), F9
+	VZIP1 V9.D2, V8.D2, V0.D2
+	VZIP2 V9.D2, V8.D2, V4.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VLD1.P 64(R2), [V12.B16, V13.B16, V14.B16, V15.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+	WORD $0x4e8ca490 // smmla v16.4s, v4.16b, v12.16b
+	WORD $0x4e8da491 // smmla v17.4s, v4.16b, v13.16b
+	WORD $0x4e8ea492 // smmla v18.4s, v4.16b, v14.16b
+	WORD $0x4e8fa493 // smmla v19.4s, v4.16b, v15.16b
+	SUBS $16, R7
+	BGE step2
+tail2:
+	ADDS $16, R7
+	BEQ done2
+	FMOVD (R8), F8
+	FMOVD (R9), F9
+	VZIP1 V9.D2, V8.D2, V0.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+done2:
+	SUBS $1, R4
+	BNE run2
+	MOVD tile_scale(R0), R20
+	VLD1 (R20), [V12.S4, V13.S4]
+	MOVW tile_low(R0), R20
+	VDUP R20, V14.B8
+	VZIP1 V17.D2, V16.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V1.D2
+	VZIP2 V17.D2, V16.D2, V2.D2
+	VZIP2 V19.D2, V18.D2, V3.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	WORD $0x4e21d842 // scvtf v2.4s, v2.4s
+	WORD $0x6e2cdc42 // fmul v2.4s, v2.4s, v12.4s
+	WORD $0x4e21a842 // fcvtns v2.4s, v2.4s
+	WORD $0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD $0x6e2ddc63 // fmul v3.4s, v3.4s, v13.4s
+	WORD $0x4e21a863 // fcvtns v3.4s, v3.4s
+	WORD $0x0e614842 // sqxtn v2.4h, v2.4s
+	WORD $0x4e614862 // sqxtn2 v2.8h, v3.4s
+	WORD $0x0e214842 // sqxtn v2.8b, v2.8h
+	WORD $0x0e2e6442 // smax v2.8b, v2.8b, v14.8b
+	FMOVD F2, (R21)
+	ADD R22, R21
+	ADD R24, R1
+	SUBS $1, R19
+	BNE next2
+	RET
+
+next1:
+	MOVD tile_weights(R0), R2
+	MOVD tile_at(R0), R5
+	MOVD tile_runs(R0), R4
+	MOVD tile_bias(R0), R20
+	VLD1R.P 8(R20), [V16.D2]
+	VLD1R.P 8(R20), [V17.D2]
+	VLD1R.P 8(R20), [V18.D2]
+	VLD1R.P 8(R20), [V19.D2]
+run1:
+	MOVD.P 8(R5), R20
+	ADD R20, R1, R8
+	MOVD R6, R7
+	SUBS $16, R7
+	BLT tail1
+step1:
+	FMOVQ.P 16(R8), F8
+	VZIP1 V8.D2, V8.D2, V0.D2
+	VZIP2 V8.D2, V8.D2, V4.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VLD1.P 64(R2), [V12.B16, V13.B16, V14.B16, V15.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+	WORD $0x4e8ca490 // smmla v16.4s, v4.16b, v12.16b
+	WORD $0x4e8da491 // smmla v17.4s, v4.16b, v13.16b
+	WORD $0x4e8ea492 // smmla v18.4s, v4.16b, v14.16b
+	WORD $0x4e8fa493 // smmla v19.4s, v4.16b, v15.16b
+	SUBS $16, R7
+	BGE step1
+tail1:
+	ADDS $16, R7
+	BEQ done1
+	FMOVD (R8), F8
+	VZIP1 V8.D2, V8.D2, V0.D2
+	VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	WORD $0x4e88a410 // smmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89a411 // smmla v17.4s, v0.16b, v9.16b
+	WORD $0x4e8aa412 // smmla v18.4s, v0.16b, v10.16b
+	WORD $0x4e8ba413 // smmla v19.4s, v0.16b, v11.16b
+done1:
+	SUBS $1, R4
+	BNE run1
+	MOVD tile_scale(R0), R20
+	VLD1 (R20), [V12.S4, V13.S4]
+	MOVW tile_low(R0), R20
+	VDUP R20, V14.B8
+	VZIP1 V17.D2, V16.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V1.D2
+	WORD $0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD $0x6e2cdc00 // fmul v0.4s, v0.4s, v12.4s
+	WORD $0x4e21a800 // fcvtns v0.4s, v0.4s
+	WORD $0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD $0x6e2ddc21 // fmul v1.4s, v1.4s, v13.4s
+	WORD $0x4e21a821 // fcvtns v1.4s, v1.4s
+	WORD $0x0e614800 // sqxtn v0.4h, v0.4s
+	WORD $0x4e614820 // sqxtn2 v0.8h, v1.4s
+	WORD $0x0e214800 // sqxtn v0.8b, v0.8h
+	WORD $0x0e2e6400 // smax v0.8b, v0.8b, v14.8b
+	FMOVD F0, (R21)
+	ADD R22, R21
+	ADD R24, R1
+	SUBS $1, R19
+	BNE next1
+	RET
+
+// func peakMatrix(n int)
+TEXT ·peakMatrix(SB), NOSPLIT, $0-8
+	MOVD n+0(FP), R0
+loop:
+	WORD $0x4e81a410 // smmla v16.4s, v0.16b, v1.16b
+	WORD $0x4e81a411 // smmla v17.4s, v0.16b, v1.16b
+	WORD $0x4e81a412 // smmla v18.4s, v0.16b, v1.16b
+	WORD $0x4e81a413 // smmla v19.4s, v0.16b, v1.16b
+	WORD $0x4e81a414 // smmla v20.4s, v0.16b, v1.16b
+	WORD $0x4e81a415 // smmla v21.4s, v0.16b, v1.16b
+	WORD $0x4e81a416 // smmla v22.4s, v0.16b, v1.16b
+	WORD $0x4e81a417 // smmla v23.4s, v0.16b, v1.16b
+	WORD $0x4e81a418 // smmla v24.4s, v0.16b, v1.16b
+	WORD $0x4e81a419 // smmla v25.4s, v0.16b, v1.16b
+	WORD $0x4e81a41a // smmla v26.4s, v0.16b, v1.16b
+	WORD $0x4e81a41b // smmla v27.4s, v0.16b, v1.16b
+	WORD $0x4e81a41c // smmla v28.4s, v0.16b, v1.16b
+	WORD $0x4e81a41d // smmla v29.4s, v0.16b, v1.16b
+	WORD $0x4e81a41e // smmla v30.4s, v0.16b, v1.16b
+	WORD $0x4e81a41f // smmla v31.4s, v0.16b, v1.16b
+	WORD $0x4e81a410 // smmla v16.4s, v0.16b, v1.16b
+	WORD $0x4e81a411 // smmla v17.4s, v0.16b, v1.16b
+	WORD $0x4e81a412 // smmla v18.4s, v0.16b, v1.16b
+	WORD $0x4e81a413 // smmla v19.4s, v0.16b, v1.16b
 	SUBS $1, R0
 	BNE loop
 	RET

@@ -4,6 +4,7 @@ func arm64() string {
 	e := newEmitter()
 	e.convARM64("convNEON", mlal{})
 	e.convARM64("convDot", sdot{})
+	e.convARM64("convMatrix", smmla{})
 	e.lanesARM64()
 	return e.text.String()
 }
@@ -22,6 +23,10 @@ func three(base uint32, d, n, m int) uint32 {
 func (e *emitter) sdotElement(d, n, m, i int) {
 	code := three(0x4f80e000, d, n, m) | uint32(i&1)<<21 | uint32(i>>1)<<11
 	e.word(code, "sdot v%d.4s, v%d.16b, v%d.4b[%d]", d, n, m, i)
+}
+
+func (e *emitter) smmla(d, n, m int) {
+	e.word(three(0x4e80a400, d, n, m), "smmla v%d.4s, v%d.16b, v%d.16b", d, n, m)
 }
 
 func (e *emitter) smull(d, n, m int) {
@@ -241,26 +246,116 @@ func (sdot) run(e *emitter, pixels int) {
 }
 
 func (sdot) finish(e *emitter, pixels int) {
-	e.p("MOVD tile_scale(R0), R20")
-	e.p("VLD1 (R20), [V2.S4, V3.S4]")
-	e.p("MOVW tile_low(R0), R20")
-	e.p("VDUP R20, V4.B8")
+	e.eightConstants()
 	for r := range pixels {
-		a, b := 16+2*r, 17+2*r
-		e.requantise(a, 2)
-		e.requantise(b, 3)
-		e.sqxtn4h(a, a)
-		e.sqxtn8h(a, b)
-		e.sqxtn8b(a, a)
-		e.smax8b(a, a, 4)
-		e.p("FMOVD F%d, (R21)", a)
-		e.p("ADD R22, R21")
+		e.eightChannels(16+2*r, 17+2*r)
 	}
+}
+
+// eightConstants loads the scales of a block of 8 channels to V12 and V13, the lower clamp to V14.
+func (e *emitter) eightConstants() {
+	e.p("MOVD tile_scale(R0), R20")
+	e.p("VLD1 (R20), [V12.S4, V13.S4]")
+	e.p("MOVW tile_low(R0), R20")
+	e.p("VDUP R20, V14.B8")
+}
+
+// eightChannels requantises the sums of a pixel in a and b and stores them.
+func (e *emitter) eightChannels(a, b int) {
+	e.requantise(a, 12)
+	e.requantise(b, 13)
+	e.sqxtn4h(a, a)
+	e.sqxtn8h(a, b)
+	e.sqxtn8b(a, a)
+	e.smax8b(a, a, 14)
+	e.p("FMOVD F%d, (R21)", a)
+	e.p("ADD R22, R21")
 }
 
 func (sdot) peak(e *emitter) {
 	for i := range peakMACs / 16 {
 		e.sdotElement(16+i%16, 0, 1, 0)
+	}
+}
+
+// smmla is FEAT_I8MM: SMMLA multiplies 8 bytes of two pixels with those of two
+// channels, four sums in a register. Blocks of 8 channels; pixels 2i and 2i+1
+// have their sums with channels 2j and 2j+1 in V16+4i+j. A single pixel is its
+// own neighbour.
+type smmla struct{}
+
+func (smmla) pixels() []int { return []int{8, 4, 2, 1} }
+
+func pairs(pixels int) int { return (pixels + 1) / 2 }
+
+func (smmla) start(e *emitter, pixels int) {
+	e.p("MOVD tile_bias(R0), R20")
+	for j := range 4 {
+		e.p("VLD1R.P 8(R20), [V%d.D2]", 16+j)
+	}
+	for i := 4; i < 4*pairs(pixels); i++ {
+		e.p("VMOV V%d.B16, V%d.B16", 16+i%4, 16+i)
+	}
+}
+
+func (smmla) run(e *emitter, pixels int) {
+	other := func(i int) int { return min(2*i+1, pixels-1) }
+	e.p("SUBS $16, R7")
+	e.p("BLT tail%d", pixels)
+	e.p("step%d:", pixels)
+	for r := range pixels {
+		e.p("FMOVQ.P 16(R%d), F%d", 8+r, 8+r)
+	}
+	for i := range pairs(pixels) { // V0 to V3 the first 8 bytes, V4 to V7 the others
+		e.p("VZIP1 V%d.D2, V%d.D2, V%d.D2", 8+other(i), 8+2*i, i)
+		e.p("VZIP2 V%d.D2, V%d.D2, V%d.D2", 8+other(i), 8+2*i, 4+i)
+	}
+	e.p("VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]")
+	e.p("VLD1.P 64(R2), [V12.B16, V13.B16, V14.B16, V15.B16]")
+	for half := range 2 {
+		for i := range pairs(pixels) {
+			for j := range 4 {
+				e.smmla(16+4*i+j, 4*half+i, 8+4*half+j)
+			}
+		}
+	}
+	e.p("SUBS $16, R7")
+	e.p("BGE step%d", pixels)
+	e.p("tail%d:", pixels)
+	e.p("ADDS $16, R7")
+	e.p("BEQ done%d", pixels)
+	for r := range pixels {
+		e.p("FMOVD (R%d), F%d", 8+r, 8+r)
+	}
+	for i := range pairs(pixels) {
+		e.p("VZIP1 V%d.D2, V%d.D2, V%d.D2", 8+other(i), 8+2*i, i)
+	}
+	e.p("VLD1.P 64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]")
+	for i := range pairs(pixels) {
+		for j := range 4 {
+			e.smmla(16+4*i+j, i, 8+j)
+		}
+	}
+	e.p("done%d:", pixels)
+}
+
+func (smmla) finish(e *emitter, pixels int) {
+	e.eightConstants()
+	for i := range pairs(pixels) {
+		v := 16 + 4*i
+		for k, zip := range []string{"VZIP1", "VZIP2"}[:min(2, pixels)] {
+			e.p("%s V%d.D2, V%d.D2, V%d.D2", zip, v+1, v, 2*k)
+			e.p("%s V%d.D2, V%d.D2, V%d.D2", zip, v+3, v+2, 2*k+1)
+		}
+		for k := range min(2, pixels) {
+			e.eightChannels(2*k, 2*k+1)
+		}
+	}
+}
+
+func (smmla) peak(e *emitter) {
+	for i := range peakMACs / 32 {
+		e.smmla(16+i%16, 0, 1)
 	}
 }
 
