@@ -3,11 +3,11 @@ package control
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"cull/infer"
 	"cull/infer/net"
+	"cull/internal/exact"
 )
 
 // deviation is what the channels of a random network's layers are scaled to:
@@ -16,7 +16,8 @@ const deviation = 32
 
 // RandomWeights returns a network of graph g whose weights are drawn at random
 // (normal, He et al. 2015) and whose layers are scaled and centred, channel by
-// channel, as batch normalisation would on pics, [h][w][3] each.
+// channel, as batch normalisation would on pics, [h][w][3] each. The same
+// arguments give the same network on every CPU.
 func RandomWeights(g net.Graph, seed uint64, pics [][]int8, h, w int) (*infer.Model, error) {
 	if err := g.Validate(); err != nil {
 		return nil, fmt.Errorf("control: %w", err)
@@ -30,13 +31,13 @@ func RandomWeights(g net.Graph, seed uint64, pics [][]int8, h, w int) (*infer.Mo
 		Meta: infer.Meta{Name: "random", Seed: seed, Images: 0},
 	}
 	channels := g.Channels()
-	rng := rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
+	rng := exact.NewRand(seed, 0x72616e646f6d) // "random"
 	for i, n := range g.Nodes {
 		p := &m.Params[i]
 		switch n.Op {
 		case net.Conv:
 			in := channels[n.In[0]] / n.Groups
-			p.Weights = drawWeights(rng, n.Out, n.Kernel*n.Kernel*in)
+			p.Weights = drawWeights(&rng, n.Out, n.Kernel*n.Kernel*in)
 			p.Bias = make([]int32, n.Out)
 			fan := math.Sqrt(float64(n.Kernel * n.Kernel * in))
 			p.Scale = filled(n.Out, 1/(weightDeviation*fan))
@@ -66,10 +67,10 @@ func RandomWeights(g net.Graph, seed uint64, pics [][]int8, h, w int) (*infer.Mo
 const weightDeviation = 31
 
 // drawWeights returns rows of n weights.
-func drawWeights(rng *rand.Rand, rows, n int) []int8 {
+func drawWeights(rng *exact.Rand, rows, n int) []int8 {
 	w := make([]int8, rows*n)
 	for i := range w {
-		w[i] = int8(min(max(math.RoundToEven(rng.NormFloat64()*weightDeviation), -127), 127))
+		w[i] = int8(min(max(math.RoundToEven(float64(rng.Normal()*weightDeviation)), -127), 127))
 	}
 	return w
 }
@@ -123,21 +124,23 @@ func channelStatistics(m *infer.Model, i int, pics [][]int8, h, w int) (mean, sd
 		return nil, nil, err
 	}
 	defer r.Close()
-	var n float64
+	var n int64
+	var sum, square []int64 // integers: the same on every CPU
 	for _, pic := range pics {
 		out := r.Run(pic)[0]
-		if mean == nil {
-			mean, sd = make([]float64, out.C), make([]float64, out.C)
+		if sum == nil {
+			sum, square = make([]int64, out.C), make([]int64, out.C)
 		}
-		n += float64(out.H * out.W)
+		n += int64(out.H * out.W)
 		for j, v := range out.Data {
-			mean[j%out.C] += float64(v)
-			sd[j%out.C] += float64(v) * float64(v)
+			sum[j%out.C] += int64(v)
+			square[j%out.C] += int64(v) * int64(v)
 		}
 	}
-	for c := range mean {
-		mean[c] /= n
-		sd[c] = math.Sqrt(max(0, sd[c]/n-mean[c]*mean[c]))
+	for c := range sum {
+		mu := float64(sum[c]) / float64(n)
+		mean = append(mean, mu)
+		sd = append(sd, math.Sqrt(max(0, float64(square[c])/float64(n)-float64(mu*mu))))
 	}
 	return mean, sd, nil
 }

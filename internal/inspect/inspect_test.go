@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"cull/capture"
@@ -161,6 +163,23 @@ func TestLearnIsRepeatable(t *testing.T) {
 	y, _ := b.Inspect(part(7, true))
 	if x.Score != y.Score {
 		t.Errorf("scores %v and %v", x.Score, y.Score)
+	}
+}
+
+// TestScoresAreTheSameOnEveryCPU pins threshold and scores to the bit.
+func TestScoresAreTheSameOnEveryCPU(t *testing.T) {
+	in, report := learn(t, options(t))
+	got := []uint32{math.Float32bits(report.Threshold.Value)}
+	for seed := range uint64(4) {
+		r, err := in.Inspect(part(3000+seed, seed%2 == 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, math.Float32bits(r.Score))
+	}
+	want := []uint32{0x411787ee, 0x40eefcc9, 0x41b7cadf, 0x40d1749a, 0x41acbb49}
+	if !slices.Equal(got, want) {
+		t.Errorf("threshold and scores %#x, want %#x", got, want)
 	}
 }
 
