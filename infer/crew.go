@@ -15,10 +15,11 @@ type crew struct {
 	working sync.WaitGroup
 	ended   sync.WaitGroup
 	next    atomic.Int64 // first row nobody has taken
+	small   int          // stages of less cost are not shared
 }
 
 func newCrew(threads int) *crew {
-	c := &crew{wake: make([]chan *stage, threads-1)}
+	c := &crew{wake: make([]chan *stage, threads-1), small: smallStage}
 	for i := range c.wake {
 		c.wake[i] = make(chan *stage, 1)
 		c.ended.Go(func() { c.help(c.wake[i]) })
@@ -36,7 +37,7 @@ func (c *crew) help(wake <-chan *stage) {
 // run computes all rows of s and returns when they are done.
 func (c *crew) run(s *stage) {
 	helpers := min(len(c.wake), s.height-1)
-	if helpers == 0 || s.cost*s.height < smallStage {
+	if helpers == 0 || s.cost*s.height < c.small {
 		s.rows(0, s.height)
 		return
 	}

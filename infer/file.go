@@ -32,23 +32,31 @@ func Open(path string) (*Model, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("infer: read %s: %w", path, err)
+		return nil, fmt.Errorf("infer: %w", err)
 	}
-	m, err := Parse(b)
+	m, err := parse(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w (file %s)", err, path)
+		return nil, fmt.Errorf("infer: %s: %w", path, err)
 	}
 	return m, nil
 }
 
 // Parse reads the bytes of a .net file. The model keeps none of them.
 func Parse(b []byte) (*Model, error) {
+	m, err := parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("infer: %w", err)
+	}
+	return m, nil
+}
+
+func parse(b []byte) (*Model, error) {
 	if len(b) > maxFile {
-		return nil, fmt.Errorf("infer: file of more than %d bytes", maxFile)
+		return nil, fmt.Errorf("file of more than %d bytes", maxFile)
 	}
 	f, err := container.Parse(b, Kind, Version)
 	if err != nil {
-		return nil, fmt.Errorf("infer: %w", err)
+		return nil, err
 	}
 	m := &Model{digest: f.Digest()}
 	for _, s := range []struct {
@@ -64,19 +72,16 @@ func Parse(b []byte) (*Model, error) {
 			err = s.read(b)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("infer: section %s: %w", s.name, err)
+			return nil, fmt.Errorf("section %s: %w", s.name, err)
 		}
 	}
 	if len(m.Answers) > maxAnswers {
-		return nil, fmt.Errorf("infer: section answers: %d answers, at most %d", len(m.Answers), maxAnswers)
+		return nil, fmt.Errorf("section answers: %d answers, at most %d", len(m.Answers), maxAnswers)
 	}
 	if err := m.readParams(f); err != nil {
-		return nil, fmt.Errorf("infer: %w", err)
-	}
-	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	return m, nil
+	return m, m.validate()
 }
 
 func (m *Model) readGraph(b []byte) error {

@@ -69,25 +69,32 @@ type Geometry struct {
 // Validate reports the first fault of a model: graph, sizes, ranges, scales,
 // and accumulators that could overflow.
 func (m *Model) Validate() error {
-	if err := m.Graph.Validate(); err != nil {
+	if err := m.validate(); err != nil {
 		return fmt.Errorf("infer: %w", err)
 	}
+	return nil
+}
+
+func (m *Model) validate() error {
+	if err := m.Graph.Validate(); err != nil {
+		return err
+	}
 	if len(m.Params) != len(m.Graph.Nodes) {
-		return fmt.Errorf("infer: %d params for %d nodes", len(m.Params), len(m.Graph.Nodes))
+		return fmt.Errorf("%d params for %d nodes", len(m.Params), len(m.Graph.Nodes))
 	}
 	channels := m.Graph.Channels()
 	for i := range m.Graph.Nodes {
 		if err := m.checkNode(i, channels); err != nil {
 			n := &m.Graph.Nodes[i]
-			return fmt.Errorf("infer: node %d (%s %s): %w", i, n.Op, n.Name, err)
+			return fmt.Errorf("node %d (%s %s): %w", i, n.Op, n.Name, err)
 		}
 	}
 	if len(m.TapStep) != len(m.Graph.Taps) {
-		return fmt.Errorf("infer: steps for %d taps, graph has %d", len(m.TapStep), len(m.Graph.Taps))
+		return fmt.Errorf("steps for %d taps, graph has %d", len(m.TapStep), len(m.Graph.Taps))
 	}
 	for i, t := range m.Graph.Taps {
 		if err := checkScales(m.TapStep[i], channels[t.Node], func(int) int64 { return quant.Max }); err != nil {
-			return fmt.Errorf("infer: tap %d (%s): step: %w", i, t.Name, err)
+			return fmt.Errorf("tap %d (%s): step: %w", i, t.Name, err)
 		}
 	}
 	return nil
