@@ -122,8 +122,10 @@ func trunk(width int) *Model {
 		return len(g.Nodes) - 1
 	}
 	conv := func(in, out, kernel, stride int, act net.Act) int {
-		return add(net.Node{Op: net.Conv, In: []int{in}, Out: out, Kernel: kernel, Stride: stride,
-			Pad: kernel / 2, Groups: 1, Act: act})
+		return add(net.Node{
+			Op: net.Conv, In: []int{in}, Out: out, Kernel: kernel, Stride: stride,
+			Pad: kernel / 2, Groups: 1, Act: act,
+		})
 	}
 	x := conv(0, width, 3, 2, net.ActReLU)
 	x = add(net.Node{Op: net.MaxPool, In: []int{x}, Kernel: 3, Stride: 2, Pad: 1})

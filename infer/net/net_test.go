@@ -130,8 +130,10 @@ func TestValidateRefuses(t *testing.T) {
 		{"shapes", func(g *net.Graph) { g.Nodes[3].In = []int{0, 1} }},
 		{"weights", func(g *net.Graph) {
 			for i := 1; i < 5; i++ {
-				g.Nodes[i] = net.Node{Name: fmt.Sprint(i), Op: net.Conv, In: []int{i - 1},
-					Out: net.MaxChannels, Kernel: 3, Stride: 1, Groups: 1}
+				g.Nodes[i] = net.Node{
+					Name: fmt.Sprint(i), Op: net.Conv, In: []int{i - 1},
+					Out: net.MaxChannels, Kernel: 3, Stride: 1, Groups: 1,
+				}
 			}
 		}},
 		{"taps", func(g *net.Graph) { g.Taps = nil }},

@@ -226,8 +226,10 @@ func BenchmarkConv(b *testing.B) {
 			in, _ := newPlane(c.h, c.w, c.in, c.border)
 			out, _ := newPlane(oh, ow, c.out, 1)
 			n := c.out * c.kernel * c.kernel * c.in / c.groups
-			spec := Conv{Kernel: c.kernel, Stride: c.stride, Pad: c.pad, Groups: c.groups, Signed: c.signed,
-				Weights: make([]int8, n), Bias: make([]int32, c.out), Scale: make([]float32, c.out)}
+			spec := Conv{
+				Kernel: c.kernel, Stride: c.stride, Pad: c.pad, Groups: c.groups, Signed: c.signed,
+				Weights: make([]int8, n), Bias: make([]int32, c.out), Scale: make([]float32, c.out),
+			}
 			op := NewConv(spec, in, out)
 			best := time.Hour
 			for b.Loop() {
