@@ -106,3 +106,24 @@ func TestModelSurvivesItsFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A channel that is never active and one that does not change have no range.
+func TestDeadChannelsQuantise(t *testing.T) {
+	be, r := grad.NewCPU(1), rand.New(rand.NewPCG(3, 1))
+	x := load(pictures(r, 2, 32), 32)
+	tr := trained(be, x, r)
+	for _, l := range tr.Layers() {
+		l.Gamma[0], l.Beta[0] = 0, -5
+		l.Gamma[1], l.Beta[1] = 0, 0
+	}
+	n := FromTrunk(tr)
+	for _, rule := range []Rule{{Percentile: 99.9}, {}} {
+		ranges, err := Calibrate(be, n, rule, func(f func(*grad.Tensor)) error { f(x); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Model(n, ranges); err != nil {
+			t.Errorf("rule %v: %v", rule, err)
+		}
+	}
+}

@@ -72,6 +72,10 @@ func (h *histogram) error(k int) (sum float64) {
 // Ranges are the clips of every node, one per channel.
 type Ranges [][]float32
 
+// narrowest bounds a channel's range from below, as a share of its node's widest:
+// a channel that calibration never saw active has a range of nothing.
+const narrowest = 1. / 1024
+
 // Calibrate runs the network over batches of pictures, twice each, and returns
 // the ranges. each calls its argument with every batch.
 func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Tensor)) error) (Ranges, error) {
@@ -100,8 +104,13 @@ func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Te
 	ranges := make(Ranges, len(channels))
 	for i, c := range channels {
 		ranges[i] = make([]float32, c)
+		var widest float32
 		for k := range ranges[i] {
 			ranges[i][k] = groups[i][k].clip(rule)
+			widest = max(widest, ranges[i][k])
+		}
+		for k, v := range ranges[i] {
+			ranges[i][k] = max(v, widest*narrowest)
 		}
 	}
 	for k := range ranges[0] {
