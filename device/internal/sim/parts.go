@@ -32,22 +32,7 @@ func NewRenderer(p Product) (*Renderer, error) {
 	if !(p.Bad >= 0 && p.Bad <= 1) {
 		return nil, fmt.Errorf("sim: share of bad parts %v: not within 0..1", p.Bad)
 	}
-	o := synth.Defaults(p.Size, p.Size)
-	clear(o.Normal[:])
-	o.Normal[p.Family] = 1
-	o.SourceShare, o.Scene, o.GreyPicture = 0, 0, 0
-	for r, v := range map[*synth.Range]synth.Range{
-		&o.Contrast: {Min: 1, Max: 1}, &o.Level: {Min: 0.5, Max: 0.5}, &o.Gamma: {Min: 1, Max: 1},
-		&o.Balance: {Min: 1, Max: 1}, &o.Blur: {Min: 0.5, Max: 0.5},
-		&o.Gain: {Min: 0.97, Max: 1.03}, &o.Light: {Min: 0, Max: 0.06}, &o.Noise: {Min: 0.004, Max: 0.01},
-		&o.Shift:     {Min: 0, Max: 0},
-		&o.MeanX:     {Min: 0.25, Max: 0.75},
-		&o.MeanY:     {Min: 0.25, Max: 0.75},
-		&o.Amplitude: {Min: 0.2, Max: 0.6},
-		&o.Opacity:   {Min: 0.6, Max: 1},
-	} {
-		*r = v
-	}
+	o := synth.Line(p.Family, p.Size, p.Size, 1) // good parts are its clean pictures
 	gen, err := synth.New(o, nil)
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
