@@ -6,31 +6,42 @@ import "math/rand/v2"
 //
 //	a = relu(norm1(conv1(x))), p = norm2(conv2(a)) + skip(x), z = relu(p)
 //
-// skip is the identity, or a normalised 1x1 convolution where the shape changes.
+// skip is the identity, or a normalised 1x1 convolution where the shape changes. With
+// Smooth set, a skip of stride 2 averages SkipWindow first and convolves at stride 1, so
+// that it sees every pixel (He et al. 2019, ResNet-D).
 type Block struct {
 	Conv1, Conv2 *ConvNorm
 	Skip         *ConvNorm // nil: identity
+	Smooth       bool
 
 	A, P, Z *Tensor
 
 	one        []float32 // identity's scale
 	bias       []float32 // Conv2.B + Skip.B
 	x          *Tensor
+	mean, gm   *Tensor // of Smooth: the averaged input and its gradient
 	gp, ga, gx *Tensor
 }
 
+// SkipWindow is what a smooth skip averages: 3x3 at stride 2, as large as a strided convolution's result.
+var SkipWindow = Window{Kernel: 3, Stride: 2, Pad: 1}
+
 // NewBlock returns a block whose first convolution and skip have the stride.
-func NewBlock(name string, in, out, stride int, rng *rand.Rand) *Block {
+func NewBlock(name string, in, out, stride int, smooth bool, rng *rand.Rand) *Block {
 	b := &Block{
-		Conv1: NewConvNorm(name+".conv1", in, out, 3, stride, rng),
-		Conv2: NewConvNorm(name+".conv2", out, out, 3, 1, rng),
-		one:   make([]float32, out),
-		bias:  make([]float32, out),
+		Smooth: smooth && stride == 2,
+		Conv1:  NewConvNorm(name+".conv1", in, out, 3, stride, rng),
+		Conv2:  NewConvNorm(name+".conv2", out, out, 3, 1, rng),
+		one:    make([]float32, out),
+		bias:   make([]float32, out),
 	}
 	for i := range b.one {
 		b.one[i] = 1
 	}
 	if in != out || stride != 1 {
+		if b.Smooth {
+			stride = 1
+		}
 		b.Skip = NewConvNorm(name+".skip", in, out, 1, stride, rng)
 	}
 	return b
@@ -55,7 +66,7 @@ func (b *Block) Forward(be Backend, x *Tensor, train bool) {
 	r, scale := x, b.one
 	copy(b.bias, b.Conv2.B)
 	if b.Skip != nil {
-		b.Skip.Forward(be, x, train)
+		b.Skip.Forward(be, b.skipInput(be), train)
 		r, scale = b.Skip.Y, b.Skip.A
 		for c, v := range b.Skip.B {
 			b.bias[c] += v
@@ -63,6 +74,17 @@ func (b *Block) Forward(be Backend, x *Tensor, train bool) {
 	}
 	be.NormAdd(b.P, b.Conv2.Y, b.Conv2.A, b.bias, r, scale)
 	be.ReLU(b.Z, b.P)
+}
+
+// skipInput is what the skip's convolution reads.
+func (b *Block) skipInput(be Backend) *Tensor {
+	if !b.Smooth {
+		return b.x
+	}
+	x := b.x
+	b.mean = fit(b.mean, x.N, SkipWindow.OutSize(x.H), SkipWindow.OutSize(x.W), x.C)
+	AvgPool(be, b.mean, x, SkipWindow)
+	return b.mean
 }
 
 // In is the input of the last Forward.
@@ -88,6 +110,12 @@ func (b *Block) Backward(be Backend, gz, gp, dx *Tensor) {
 		be.Add(dx, g)
 		return
 	}
-	b.Skip.Backward(be, g, g, nil, b.x, b.gx)
+	if b.Smooth {
+		b.gm = Like(b.gm, b.mean)
+		b.Skip.Backward(be, g, g, nil, b.mean, b.gm)
+		AvgPoolBack(be, b.gx, b.gm, SkipWindow)
+	} else {
+		b.Skip.Backward(be, g, g, nil, b.x, b.gx)
+	}
 	be.Add(dx, b.gx)
 }

@@ -129,7 +129,7 @@ func TestVectorWidthsGiveTheSameBits(t *testing.T) {
 func TestThreadsGiveTheSameBits(t *testing.T) {
 	run := func(threads int) ([]float32, []float32) {
 		be, r := NewCPU(threads), rng(5)
-		b := NewBlock("b", 16, 32, 2, r)
+		b := NewBlock("b", 16, 32, 2, false, r)
 		x, g := random(r, 21, 8, 8, 16), random(r, 21, 4, 4, 32)
 		dx := NewTensor(21, 8, 8, 16)
 		b.Forward(be, x, true)

@@ -58,10 +58,13 @@ func dot(a, b *Tensor) float64 {
 }
 
 func TestBlockGradient(t *testing.T) {
-	for _, s := range []struct{ in, out, stride int }{{16, 16, 1}, {16, 24, 2}} {
+	for _, s := range []struct {
+		in, out, stride int
+		smooth          bool
+	}{{16, 16, 1, false}, {16, 24, 2, false}, {16, 24, 2, true}} {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			be, r := NewCPU(1), rng(11)
-			b := NewBlock("b", s.in, s.out, s.stride, r)
+			b := NewBlock("b", s.in, s.out, s.stride, s.smooth, r)
 			for _, l := range b.Layers() {
 				for i := range l.Gamma { // far from the ReLU's corner, on either side of it
 					l.Gamma[i], l.Beta[i] = 0.3+0.3*r.Float32(), float32(2-4*(i%2))

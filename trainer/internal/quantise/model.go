@@ -29,6 +29,8 @@ func Model(n *Network, r Ranges) (*infer.Model, error) {
 			m.Params[i] = infer.Params{
 				Scale: ratio(step[node.In[0]], step[i]), ScaleB: ratio(step[node.In[1]], step[i]),
 			}
+		case net.AvgPool:
+			m.Params[i] = infer.Params{Scale: []float32{1 / float32(node.Kernel*node.Kernel)}}
 		}
 	}
 	for _, t := range n.Graph.Taps {

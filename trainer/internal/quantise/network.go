@@ -30,6 +30,13 @@ func FromTrunk(t *trunk.Trunk) *Network {
 	for i, stage := range t.Stages {
 		for j, b := range stage {
 			y := n.conv(b.Conv2, n.conv(b.Conv1, x, net.ActReLU), net.None)
+			if b.Smooth {
+				w := grad.SkipWindow
+				x = n.add(net.Node{
+					Name: b.Skip.Name + ".mean", Op: net.AvgPool, In: []int{x},
+					Kernel: w.Kernel, Stride: w.Stride, Pad: w.Pad,
+				})
+			}
 			if b.Skip != nil {
 				x = n.conv(b.Skip, x, net.None)
 			}
@@ -86,6 +93,10 @@ func (n *Network) Run(be grad.Backend, x *grad.Tensor) []*grad.Tensor {
 				be.ReLU(y, y)
 			}
 			out[i] = y
+		case net.AvgPool:
+			in, w := out[node.In[0]], grad.Window{Kernel: node.Kernel, Stride: node.Stride, Pad: node.Pad}
+			out[i] = grad.NewTensor(in.N, w.OutSize(in.H), w.OutSize(in.W), in.C)
+			grad.AvgPool(be, out[i], in, w)
 		case net.Input:
 		default:
 			panic(fmt.Sprintf("quantise: node %d: %s is not a trunk's", i, node.Op))

@@ -34,7 +34,7 @@ func load(pictures [][]uint8, size int) *grad.Tensor {
 
 // trained returns a small trunk whose batch-norm statistics fit the pictures.
 func trained(be grad.Backend, x *grad.Tensor, r *rand.Rand) *trunk.Trunk {
-	t := trunk.New(trunk.Shape{Width: 8, Blocks: [trunk.Stages]int{2, 1, 2}}, r)
+	t := trunk.New(trunk.Shape{Width: 8, Blocks: [trunk.Stages]int{2, 1, 2}, Smooth: true}, r)
 	for range 40 {
 		t.Forward(be, x, true)
 	}

@@ -3,6 +3,7 @@ package quantise
 import (
 	"fmt"
 
+	"cull/infer/net"
 	"cull/trainer/internal/grad"
 )
 
@@ -111,6 +112,9 @@ func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Te
 		}
 		for k, v := range ranges[i] {
 			ranges[i][k] = max(v, widest*narrowest)
+		}
+		if node := n.Graph.Nodes[i]; node.Op == net.AvgPool { // has no scale per channel
+			copy(ranges[i], ranges[node.In[0]])
 		}
 	}
 	for k := range ranges[0] {

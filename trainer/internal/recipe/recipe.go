@@ -44,6 +44,7 @@ type Data struct {
 type Network struct {
 	Width  int   `toml:"width" unit:"channels" min:"8" max:"256" multiple:"8" doc:"channels of stage 1; stages 2 and 3 have 2 and 4 times as many"`
 	Blocks []int `toml:"blocks" min:"1" max:"16" doc:"residual blocks of stages 1 to 3"`
+	Smooth bool  `toml:"smooth" doc:"skips of stride 2 average 3x3 before they convolve"`
 }
 
 // Loss weighs the terms; 0 leaves one out.
@@ -171,7 +172,7 @@ func place(err error) error {
 
 // Shape is the trunk's.
 func (r *Recipe) Shape() trunk.Shape {
-	return trunk.Shape{Width: r.Network.Width, Blocks: [trunk.Stages]int(r.Network.Blocks)}
+	return trunk.Shape{Width: r.Network.Width, Blocks: [trunk.Stages]int(r.Network.Blocks), Smooth: r.Network.Smooth}
 }
 
 // Options are the generator's at a size in pixels.

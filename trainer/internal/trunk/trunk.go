@@ -16,6 +16,7 @@ const Stages = 3
 type Shape struct {
 	Width  int         // channels of stage 1; stages 2 and 3 have twice and four times as many
 	Blocks [Stages]int // residual blocks of each stage
+	Smooth bool        // skips of stride 2 average before they convolve, see grad.Block
 }
 
 // Channels is the number of channels of stage s, counted from 0.
@@ -47,7 +48,7 @@ func New(s Shape, rng *rand.Rand) *Trunk {
 				stride = 2
 			}
 			name := fmt.Sprintf("stage%d.block%d", i+1, j+1)
-			t.Stages[i] = append(t.Stages[i], grad.NewBlock(name, in, s.Channels(i), stride, rng))
+			t.Stages[i] = append(t.Stages[i], grad.NewBlock(name, in, s.Channels(i), stride, s.Smooth, rng))
 			in = s.Channels(i)
 		}
 	}

@@ -35,7 +35,7 @@ func dot(a, b *grad.Tensor) float64 {
 // little there.
 func TestTrunkGradient(t *testing.T) {
 	be, r := grad.NewCPU(2), rand.New(rand.NewPCG(1, 2))
-	net := New(Shape{8, [Stages]int{1, 2, 1}}, r)
+	net := New(Shape{Width: 8, Blocks: [Stages]int{1, 2, 1}, Smooth: true}, r)
 	x := noise(r, 8, 32, 32, 3)
 	var g []*grad.Tensor
 	for _, f := range net.Forward(be, x, true) {
@@ -83,7 +83,7 @@ func BenchmarkStep(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		b.Run(fmt.Sprintf("threads%d", threads), func(b *testing.B) {
 			be, r := grad.NewCPU(threads), rand.New(rand.NewPCG(1, 2))
-			net := New(Shape{32, [Stages]int{2, 2, 2}}, r)
+			net := New(Shape{Width: 32, Blocks: [Stages]int{2, 2, 2}}, r)
 			x := noise(r, 32, 96, 96, 3)
 			var g []*grad.Tensor
 			for b.Loop() {
