@@ -117,43 +117,34 @@ func transposed(f *Filter, ky, kx []int) []float32 {
 	return w
 }
 
-// A tile is two runs of half neighbouring output pixels: indices of the first
-// window's first value and of the first output, relative to the image.
-type tile struct{ in0, in1, out0, out1 int32 }
+// A tile is some pairs of neighbouring output pixels: indices of the first window's
+// first value and of the first output of each pair, relative to the image. Pairs
+// that the kernel does not have repeat the last one.
+type tile struct{ in, out [maxPairs]int32 }
 
-type point struct{ y, x int }
-
-// tilesOf cuts the output into tiles of 2 x half pixels. The last run of a row
-// moves left to end with it, which computes some pixels twice.
-func (w *window) tilesOf(half int) []tile {
-	var runs []point
-	for y := range w.rows {
-		for x := 0; x < w.cols; x += half {
-			runs = append(runs, point{y, min(x, w.cols-half)})
-		}
-	}
-	if len(runs)%2 == 1 {
-		runs = append(runs, runs[len(runs)-1])
-	}
-	tiles := make([]tile, len(runs)/2)
+// tilesOf cuts the output into tiles of pairs; a tile may hold pairs of several rows.
+// The last pair of an odd row moves left, which computes one pixel twice.
+func (w *window) tilesOf(pairs int) []tile {
+	perRow := (w.cols + 1) / 2
+	count := w.rows * perRow
+	tiles := make([]tile, (count+pairs-1)/pairs)
 	for i := range tiles {
-		a, b := runs[2*i], runs[2*i+1]
-		tiles[i] = tile{
-			int32(w.src.At(0, w.y+a.y*w.step, w.x+a.x*w.step)),
-			int32(w.src.At(0, w.y+b.y*w.step, w.x+b.x*w.step)),
-			int32(w.dst.At(0, w.dy+a.y*w.dstep, w.dx+a.x*w.dstep)),
-			int32(w.dst.At(0, w.dy+b.y*w.dstep, w.dx+b.x*w.dstep)),
+		for k := range maxPairs {
+			p := min(i*pairs+min(k, pairs-1), count-1)
+			y, x := p/perRow, min(p%perRow*2, w.cols-2)
+			tiles[i].in[k] = int32(w.src.At(0, w.y+y*w.step, w.x+x*w.step))
+			tiles[i].out[k] = int32(w.dst.At(0, w.dy+y*w.dstep, w.dx+x*w.dstep))
 		}
 	}
 	return tiles
 }
 
-// tiles is nil where the kernels do not fit: none there, or too few columns.
+// tiles is nil where the kernels do not fit: none there, or one column only.
 func (c *CPU) tiles(w *window) []tile {
-	if len(c.k.conv) == 0 || w.cols < c.k.conv[0].half {
+	if len(c.k.conv) == 0 || w.cols < 2 {
 		return nil
 	}
-	return w.tilesOf(c.k.conv[0].half)
+	return w.tilesOf(c.k.conv[0].pairs)
 }
 
 // direct computes image n of a window.
@@ -169,9 +160,11 @@ func (c *CPU) direct(w *window, tiles []tile, n int) {
 		for _, k := range c.k.conv {
 			for ; w.channels-done >= k.width; done += k.width {
 				a.w = &w.w[done]
-				for _, t := range tiles {
-					a.in0, a.in1 = &src[t.in0], &src[t.in1]
-					a.out0, a.out1 = &dst[int(t.out0)+done], &dst[int(t.out1)+done]
+				for i := range tiles {
+					t := &tiles[i]
+					a.in0, a.in1, a.in2, a.in3 = &src[t.in[0]], &src[t.in[1]], &src[t.in[2]], &src[t.in[3]]
+					o := dst[done:]
+					a.out0, a.out1, a.out2, a.out3 = &o[t.out[0]], &o[t.out[1]], &o[t.out[2]], &o[t.out[3]]
 					k.run(&a)
 				}
 			}

@@ -1,19 +1,21 @@
 package grad
 
-// convArgs describes one tile of a direct convolution: 2 x half output pixels
-// times the kernel's channels. The window of a pixel is runs contiguous runs of
-// runLen values. Strides ending in Skip or Pix are in bytes.
+// convArgs describes one tile of a direct convolution: up to maxPairs pairs of
+// neighbouring output pixels times the kernel's channels. The window of a pixel is
+// runs contiguous runs of runLen values. Strides ending in Skip or Pix are in bytes.
 type convArgs struct {
-	in0, in1   *float32 // first value of the window of each half's first pixel
-	w          *float32 // weights [k][out] from the tile's first channel
-	out0, out1 *float32
-	pix        int // from one pixel's window to the next one's
-	runLen     int // values
-	runs       int
-	runSkip    int // from a run's end to the next run's start
-	wSkip      int // from one k to the next
-	outPix     int
+	in0, in1, in2, in3     *float32 // first value of the window of each pair's first pixel
+	w                      *float32 // weights [k][out] from the tile's first channel
+	out0, out1, out2, out3 *float32
+	pix                    int // from one pixel's window to the next one's
+	runLen                 int // values
+	runs                   int
+	runSkip                int // from a run's end to the next run's start
+	wSkip                  int // from one k to the next
+	outPix                 int
 }
+
+const maxPairs = 4
 
 // weightArgs describes a tile of a weight gradient: some input channels times
 // some output channels, summed over rows x cols pixels and added to out.
@@ -50,10 +52,10 @@ const (
 	elemOps
 )
 
-// A convKernel computes 2 x half pixels of width channels.
+// A convKernel computes some pairs of pixels of width channels.
 type convKernel struct {
-	half, width int
-	run         func(*convArgs)
+	pairs, width int
+	run          func(*convArgs)
 }
 
 // A weightKernel computes depth input channels times width output channels.

@@ -53,15 +53,17 @@ func (e *emitter) load(args string, pairs ...string) {
 	}
 }
 
-// conv emits a tile of 2*half pixels times nv vectors of output channels. Each
+// conv emits a tile of some pairs of pixels times nv vectors of output channels. Each
 // accumulator adds its products in ascending k with one fused rounding each, so
 // every width gives the same bits.
-func conv(e *emitter, name string, v vec, half, nv int) {
-	e.text(name, "convArgs", fmt.Sprintf("2x%d pixels, %d channels", half, nv*v.lanes()))
-	e.load("convArgs", "in0", "SI", "in1", "BX", "w", "DI", "pix", "R8", "runs", "DX", "wSkip", "R13")
-	e.op("LEAQ (R8)(R8*2), R9")
-	at := []string{"(%s)", "(%s)(R8*1)", "(%s)(R8*2)", "(%s)(R9*1)"}
-	n := 2 * half * nv
+func conv(e *emitter, name string, v vec, pairs, nv int) {
+	e.text(name, "convArgs", fmt.Sprintf("%d pairs of pixels, %d channels", pairs, nv*v.lanes()))
+	base := []string{"SI", "BX", "R10", "R11"}[:pairs]
+	for i, r := range base {
+		e.load("convArgs", fmt.Sprintf("in%d", i), r)
+	}
+	e.load("convArgs", "w", "DI", "pix", "R8", "runs", "DX", "wSkip", "R13")
+	n := 2 * pairs * nv
 	for i := range n {
 		e.op("%s", v.zero(i))
 	}
@@ -75,12 +77,11 @@ func conv(e *emitter, name string, v vec, half, nv int) {
 	for i := range nv {
 		e.op("VMOVUPS %d(DI), %s", i*v.bytes, v.r(w+i))
 	}
-	for p := range 2 * half {
-		base := "SI"
-		if p >= half {
-			base = "BX"
+	for p := range 2 * pairs {
+		addr := fmt.Sprintf("(%s)", base[p/2])
+		if p%2 == 1 {
+			addr += "(R8*1)"
 		}
-		addr := fmt.Sprintf(at[p%half], base)
 		if nv == 1 && v.evex {
 			e.op("VFMADD231PS.BCST %s, %s, %s", addr, v.r(w), v.r(p))
 			continue
@@ -91,26 +92,27 @@ func conv(e *emitter, name string, v vec, half, nv int) {
 			e.op("VFMADD231PS %s, %s, %s", b, v.r(w+i), v.r(p*nv+i))
 		}
 	}
-	e.op("ADDQ $4, SI")
-	e.op("ADDQ $4, BX")
+	for _, r := range base {
+		e.op("ADDQ $4, %s", r)
+	}
 	e.op("ADDQ R13, DI")
 	e.op("DECQ CX")
 	e.op("JNZ %s_k", name)
-	e.op("ADDQ convArgs_runSkip(AX), SI")
-	e.op("ADDQ convArgs_runSkip(AX), BX")
+	e.op("MOVQ convArgs_runSkip(AX), CX")
+	for _, r := range base {
+		e.op("ADDQ CX, %s", r)
+	}
 	e.op("DECQ DX")
 	e.op("JNZ %s_run", name)
-	e.load("convArgs", "out0", "DI", "out1", "BX", "outPix", "R8")
-	for p := range 2 * half {
-		reg := "DI"
-		if p >= half {
-			reg = "BX"
-		}
-		for i := range nv {
-			e.op("VMOVUPS %s, %d(%s)", v.r(p*nv+i), i*v.bytes, reg)
-		}
-		if p%half != half-1 {
-			e.op("ADDQ R8, %s", reg)
+	e.load("convArgs", "outPix", "R8")
+	for i := range pairs {
+		e.load("convArgs", fmt.Sprintf("out%d", i), "DI")
+		for k := range 2 * nv {
+			addr := fmt.Sprintf("%d(DI)", k%nv*v.bytes)
+			if k >= nv {
+				addr += "(R8*1)"
+			}
+			e.op("VMOVUPS %s, %s", v.r(2*i*nv+k), addr)
 		}
 	}
 	e.op("VZEROUPPER")
@@ -288,9 +290,9 @@ func main() {
 	}
 
 	for _, k := range []struct {
-		name     string
-		v        vec
-		half, nv int
+		name      string
+		v         vec
+		pairs, nv int
 	}{
 		{"conv512x32", zmm, 4, 2},
 		{"conv512x16", zmm, 4, 1},
@@ -298,7 +300,7 @@ func main() {
 		{"conv256x16", ymm, 3, 2},
 		{"conv256x8", ymm, 3, 1},
 	} {
-		conv(asm, k.name, k.v, k.half, k.nv)
+		conv(asm, k.name, k.v, k.pairs, k.nv)
 		declare(k.name, "convArgs")
 	}
 	for _, k := range []struct {
