@@ -104,7 +104,8 @@ func TestGolden(t *testing.T) {
 			}
 		}
 		m := trunk(32)
-		sum.Write([]byte(digest(newRunner(t, m, 64, 64, Options{Threads: 2}).Run(make([]int8, 64*64*3)))))
+		r := newRunner(t, m, 64, 64, Options{Threads: 2})
+		sum.Write([]byte(digest(r.Run(make([]int8, 64*64*3)))))
 		if got := hex.EncodeToString(sum.Sum(nil)); got != golden {
 			t.Errorf("digest of all results = %s, want %s", got, golden)
 		}
@@ -290,7 +291,7 @@ func TestFileRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	for seed := range uint64(30) {
 		m := randomModel(rand.New(rand.NewPCG(seed, 10)))
-		m.Meta = Meta{Name: "n", Recipe: "lr = 1e-3\n", Seed: 1 << 63, Images: 5, Sources: []Source{{"a", "CC0", ""}}}
+		m.Meta = Meta{Name: "n", Recipe: "lr = 1e-3\n", Seed: 1 << 63, Sources: []Source{{"a", "CC0", ""}}}
 		m.Answers = []Answer{{1, 2, 3, "00"}}
 		path := filepath.Join(dir, "a.net")
 		if err := m.WriteFile(path); err != nil {
@@ -432,7 +433,8 @@ func TestNewRunnerRefuses(t *testing.T) {
 		{8192, 8192, Options{KeepAll: true}, "bytes"},
 		{64, 64, Options{Threads: -1}, "threads"},
 	} {
-		if _, err := m.NewRunner(c.h, c.w, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+		_, err := m.NewRunner(c.h, c.w, c.o)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -220,7 +220,8 @@ func BenchmarkConv(b *testing.B) {
 		{32, 32, 64, 128, 1, 2, 0, 1, 0, false, true, false},
 		{56, 56, 64, 64, 3, 1, 1, 64, 1, false, true, false},
 	} {
-		name := fmt.Sprintf("%dx%d/%d-%d/k%ds%dg%d/signed=%v", c.h, c.w, c.in, c.out, c.kernel, c.stride, c.groups, c.signed)
+		name := fmt.Sprintf("%dx%dx%d-%d/k%ds%dg%d/signed=%v",
+			c.h, c.w, c.in, c.out, c.kernel, c.stride, c.groups, c.signed)
 		b.Run(name, func(b *testing.B) {
 			oh, ow := (c.h+2*c.pad-c.kernel)/c.stride+1, (c.w+2*c.pad-c.kernel)/c.stride+1
 			in, _ := newPlane(c.h, c.w, c.in, c.border)
@@ -276,6 +277,7 @@ func checkPools(t *testing.T, rng *rand.Rand, h, w, c, oh, ow, k, stride, pad in
 	best, checkBest := newPlane(oh, ow, c, rng.IntN(2))
 	mean, checkMean := newPlane(oh, ow, c, rng.IntN(2))
 	scale := (0.5 + rng.Float32()) / float32(k)
+	name := fmt.Sprintf("%dx%dx%d k%d s%d p%d", h, w, c, k, stride, pad)
 	NewMaxPool(in, best, k, stride, pad).Rows(0, oh)
 	NewAvgPool(in, mean, k, stride, pad, scale, -127).Rows(0, oh)
 	for y := range oh {
@@ -289,11 +291,11 @@ func checkPools(t *testing.T, rng *rand.Rand, h, w, c, oh, ow, k, stride, pad in
 					}
 				}
 				if got := best.Row(y)[x*c+ch]; got != most {
-					t.Fatalf("max %dx%dx%d k%d s%d p%d: [%d][%d][%d] = %d, want %d", h, w, c, k, stride, pad, y, x, ch, got, most)
+					t.Fatalf("max %s: [%d][%d][%d] = %d, want %d", name, y, x, ch, got, most)
 				}
 				want := quant.Requantize(sum, scale, -127)
 				if got := mean.Row(y)[x*c+ch]; got != want {
-					t.Fatalf("mean %dx%dx%d k%d s%d p%d: [%d][%d][%d] = %d, want %d", h, w, c, k, stride, pad, y, x, ch, got, want)
+					t.Fatalf("mean %s: [%d][%d][%d] = %d, want %d", name, y, x, ch, got, want)
 				}
 			}
 		}

@@ -2,22 +2,20 @@
 
 package kernel
 
-// Without assembly there is no family, so that nothing below is reached.
+// Without assembly there is no family, so that nothing below is ever called.
 
 func fastest() *family { return nil }
 
-const noAssembly = "kernel: no assembly in this build"
-
 var laneOrder [lanes]int
 
-func packLanes([][lanes]int8) []int8 { panic(noAssembly) }
+func packLanes([][lanes]int8) []int8 { return nil }
 
-func runTile(isa, *tile) { panic(noAssembly) }
+func runTile(isa, *tile) {}
 
-func peakLoop(isa, int) { panic(noAssembly) }
+func peakLoop(isa, int) {}
 
-func maxLanes(*lane) { panic(noAssembly) }
+func maxLanes(*lane) {}
 
-func addLanes(*lane) { panic(noAssembly) }
+func addLanes(*lane) {}
 
-func dotLanes(*lane) { panic(noAssembly) }
+func dotLanes(*lane) {}

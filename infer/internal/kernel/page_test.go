@@ -19,7 +19,8 @@ func pagePlane(t *testing.T, h, w, c, border int, atStart bool) Plane {
 	page := syscall.Getpagesize()
 	size := p.Size() + Slack
 	inner := (size + page - 1) / page * page
-	b, err := syscall.Mmap(-1, 0, inner+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	b, err := syscall.Mmap(-1, 0, inner+2*page,
+		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}
