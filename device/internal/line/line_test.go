@@ -540,6 +540,18 @@ func TestEncoderTravel(t *testing.T) {
 		r.want("REJECT score")
 		r.pulses(600 * ms)
 	})
+	run(t, "fine encoder, read seldom", func(r *rig, o *line.Options) {
+		counts(50000, 0)(r, o)
+		r.enc.perTick = 10 * time.Microsecond
+	}, func(r *rig) {
+		time.Sleep(100 * ms)
+		r.pass(true)
+		r.finish()
+		r.pulses(600 * ms)
+		if p := r.records[0]; !p.HasSlack || (p.Slack-470*ms).Abs() > ms {
+			r.t.Errorf("slack %v, want 470 ms", p.Slack)
+		}
+	})
 	run(t, "belt stops and restarts", counts(500, 0, 300*ms, 1300*ms), func(r *rig) {
 		time.Sleep(100 * ms)
 		r.pass(true)

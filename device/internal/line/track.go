@@ -273,23 +273,23 @@ func (t *tracker) reject(p *tracked, why Reason, now time.Time) {
 // timed notes how long the verdict took and how much time it left.
 func (t *tracker) timed(p *tracked, now time.Time) {
 	p.Total = now.Sub(p.Trigger.At)
-	if due, ok := t.eta(p, now); ok {
+	if due, ok := t.eta(p); ok {
 		p.Due, p.Slack, p.HasSlack = due, due.Sub(now), true
 	}
 }
 
 // eta returns when p reaches the rejecter; false while the belt stands.
-func (t *tracker) eta(p *tracked, now time.Time) (time.Time, bool) {
+func (t *tracker) eta(p *tracked) (time.Time, bool) {
 	if t.belt == nil {
 		return p.Trigger.At.Add(t.o.Travel.Time), true
 	}
-	return t.belt.eta(p.Trigger.Count+t.o.Travel.Counts, now)
+	return t.belt.eta(p.Trigger.Count + t.o.Travel.Counts)
 }
 
 // steer keeps the pulse of a part that travels by encoder counts where the belt's
 // present speed puts it, and withdraws it while the belt stands.
 func (t *tracker) steer(p *tracked, now time.Time) {
-	due, ok := t.eta(p, now)
+	due, ok := t.eta(p)
 	switch {
 	case ok && due.Sub(now) <= t.o.Horizon && !p.pushed:
 		t.push(p, due)
@@ -378,7 +378,7 @@ func (t *tracker) poll(now time.Time) {
 			if t.belt != nil {
 				t.steer(p, now)
 			}
-		case !now.Before(t.deadline(p, now)):
+		case !now.Before(t.deadline(p)):
 			t.uninspected(p, DeadlineMissed, nil, now)
 		case p.state == awaitFrame && !now.Before(t.frameDeadline(p)):
 			t.uninspected(p, FrameLost, nil, now)
@@ -390,9 +390,9 @@ func (t *tracker) poll(now time.Time) {
 var never = time.Unix(1<<40, 0)
 
 // deadline returns when p must have its verdict.
-func (t *tracker) deadline(p *tracked, now time.Time) time.Time {
+func (t *tracker) deadline(p *tracked) time.Time {
 	d := never
-	if due, ok := t.eta(p, now); ok {
+	if due, ok := t.eta(p); ok {
 		d = due.Add(-t.o.Margin)
 	}
 	if t.o.Deadline > 0 {
@@ -417,7 +417,7 @@ func (t *tracker) until(now time.Time) time.Duration {
 		if p.state == awaitPulse {
 			continue
 		}
-		d := t.deadline(p, now)
+		d := t.deadline(p)
 		if f := t.frameDeadline(p); p.state == awaitFrame && f.Before(d) {
 			d = f
 		}
@@ -454,7 +454,7 @@ func (t *tracker) ready(now time.Time) bool {
 	way, known := t.o.Travel.Time, true
 	if t.belt != nil {
 		var due time.Time
-		due, known = t.belt.eta(t.belt.here()+t.o.Travel.Counts, now)
+		due, known = t.belt.eta(t.belt.here() + t.o.Travel.Counts)
 		way = due.Sub(now)
 	}
 	need := t.o.WindowTo + time.Duration(t.pending+1)*t.infer + t.o.Margin

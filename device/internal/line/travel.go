@@ -10,11 +10,13 @@ const speedWindow = 40 * time.Millisecond
 type belt struct {
 	enc     Encoder
 	samples []Position // ascending, the newest last, none older than speedWindow before it
+	read    time.Time  // when the encoder was last read
 }
 
 // sample reads the encoder.
 func (b *belt) sample(now time.Time) {
 	p := b.enc.Position()
+	b.read = now
 	if n := len(b.samples); n == 0 || p.At.After(b.samples[n-1].At) {
 		b.samples = append(b.samples, p)
 	}
@@ -28,12 +30,12 @@ func (b *belt) sample(now time.Time) {
 
 // eta returns when the belt reaches count at its present speed:
 //
-//	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), now - at)
+//	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), read - at)
 //
 // with the newest edge (c, at) and the oldest (c0, at0) within speedWindow; an encoder
-// silent since at cannot be faster than one count in now - at. It reports false while
+// that had nothing newer when it was read cannot be faster than one count in read - at. It reports false while
 // the belt stands, or has just begun to move, short of count.
-func (b *belt) eta(count int64, now time.Time) (time.Time, bool) {
+func (b *belt) eta(count int64) (time.Time, bool) {
 	if len(b.samples) == 0 {
 		return time.Time{}, false
 	}
@@ -45,7 +47,7 @@ func (b *belt) eta(count int64, now time.Time) (time.Time, bool) {
 	}
 	tau := float64(took) / float64(moved)
 	if left > 0 {
-		tau = max(tau, float64(now.Sub(last.At)))
+		tau = max(tau, float64(b.read.Sub(last.At)))
 	}
 	return last.At.Add(time.Duration(float64(left) * tau)), true
 }
