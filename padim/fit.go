@@ -135,6 +135,18 @@ func (o Options) resolve() (Options, error) {
 	return o, o.check()
 }
 
+// Grid returns the cells of the grid that Fit would lay over maps like these.
+func (o Options) Grid(maps []Map) (h, w int, err error) {
+	if o, err = o.resolve(); err != nil {
+		return 0, 0, fmt.Errorf("padim: %w", err)
+	}
+	l, err := newLayout(maps, o.Cell)
+	if err != nil {
+		return 0, 0, fmt.Errorf("padim: %w", err)
+	}
+	return l.h, l.w, nil
+}
+
 func (o *Options) check() error {
 	in := func(v, lo, hi float64) bool { return v >= lo && v <= hi }
 	switch {
@@ -203,7 +215,7 @@ func (f *fitter) model() (*Model, error) {
 // project makes the projector: pass 1.
 func (f *fitter) project() error {
 	var stats *channelStats
-	err := f.samples.Each(func(_ int, maps []Map) error {
+	err := f.samples.Each(func(i int, maps []Map) error {
 		if stats == nil {
 			l, err := newLayout(maps, f.Cell)
 			if err != nil {
@@ -218,7 +230,7 @@ func (f *fitter) project() error {
 			}
 		}
 		if err := stats.layout.match(maps); err != nil {
-			return err
+			return fmt.Errorf("good part %d: %w", i, err)
 		}
 		stats.add(maps)
 		return nil

@@ -3,6 +3,7 @@ package padim
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -120,4 +121,70 @@ func TestTooFewParts(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	mustFit(t, newParts(MinParts, 32, 4, 8), Options{})
+}
+
+// Nothing varies: the quantiser's variance is all there is, and a part that
+// differs is still far away.
+func TestIdenticalPartsTeachAModel(t *testing.T) {
+	one := newParts(1, 32, 4, 8).one(0)
+	var same kept
+	for range 15 {
+		same = append(same, one)
+	}
+	for _, mode := range []Mode{Part, Texture} {
+		m, r := mustFit(t, same, Options{Mode: mode})
+		s := mustScorer(t, m, 1)
+		good := s.Score(one).Score
+		if mode == Part && (Gate{r.Threshold.Value}).Decide(Result{Score: good}) != Pass {
+			t.Errorf("%v: score %v, threshold %v", mode, good, r.Threshold.Value)
+		}
+		other := newParts(1, 32, 4, 8).from(3, 1).one(0)
+		if got := s.Score(other).Score; mode == Part && !(got > 3*good+1) {
+			t.Errorf("%v: another part scores %v, the taught %v", mode, got, good)
+		}
+	}
+}
+
+func TestWrongInputIsNamed(t *testing.T) {
+	good := newParts(5, 32, 4, 8)
+	odd := append(kept(nil), mustKeep(t, good)...)
+	odd[3] = newParts(1, 64, 4, 8).one(0)
+	for name, c := range map[string]struct {
+		s    Samples
+		o    Options
+		want string
+	}{
+		"shape":    {odd, Options{}, "good part 3: stage 0: 8x8x4"},
+		"stride":   {newParts(5, 36, 4, 12), Options{}, "stride 12 is neither"},
+		"cells":    {newParts(5, 12, 4, 4), Options{}, "do not fill whole cells"},
+		"mask":     {good, Options{Mask: make([]bool, 5)}, "mask has 5 cells, the grid 4x4"},
+		"channels": {good, Options{Channels: []int{0, 9}}, "entry 1: 9: want 0 to 3"},
+		"target":   {good, Options{TargetFRR: 2}, "false-reject rate 2"},
+		"mode":     {good, Options{Mode: 9}, "mode 9"},
+	} {
+		_, _, err := Fit(c.s, c.o)
+		if err == nil || !strings.HasPrefix(err.Error(), "padim: fit: ") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q in it", name, err, c.want)
+		}
+	}
+}
+
+func mustKeep(t *testing.T, s Samples) kept {
+	t.Helper()
+	k, err := keep(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestGridIsTheOneTaught(t *testing.T) {
+	p := newParts(5, 64, 4, 4, 16)
+	for _, o := range []Options{{}, {Cell: 16}, {Mode: Stock}} {
+		m, _ := mustFit(t, p, o)
+		h, w, err := o.Grid(p.one(0))
+		if mh, mw, _ := m.Grid(); err != nil || mh != h || mw != w {
+			t.Errorf("%+v: %dx%d, taught %dx%d, %v", o, h, w, mh, mw, err)
+		}
+	}
 }

@@ -105,7 +105,10 @@ func TestFoldsAreRefits(t *testing.T) {
 			last := min(first+3, len(all))
 			rest := append(append(kept(nil), all[:first]...), all[last:]...)
 			// The same projection, hence the statistics of all channels.
-			g := &fitter{Options: o, samples: rest, proj: f.proj, cells: f.cells, noise: f.noise, row: f.row, column: f.column}
+			g := &fitter{
+				Options: o, samples: rest, proj: f.proj, cells: f.cells,
+				noise: f.noise, row: f.row, column: f.column,
+			}
 			part, texture, err := g.collect()
 			if err != nil {
 				t.Fatal(err)

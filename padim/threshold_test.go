@@ -120,7 +120,8 @@ func TestTaughtThresholdKeepsThePromise(t *testing.T) {
 				m, r := mustFit(t, train, Options{Mode: mode, Dim: 6, TargetFRR: target, Shrinkage: 0.5})
 				s := mustScorer(t, m, 1)
 				for i := range further {
-					if (Gate{r.Threshold.Value}).Decide(s.Score(train.from(1e9+seed*1000+uint64(i), 1).sample(0))) == Reject {
+					part := train.from(1e9+seed*1000+uint64(i), 1).sample(0)
+					if (Gate{r.Threshold.Value}).Decide(s.Score(part)) == Reject {
 						rejected++
 					}
 				}

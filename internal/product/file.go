@@ -73,7 +73,9 @@ func (p *Product) encode() ([]byte, error) {
 	for _, s := range p.Report.Scores {
 		scores = binary.LittleEndian.AppendUint32(scores, math.Float32bits(s))
 	}
-	sections := []container.Section{{Name: "meta", Data: m}, {Name: "model", Data: model}, {Name: "scores", Data: scores}}
+	sections := []container.Section{
+		{Name: "meta", Data: m}, {Name: "model", Data: model}, {Name: "scores", Data: scores},
+	}
 	for i, g := range p.Goldens {
 		packed, err := pack(g.Picture)
 		if err != nil {

@@ -92,7 +92,8 @@ func TestProductSurvivesItsFile(t *testing.T) {
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("report: got %+v, want %+v", b, a)
 		}
-		if back.Plan != p.Plan || !back.Created.Equal(p.Created) || !reflect.DeepEqual(back.Goldens, p.Goldens) {
+		same := back.Plan == p.Plan && back.Created.Equal(p.Created)
+		if !same || !reflect.DeepEqual(back.Goldens, p.Goldens) {
 			t.Errorf("got %+v", back)
 		}
 	}
