@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -77,12 +76,8 @@ func (j *journal) taught(r *padim.Report, took time.Duration) {
 		"method", r.Threshold.Method.String(), "took", took)
 }
 
-func (j *journal) loaded(path string, m *infer.Model, p *product.Product) {
-	if path == "" {
-		path = "taught just now"
-	}
-	net := m.Digest()
-	j.log.Info("product loaded", "product", path, "network", m.Meta.Name, "network_sha256", hex.EncodeToString(net[:]),
+func (j *journal) loaded(name, network string, m *infer.Model, p *product.Product) {
+	j.log.Info("product loaded", "product", name, "network", m.Meta.Name, "network_sha256", network,
 		"kernel", infer.Kernel(), "pixels", p.Plan.Width, "threshold", float64(p.Report.Threshold.Value))
 }
 
@@ -100,7 +95,16 @@ func (j *journal) recovered(dir string, r record.Recovery) {
 		"torn_bytes_cut", r.Cut, "damaged_lines", r.Damaged)
 }
 
-// event is line.Options.Notify.
+// logState says that the verdict log cannot be written, or can again.
+func (j *journal) logState(s record.Stats) {
+	if s.Err != nil {
+		j.log.Error("verdict log cannot be written, no part will pass", "error", s.Err, "unrecorded", s.Unlogged)
+		return
+	}
+	j.log.Info("verdict log is written again", "unrecorded", s.Unlogged)
+}
+
+// event says what happened to the line.
 func (j *journal) event(e line.Event) {
 	switch e.Kind {
 	case line.Running:

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"os"
@@ -72,13 +73,14 @@ func Run(ctx context.Context, env Env, args []string) error {
 // A station is one line with everything that belongs to it.
 type station struct {
 	config.Config
-	parts int
-	seed  uint64
+	parts   int
+	seed    uint64
+	network string // sha256 of the network in use, hex
 }
 
 // check looks for what the configuration names.
 func (s *station) check() error {
-	for key, path := range map[string]string{"product": s.Product, "network": s.Network, "camera.folder": s.Camera.Folder} {
+	for key, path := range map[string]string{"product": s.Product, "network": s.Config.Network, "camera.folder": s.Camera.Folder} {
 		if path == "" {
 			continue
 		}
@@ -169,7 +171,7 @@ func (s *station) openLog(j *journal) (*record.Log, record.Recovery, error) {
 // inspector returns the inspector of the product; without one it is taught from good parts
 // of the simulated line.
 func (s *station) inspector(ctx context.Context, j *journal, parts *sim.Renderer) (*inspect.Inspector, error) {
-	model, err := openNetwork(s.Network)
+	model, err := openNetwork(s.Config.Network)
 	if err != nil {
 		return nil, err
 	}
@@ -185,9 +187,19 @@ func (s *station) inspector(ctx context.Context, j *journal, parts *sim.Renderer
 	if err != nil {
 		return nil, err
 	}
-	j.loaded(s.Product, model, p)
+	digest := model.Digest()
+	s.network = hex.EncodeToString(digest[:])
+	j.loaded(s.productName(), s.network, model, p)
 	in, err := inspect.Open(p, model, threads)
 	return in, Hint(err, "teach the product again on this machine")
+}
+
+// productName is what the journal and the log call the product.
+func (s *station) productName() string {
+	if s.Product == "" {
+		return "taught just now"
+	}
+	return s.Product
 }
 
 // teach makes a product of the simulated part.
@@ -270,7 +282,7 @@ func (r *run) options(belt *sim.Belt, epoch time.Time) line.Options {
 			})
 		},
 		Outputs: line.Outputs{Ready: belt.Ready(), OK: belt.OK()},
-		Notify:  r.j.event,
+		Notify:  r.event,
 		Epoch:   epoch, FirstPart: r.first,
 		Travel:     line.Travel{Time: config.MS(l.TravelMS), Counts: l.TravelCounts},
 		WindowFrom: config.MS(l.WindowFromMS), WindowTo: config.MS(l.WindowToMS),

@@ -48,8 +48,11 @@ func (r *run) drive(ctx context.Context, parts feed, speed float64) error {
 		return err
 	}
 	wg.Go(func() { belt.Run(life) })
-	wg.Go(func() { r.summaries(life) })
-	return r.line.Run(ctx)
+	wg.Go(func() { r.watch(life) })
+	r.note(record.Entry{Kind: record.KindStart, Product: r.productName(), Model: r.network})
+	err = r.line.Run(ctx)
+	r.note(record.Entry{Kind: record.KindEnd})
+	return err
 }
 
 // Ready implements line.Recorder.
@@ -96,15 +99,48 @@ func entry(p *line.Part) record.Entry {
 	return e
 }
 
-// summaries writes a line a minute.
-func (r *run) summaries(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
+// note writes what is no part into the log.
+func (r *run) note(e record.Entry) {
+	if r.log != nil {
+		e.Time = time.Now()
+		r.log.Append(e)
+	}
+}
+
+// event is line.Options.Notify: changes of state go into the log too.
+func (r *run) event(e line.Event) {
+	r.j.event(e)
+	state, ok := map[line.Kind]string{
+		line.Running: "ready", line.Stopped: "stopped", line.Draining: "stopping",
+		line.CameraLost: "camera lost", line.CameraBack: "camera back",
+	}[e.Kind]
+	if !ok {
+		return
+	}
+	entry := record.Entry{Kind: record.KindState, State: state, Reason: string(e.Reason)}
+	if e.Err != nil {
+		entry.Error = e.Err.Error()
+	}
+	r.note(entry)
+}
+
+// watch writes a summary a minute, and says when the log fails and when it works again.
+func (r *run) watch(ctx context.Context) {
+	minute, second := time.NewTicker(time.Minute), time.NewTicker(time.Second)
+	defer minute.Stop()
+	defer second.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-second.C:
+			s := r.stats()
+			if (s.Err != nil) != failing {
+				failing = s.Err != nil
+				r.j.logState(s)
+			}
+		case <-minute.C:
 			r.mu.Lock()
 			t := r.minute
 			r.minute = tally{}
