@@ -14,9 +14,15 @@ var (
 	useAVX512 = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW
 )
 
+// AVX-512 bears the name of the network's kernel that the CPU has, so that one
+// word in CULL_KERNEL chooses both.
 func init() {
+	name := "avx512"
+	if cpu.X86.HasAVX512VNNI {
+		name = "avx512vnni"
+	}
 	impl.Register(Pkg, "avx2", &useAVX2)
-	impl.Register(Pkg, "avx512", &useAVX512)
+	impl.Register(Pkg, name, &useAVX512)
 }
 
 func fastest() set {

@@ -8,12 +8,20 @@ import (
 	"cull/internal/impl"
 )
 
-var useNEON = cpu.ARM64.HasASIMD
+// One implementation under the names of both of the network's kernels, so that
+// one word in CULL_KERNEL chooses both.
+var (
+	useNEON = cpu.ARM64.HasASIMD
+	useDot  = cpu.ARM64.HasASIMDDP
+)
 
-func init() { impl.Register(Pkg, "neon", &useNEON) }
+func init() {
+	impl.Register(Pkg, "neon", &useNEON)
+	impl.Register(Pkg, "neondot", &useDot)
+}
 
 func fastest() set {
-	if useNEON {
+	if useNEON || useDot {
 		return neon
 	}
 	return generic

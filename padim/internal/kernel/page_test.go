@@ -1,0 +1,120 @@
+//go:build linux
+
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"cull/internal/impl/impltest"
+)
+
+// fenced returns copies of v that begin right behind, and end right before, a
+// page that may not be touched.
+func fenced[T any](t *testing.T, v []T) (behind, before []T) {
+	t.Helper()
+	page := syscall.Getpagesize()
+	size := len(v) * int(unsafe.Sizeof(v[0]))
+	whole := (size + page - 1) / page * page
+	m, err := syscall.Mmap(-1, 0, whole+2*page, syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Munmap(m); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, guard := range [][]byte{m[:page], m[page+whole:]} {
+		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind = unsafe.Slice((*T)(unsafe.Pointer(&m[page])), len(v))
+	before = unsafe.Slice((*T)(unsafe.Pointer(&m[page+whole-size])), len(v))
+	copy(behind, v)
+	copy(before, v)
+	return behind, before
+}
+
+// No kernel touches a byte outside its arguments: the test would crash.
+func TestKernelsStayInsideTheirArguments(t *testing.T) {
+	impltest.Each(t, Pkg, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(2, 3))
+		for _, d := range []int{1, 15, 16, 17, 95, 96, 97, 112, 193} {
+			_, half, single := triangle(rng, d)
+			v := make([]float32, Padded(d))
+			h0, h1 := fenced(t, half)
+			s0, s1 := fenced(t, single)
+			m0, m1 := fenced(t, v)
+			x0, x1 := fenced(t, v)
+			y0, y1 := fenced(t, v)
+			z0, z1 := fenced(t, v)
+			WhitenHalf(z0, h0, m0, x0, y0, d)
+			WhitenHalf(z1, h1, m1, x1, y1, d)
+			WhitenSingle(z0, s0, m0, x0, y0, d)
+			WhitenSingle(z1, s1, m1, x1, y1, d)
+
+			p := NewProjection(make([]int16, 7*d), d, 7)
+			in0, in1 := fenced(t, make([]int16, p.Inputs()))
+			w0, w1 := fenced(t, p.w)
+			out0, out1 := fenced(t, make([]int32, p.Outputs()))
+			p.w = w0
+			p.Project(out0, in0)
+			p.w = w1
+			p.Project(out1, in1)
+
+			rows0, rows1 := fenced(t, make([]int32, d))
+			f0, f1 := fenced(t, make([]float32, d))
+			Sum3(rows0, rows0, rows0, rows0)
+			Sum3(rows1, rows1, rows1, rows1)
+			AddScaled3(f0, rows0, rows0, rows0, f0)
+			AddScaled3(f1, rows1, rows1, rows1, f1)
+		}
+		for _, d := range []int{1, 2, 5, 8, 13} {
+			a := definite(rng, d)
+			l0, l1 := fenced(t, a)
+			i0, i1 := fenced(t, a)
+			Cholesky(l0, d)
+			Cholesky(l1, d)
+			Invert(i0, l0, d)
+			Invert(i1, l1, d)
+		}
+	})
+}
+
+// Whatever the bits of the factor and of the features, all implementations
+// agree to the bit.
+func FuzzNorm2(f *testing.F) {
+	f.Add(uint8(3), []byte{0, 60, 0, 0, 0, 188})
+	f.Add(uint8(97), []byte{1, 0, 255, 123})
+	f.Fuzz(func(t *testing.T, size uint8, raw []byte) {
+		d := 1 + int(size)
+		rng := bytes.NewReader(raw)
+		half := make([]byte, 2*Size(d))
+		_, _ = rng.Read(half)
+		for k := 0; k < len(half); k += 2 {
+			if !Finite(binary.LittleEndian.Uint16(half[k:])) {
+				half[k+1] &^= 0x40
+			}
+		}
+		mean, x, y := make([]float32, Padded(d)), make([]float32, Padded(d)), make([]float32, Padded(d))
+		for j := range d {
+			var b [4]byte
+			_, _ = rng.Read(b[:])
+			// Below 2^31 in magnitude, as a model guarantees.
+			x[j] = math.Float32frombits(binary.LittleEndian.Uint32(b[:])&^(1<<30)) * 0x1p31
+			mean[d-1-j] = float32(int8(b[0]))
+		}
+		want := applyGeneric(half, mean, x, y, nil, d, true)
+		if got := Norm2Half(half, mean, x, y, d); math.Float32bits(got) != math.Float32bits(want) {
+			t.Fatalf("d=%d: got %v, want %v", d, got, want)
+		}
+	})
+}
