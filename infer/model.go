@@ -109,13 +109,15 @@ func (m *Model) checkNode(i int, channels []int) error {
 	bound := func(int) int64 { return quant.Max }
 	switch n.Op {
 	case net.Conv:
+		reach := make([]int64, n.Out)
 		window := want.weights / n.Out
-		for c := range n.Out {
-			if err := checkFilter(p.Weights[c*window:][:window], p.Bias[c]); err != nil {
+		for c := range reach {
+			var err error
+			if reach[c], err = filterReach(p.Weights[c*window:][:window], p.Bias[c]); err != nil {
 				return fmt.Errorf("channel %d: %w", c, err)
 			}
 		}
-		bound = func(c int) int64 { return reach(p.Weights[c*window:][:window], p.Bias[c]) }
+		bound = func(c int) int64 { return reach[c] }
 	case net.AvgPool:
 		bound = func(int) int64 { return int64(n.Kernel*n.Kernel) * quant.Max }
 	}
@@ -125,28 +127,22 @@ func (m *Model) checkNode(i int, channels []int) error {
 	return checkScales(p.ScaleB, want.scaleB, bound)
 }
 
-// reach returns the largest magnitude an accumulator can have, bias included.
-func reach(w []int8, bias int32) int64 {
-	sum := int64(bias)
-	if sum < 0 {
-		sum = -sum
-	}
+// filterReach returns the largest magnitude a filter's accumulator can have, bias
+// included, or an error if int32 cannot hold it.
+func filterReach(w []int8, bias int32) (int64, error) {
+	sum, least := 0, int8(0)
 	for _, v := range w {
-		sum += quant.Max * int64(max(v, -v))
+		least = min(least, v)
+		sum += max(int(v), -int(v))
 	}
-	return sum
-}
-
-func checkFilter(w []int8, bias int32) error {
-	for k, v := range w {
-		if v == math.MinInt8 {
-			return fmt.Errorf("weight %d is -128", k)
-		}
+	if least == math.MinInt8 {
+		return 0, fmt.Errorf("a weight is -128")
 	}
-	if r := reach(w, bias); r > math.MaxInt32 {
-		return fmt.Errorf("sum of |weights| * 127 + |bias| is %d: could overflow int32", r)
+	reach := int64(sum)*quant.Max + max(int64(bias), -int64(bias))
+	if reach > math.MaxInt32 {
+		return 0, fmt.Errorf("sum of |weights| * 127 + |bias| is %d: could overflow int32", reach)
 	}
-	return nil
+	return reach, nil
 }
 
 func checkScales(s []float32, want int, bound func(c int) int64) error {

@@ -78,21 +78,23 @@ func newTiled(f *family, c Conv, in, out Plane) *tiled {
 	t.at, run = c.offsets(&in)
 	t.run = (run + f.depth - 1) / f.depth * f.depth
 
-	var weights []int8
+	size := 0
 	per := out.C / c.Groups
 	for g := range c.Groups {
 		for q := 0; q < per; {
-			b := block{channel: g*per + q, skip: g * (in.C / c.Groups), weights: len(weights), numbers: len(t.bias)}
+			b := block{channel: g*per + q, skip: g * (in.C / c.Groups), weights: size, numbers: len(t.bias)}
 			b.wide = per-q > f.narrow || f.wide == f.narrow
-			size := t.size(b)
-			b.n = min(size, per-q)
+			b.n = min(t.size(b), per-q)
 			q += b.n
-			weights = t.pack(weights, c.Weights, b, size, run)
-			t.packNumbers(&c, b, size, len(t.at)*run)
+			size += t.size(b) * len(t.at) * t.run
+			t.packNumbers(&c, b, len(t.at)*run)
 			t.blocks = append(t.blocks, b)
 		}
 	}
-	t.weights = alignedCopy(weights)
+	t.weights = aligned[int8](size)
+	for _, b := range t.blocks {
+		t.pack(c.Weights, b, run)
+	}
 	t.bias, t.scale = alignedCopy(t.bias), alignedCopy(t.scale)
 	return t
 }
@@ -105,29 +107,26 @@ func (t *tiled) size(b block) int {
 	return t.family.narrow
 }
 
-// pack appends the block's weights as [runs][run/depth][size][depth], zeros
+// pack lays out the block's weights as [runs][run/depth][size][depth], zeros
 // where the block or the run is padded.
-func (t *tiled) pack(dst, src []int8, b block, size, run int) []int8 {
-	depth := t.family.depth
-	for r := range t.at {
-		for k := 0; k < t.run; k += depth {
-			for c := range size {
-				for d := range depth {
-					var w int8
-					if c < b.n && k+d < run {
-						w = src[((b.channel+c)*len(t.at)+r)*run+k+d]
-					}
-					dst = append(dst, w)
-				}
+func (t *tiled) pack(src []int8, b block, run int) {
+	depth, size := t.family.depth, t.size(b)
+	for c := range b.n {
+		for r := range t.at {
+			row := src[((b.channel+c)*len(t.at)+r)*run:][:run]
+			at := b.weights + r*t.run*size + c*depth
+			for len(row) > 0 {
+				n := copy(t.weights[at:at+depth], row)
+				row = row[n:]
+				at += size * depth
 			}
 		}
 	}
-	return dst
 }
 
 // packNumbers appends the block's biases and scales.
-func (t *tiled) packNumbers(c *Conv, b block, size, window int) {
-	for i := range size {
+func (t *tiled) packNumbers(c *Conv, b block, window int) {
+	for i := range t.size(b) {
 		bias, scale := int32(0), float32(1)
 		if i < b.n {
 			bias, scale = c.Bias[b.channel+i], c.Scale[b.channel+i]
@@ -142,14 +141,19 @@ func (t *tiled) packNumbers(c *Conv, b block, size, window int) {
 	}
 }
 
-// alignedCopy returns v at a multiple of vectorAlign.
-func alignedCopy[T int8 | int32 | float32](v []T) []T {
-	size := int(unsafe.Sizeof(v[0]))
-	buf := make([]T, len(v)+vectorAlign/size)
+// aligned returns n zeros at a multiple of vectorAlign.
+func aligned[T int8 | int32 | float32](n int) []T {
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	buf := make([]T, n+vectorAlign/size)
 	skip := -int(uintptr(unsafe.Pointer(&buf[0]))) & (vectorAlign - 1) / size
-	buf = buf[skip:][:len(v):len(v)]
-	copy(buf, v)
-	return buf
+	return buf[skip:][:n:n]
+}
+
+func alignedCopy[T int8 | int32 | float32](v []T) []T {
+	out := aligned[T](len(v))
+	copy(out, v)
+	return out
 }
 
 // cut divides a row of w pixels into tiles at the least total cost, equal widths
