@@ -180,7 +180,8 @@ func runQuantize(args []string, stderr io.Writer) int {
 		return fail(stderr, err, hint)
 	}
 	if (c.Recipe.Data.Folder != "") != (*dir != "") {
-		return misuse(f, fmt.Errorf("the recipe's data.folder is %q: give --folder for it, and only then", c.Recipe.Data.Folder))
+		return misuse(f, fmt.Errorf("the recipe's data.folder is %q: give --folder for it, and only then",
+			c.Recipe.Data.Folder))
 	}
 	run, err := pretrain.New(c.Recipe, c.Text, *dir, *threads)
 	if err == nil {

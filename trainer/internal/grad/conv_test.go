@@ -193,7 +193,9 @@ func near(t *testing.T, name string, a, b []float32) {
 }
 
 func BenchmarkConv(b *testing.B) {
-	for _, s := range []struct{ in, out, stride, size int }{{3, 32, 2, 96}, {32, 32, 1, 24}, {64, 64, 1, 12}, {128, 128, 1, 6}, {128, 128, 1, 8}} {
+	for _, s := range []struct{ in, out, stride, size int }{
+		{3, 32, 2, 96}, {32, 32, 1, 24}, {64, 64, 1, 12}, {128, 128, 1, 6}, {128, 128, 1, 8},
+	} {
 		const n = 8
 		r := rng(1)
 		f := NewFilter(s.in, s.out, 3, s.stride, 1)

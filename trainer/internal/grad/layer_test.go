@@ -9,7 +9,9 @@ import (
 
 // checkGradient compares the directional derivative of loss along random
 // directions of w with the analytic gradient g (central differences).
-func checkGradient(t *testing.T, name string, r *rand.Rand, w, g []float32, inside func(i int) bool, loss func() float64) {
+func checkGradient(t *testing.T, name string, r *rand.Rand, w, g []float32,
+	inside func(i int) bool, loss func() float64,
+) {
 	t.Helper()
 	const eps, directions = 2e-4, 12
 	var square, norm float64

@@ -72,7 +72,9 @@ func moments(be grad.Backend, t *grad.Tensor) stats {
 }
 
 // distance is the first two terms.
-func (l *Indirect) distance(be grad.Backend, b *Batch, f, g *grad.Tensor, label []float32, twin stats, weight float64) float64 {
+func (l *Indirect) distance(be grad.Backend, b *Batch, f, g *grad.Tensor, label []float32,
+	twin stats, weight float64,
+) float64 {
 	inv := make([]float32, f.C) // 1/(sd^2 C)
 	for c, sd := range twin.std {
 		inv[c] = 1 / ((sd + stdEps) * (sd + stdEps) * float32(f.C))

@@ -54,13 +54,15 @@ func (r *Recipe) check(text string) error {
 		}
 	}
 	if len(r.Network.Blocks) != trunk.Stages {
-		return fault(text, "network.blocks", fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages))
+		err := fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages)
+		return fault(text, "network.blocks", err)
 	}
 	if r.Loss.Form+r.Loss.Direct+r.Loss.Indirect == 0 {
 		return fault(text, "loss", fmt.Errorf("all weights are 0"))
 	}
 	if r.Training.Batch%r.Data.Reuse != 0 {
-		return fault(text, "training.batch", fmt.Errorf("%d is not a multiple of data.reuse %d", r.Training.Batch, r.Data.Reuse))
+		err := fmt.Errorf("%d is not a multiple of data.reuse %d", r.Training.Batch, r.Data.Reuse)
+		return fault(text, "training.batch", err)
 	}
 	if _, err := r.Options(r.Data.Size); err != nil {
 		return fault(text, "data.synth", err)

@@ -187,11 +187,13 @@ var elems = []elem{
 	{"norm", "p0 = p1*c0 + c1", 2, 2, []string{"ld 1 6", "fma213 6 0 1", "st 6 0"}, nil},
 	{
 		"normReLU", "p0 = max(p1*c0 + c1, 0)", 2, 2,
-		[]string{"ld 1 6", "fma213 6 0 1", "relu 6", "st 6 0"}, nil,
+		[]string{"ld 1 6", "fma213 6 0 1", "relu 6", "st 6 0"},
+		nil,
 	},
 	{
 		"normAdd", "p0 = p1*c0 + (p2*c2 + c1)", 3, 3,
-		[]string{"ld 2 6", "fma213 6 2 1", "ld 1 7", "fma 7 0 6", "st 6 0"}, nil,
+		[]string{"ld 2 6", "fma213 6 2 1", "ld 1 7", "fma 7 0 6", "st 6 0"},
+		nil,
 	},
 	{"relu", "p0 = max(p1, 0)", 2, 0, []string{"ld 1 6", "relu 6", "st 6 0"}, nil},
 	{
@@ -206,11 +208,13 @@ var elems = []elem{
 	},
 	{
 		"normBack", "p0 = p1*c0 + (p2*c1 + c2)", 3, 3,
-		[]string{"ld 2 6", "fma213 6 1 2", "ld 1 7", "fma 7 0 6", "st 6 0"}, nil,
+		[]string{"ld 2 6", "fma213 6 1 2", "ld 1 7", "fma 7 0 6", "st 6 0"},
+		nil,
 	},
 	{
 		"mask", "p0 = p2 > 0 ? p1 : 0", 3, 0,
-		[]string{"ld 1 6", "ld 2 7", "keep 6 7", "st 6 0"}, nil,
+		[]string{"ld 1 6", "ld 2 7", "keep 6 7", "st 6 0"},
+		nil,
 	},
 	{"add", "p0 += p1", 2, 0, []string{"ld 0 6", "ld 1 7", "add 6 7 6", "st 6 0"}, nil},
 }
