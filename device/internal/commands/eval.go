@@ -47,7 +47,7 @@ func (f *evalFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.train, "train", 0, "train on at most `N` pictures, drawn at random (0: all)")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the draw and of the projection")
 	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
-	fs.StringVar(&f.json, "json", "", "write the figures to `file`, - for standard output")
+	fs.StringVar(&f.json, "json", "", "write the figures to `file`, - for standard output; an array for several features")
 	fs.StringVar(&f.overlay, "overlay", "", "write heat maps below `folder`")
 	fs.BoolVar(&f.controls, "controls", false, "net and every control, one table each")
 }

@@ -318,7 +318,7 @@ func (t *tracker) outcome(o reject.Outcome) {
 	case o.Err != nil:
 		t.pulseFailed(p, o.Err)
 	default:
-		p.Fired = o.At
+		p.Fired, p.Due = o.At, o.Due
 		t.end(p, Reject, p.Reason)
 	}
 }
