@@ -259,7 +259,7 @@ func TestLearnLeavesNothingBehind(t *testing.T) {
 func TestLetterboxBarsAreIgnored(t *testing.T) {
 	maps := []padim.Map{{Stride: 4}}
 	o := Options{Plan: prep.Plan{Width: 64, Height: 64, Fit: prep.Letterbox}}
-	mask, err := cellMask(o, 200, 100, maps)
+	mask, err := cellMask(&o, 200, 100, maps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestLetterboxBarsAreIgnored(t *testing.T) {
 			t.Errorf("cell %d,%d: %v", i%8, row, m)
 		}
 	}
-	if mask, err := cellMask(o, 100, 100, maps); mask != nil || err != nil {
+	if mask, err := cellMask(&o, 100, 100, maps); mask != nil || err != nil {
 		t.Errorf("square frame: %v, %v", mask, err)
 	}
 }

@@ -44,7 +44,7 @@ func Learn(
 		return nil, nil, err
 	}
 	if s.Len() > 0 {
-		if o.Fit.Mask, err = cellMask(o, size.w, size.h, s.maps); err != nil {
+		if o.Fit.Mask, err = cellMask(&o, size.w, size.h, s.maps); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -104,7 +104,7 @@ func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 
 // cellMask returns which cells of the grid to ignore, nil for none. Frames are
 // width x height.
-func cellMask(o Options, width, height int, maps []padim.Map) ([]bool, error) {
+func cellMask(o *Options, width, height int, maps []padim.Map) ([]bool, error) {
 	src, dst, err := o.Plan.Window(width, height)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func cellMask(o Options, width, height int, maps []padim.Map) ([]bool, error) {
 	if o.Mask == nil && whole {
 		return nil, nil
 	}
-	cell := gridCell(o.Fit, maps)
+	cell := gridCell(&o.Fit, maps)
 	h, w := o.Plan.Height/cell, o.Plan.Width/cell
 	mask, any := make([]bool, h*w), false
 	for i := range mask {
@@ -141,13 +141,14 @@ func cellMask(o Options, width, height int, maps []padim.Map) ([]bool, error) {
 	return mask, nil
 }
 
-// gridCell is the side of a cell in pixels that padim.Fit will use.
-func gridCell(o padim.Options, maps []padim.Map) int {
-	switch {
-	case o.Cell > 0 && o.Mode != padim.Stock:
+// gridCell returns the side of a grid cell in pixels, and fixes it where padim
+// would choose.
+func gridCell(o *padim.Options, maps []padim.Map) int {
+	if o.Mode != padim.Stock {
+		if o.Cell == 0 {
+			o.Cell = 8
+		}
 		return o.Cell
-	case o.Mode != padim.Stock:
-		return 8
 	}
 	cell := maps[0].Stride
 	for _, m := range maps {
