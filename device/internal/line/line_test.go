@@ -33,6 +33,7 @@ type rig struct {
 	held    atomic.Int32 // frames not released
 	judge   func(f *capture.Frame) (line.Finding, error)
 	unready error // of the recorder
+	broken  error // of the sensor, when edges is closed
 	enc     encoder
 
 	lost   chan error // what the camera's Next returns
@@ -55,6 +56,9 @@ type rig struct {
 func (r *rig) Next(ctx context.Context) (line.Trigger, error) {
 	select {
 	case e, ok := <-r.edges:
+		if !ok && r.broken != nil {
+			return line.Trigger{}, r.broken
+		}
 		if !ok {
 			return line.Trigger{}, io.EOF
 		}
@@ -392,6 +396,18 @@ func TestLine(t *testing.T) {
 		r.want("REJECT no record")
 		r.pulses(500 * ms)
 	})
+	run(t, "no records, no running", func(_ *rig, o *line.Options) { o.StopAfter = 3 }, func(r *rig) {
+		r.unready = errors.New("disk full")
+		for range 3 {
+			r.pass(false)
+			time.Sleep(80 * ms)
+		}
+		if r.ok.Active() {
+			r.t.Error("OK-to-run without a log")
+		}
+		r.finish()
+		r.want("REJECT no record", "REJECT no record", "REJECT no record")
+	})
 	run(t, "missed trigger stops the line", nil, func(r *rig) {
 		r.pass(false)
 		time.Sleep(100 * ms)
@@ -709,6 +725,39 @@ func TestRejecterTrouble(t *testing.T) {
 		r.finish()
 	})
 }
+
+func TestSensorFails(t *testing.T) {
+	run(t, "the line ends, parts under way first", nil, func(r *rig) {
+		r.pass(true)
+		r.broken = errors.New("no such device")
+		close(r.edges)
+		if err := <-r.ended; !errors.Is(err, r.broken) {
+			r.t.Errorf("Run: %v", err)
+		}
+		r.want("REJECT score")
+		if !r.saw(line.Stopped) {
+			r.t.Error("OK-to-run without a sensor")
+		}
+	})
+	run(t, "a driver that does not return does not hang the line", func(r *rig, o *line.Options) {
+		o.Camera = func(context.Context) (capture.Source, error) { return deaf{}, nil }
+	}, func(r *rig) {
+		r.cancel()
+		if err := <-r.ended; !errors.Is(err, line.ErrStuck) {
+			r.t.Errorf("Run: %v", err)
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// deaf is a camera that does not hear its context.
+type deaf struct{}
+
+func (deaf) Next(context.Context) (*capture.Frame, error) {
+	time.Sleep(time.Hour)
+	return nil, io.EOF
+}
+func (deaf) Close() error { return nil }
 
 func TestCameraLostAndBack(t *testing.T) {
 	run(t, "reopened", nil, func(r *rig) {

@@ -46,7 +46,7 @@ type shot struct {
 // Errors of Run, besides those of its parts.
 var (
 	ErrRejecter = errors.New("line: rejecter ended")
-	ErrStuck    = errors.New("line: inspection does not return")
+	ErrStuck    = errors.New("line: camera, sensor or inspection does not return")
 )
 
 // New checks the options and returns a line that does nothing until Run.
@@ -103,7 +103,7 @@ func (l *Line) Counts() Counts {
 // When ctx ends it drops READY, lets the parts under way end for at most Options.Drain,
 // drops OK-to-run and ends the others as STOP. It returns nil then, and after io.EOF;
 // otherwise what broke. All outputs are inactive and all its goroutines have ended on
-// return, except for an inspection that never returns (ErrStuck).
+// return, except for one whose driver or inspection never returns (ErrStuck).
 func (l *Line) Run(ctx context.Context) (err error) {
 	defer l.off()
 	inputs, stopInputs := context.WithCancel(context.WithoutCancel(ctx))
@@ -127,7 +127,9 @@ func (l *Line) Run(ctx context.Context) (err error) {
 
 	l.off()
 	stopInputs()
-	l.sweep(&wg)
+	if !l.sweep(&wg) {
+		err = errors.Join(err, ErrStuck)
+	}
 	l.t.abandon()
 	l.publish()
 	stopRejecter()
@@ -169,6 +171,7 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 				if !errors.Is(e.err, io.EOF) {
 					err = fmt.Errorf("line: trigger: %w", e.err)
 					t.stop(TriggerMissed)
+					drained = time.After(l.o.Drain)
 				}
 				break
 			}
@@ -212,8 +215,9 @@ func (l *Line) drainOutcomes(rejecter <-chan error) error {
 }
 
 // sweep takes what the inputs still hand over while they end, so that every edge that
-// was read becomes a part.
-func (l *Line) sweep(wg *sync.WaitGroup) {
+// was read becomes a part. It reports false when one of them does not end.
+func (l *Line) sweep(wg *sync.WaitGroup) bool {
+	late := time.After(l.o.Drain)
 	l.t.stopped, l.t.draining = true, true
 	ended := make(chan struct{})
 	go func() { wg.Wait(); close(ended) }()
@@ -230,7 +234,9 @@ func (l *Line) sweep(wg *sync.WaitGroup) {
 		case o := <-l.outcomes:
 			l.t.outcome(o)
 		case <-ended:
-			return
+			return true
+		case <-late:
+			return false
 		}
 	}
 }

@@ -126,10 +126,21 @@ func (t *tracker) missed(n int, tr Trigger, now time.Time) {
 // disown takes the frame away from older parts that claimed one which, as is known only
 // now, may show the new part.
 func (t *tracker) disown(tr Trigger) {
-	for _, p := range slices.Clone(t.parts) {
+	t.each(func(p *tracked) {
 		if p.state == inInspection && p.Trigger.At.Before(tr.At) && t.within(p.FrameAt, tr) {
 			t.note(Event{Kind: Ambiguous, Part: p.copy()})
 			t.uninspected(p, FrameAmbiguous, nil, tr.At)
+		}
+	})
+}
+
+// each calls f with every part under way. f may end that part, no other.
+func (t *tracker) each(f func(*tracked)) {
+	for i := 0; i < len(t.parts); {
+		p := t.parts[i]
+		f(p)
+		if i < len(t.parts) && t.parts[i] == p {
+			i++
 		}
 	}
 }
@@ -204,24 +215,26 @@ func (t *tracker) result(r result, now time.Time) {
 	case r.err != nil:
 		t.uninspected(p, Failed, r.err, now)
 	default:
-		t.missRun = 0
 		t.judged(p, now)
 	}
 }
 
 func (t *tracker) judged(p *tracked, now time.Time) {
 	t.run(p.Finding.Reject)
-	if p.Finding.Reject {
+	unready := t.o.Recorder.Ready()
+	if unready == nil {
+		t.missRun = 0
+	}
+	switch {
+	case p.Finding.Reject:
 		t.reject(p, ByScore, now)
-		return
+	case unready != nil:
+		t.uninspected(p, Unrecorded, unready, now)
+	default:
+		t.timed(p, now)
+		t.pending--
+		t.end(p, Pass, ByScore)
 	}
-	if err := t.o.Recorder.Ready(); err != nil {
-		t.uninspected(p, Unrecorded, err, now)
-		return
-	}
-	t.timed(p, now)
-	t.pending--
-	t.end(p, Pass, ByScore)
 }
 
 // run counts verdicts of one kind in a row and raises the alarms.
@@ -372,7 +385,7 @@ func (t *tracker) poll(now time.Time) {
 	for len(t.frames) > 0 && now.Sub(t.frames[0].seen) > t.o.WindowTo+t.o.FrameWait {
 		t.drop()
 	}
-	for _, p := range slices.Clone(t.parts) {
+	t.each(func(p *tracked) {
 		switch {
 		case p.state == awaitPulse:
 			if t.belt != nil {
@@ -383,7 +396,7 @@ func (t *tracker) poll(now time.Time) {
 		case p.state == awaitFrame && !now.Before(t.frameDeadline(p)):
 			t.uninspected(p, FrameLost, nil, now)
 		}
-	}
+	})
 }
 
 // never is later than every deadline.

@@ -114,12 +114,12 @@ func TestEveryPulseHitsThePartItWasMeantFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o.Seed = 7
-				truth, c, _ := run(t, 300, o, nil)
-				want := Truth{Parts: 300, Bad: 60, Removed: 60, OnTarget: 60, Pulses: 60}
+				truth, c, _ := run(t, 150, o, nil)
+				want := Truth{Parts: 150, Bad: 30, Removed: 30, OnTarget: 30, Pulses: 30}
 				if truth != want {
 					t.Errorf("truth %+v, want %+v", truth, want)
 				}
-				if c.Pass != 240 || c.Reject != 60 || c.Uninspected != 0 {
+				if c.Pass != 120 || c.Reject != 30 || c.Uninspected != 0 {
 					t.Errorf("counts %+v", c)
 				}
 			})
@@ -134,15 +134,15 @@ func TestFaultsNeverLetABadPartEscape(t *testing.T) {
 		check  func(Truth, line.Counts) bool
 	}{
 		"lost frames": {Options{FrameLoss: 0.1, Jitter: 0.1}, nil, func(tr Truth, c line.Counts) bool {
-			return c.Uninspected > 20 && tr.Lost > 15 && tr.Astray == 0
+			return c.Uninspected > 8 && tr.Lost > 5 && tr.Astray == 0
 		}},
 		"a sensor that bounces": {Options{Bounce: 0.1}, nil, func(_ Truth, c line.Counts) bool {
-			return c.Parts > 320 && c.Parts == 300+c.Uninspected
+			return c.Parts > 158 && c.Parts == 150+c.Uninspected
 		}},
 		"a sensor that bounces, debounced": {
 			Options{Bounce: 0.1},
 			func(o *line.Options) { o.Debounce = 10 * ms },
-			func(_ Truth, c line.Counts) bool { return c.Bounces > 20 && c.Parts == 300 && c.Reject == 60 },
+			func(_ Truth, c line.Counts) bool { return c.Bounces > 8 && c.Parts == 150 && c.Reject == 30 },
 		},
 		"an inspection slower than the belt": {
 			Options{},
@@ -156,8 +156,8 @@ func TestFaultsNeverLetABadPartEscape(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tc.o.Seed = 7
-				truth, c, _ := run(t, 300, tc.o, tc.change)
-				if truth.Escaped != 0 || truth.Bad != 60 || truth.Removed != 60 {
+				truth, c, _ := run(t, 150, tc.o, tc.change)
+				if truth.Escaped != 0 || truth.Bad != 30 || truth.Removed != 30 {
 					t.Errorf("truth %+v", truth)
 				}
 				if !tc.check(truth, c) {
