@@ -13,6 +13,10 @@ type ScorerOptions struct {
 	Threads int // 0: one. The scores do not depend on it.
 }
 
+// Kernel names the instruction set that scoring uses on this CPU: generic, avx2,
+// avx512 or neon. The scores do not depend on it.
+func Kernel() string { return kernel.Kernel() }
+
 // A Scorer scores pictures, one at a time, with buffers of its own.
 type Scorer struct {
 	m       *Model
