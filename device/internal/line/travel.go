@@ -9,7 +9,7 @@ const speedWindow = 40 * time.Millisecond
 // belt predicts when the belt will reach a count, from the encoder's latest edges.
 type belt struct {
 	enc     Encoder
-	samples []Position // ascending, the newest last, none older than speedWindow before it
+	samples []Position // ascending, the newest last: those within speedWindow, at least two
 	read    time.Time  // when the encoder was last read
 }
 
@@ -21,20 +21,19 @@ func (b *belt) sample(now time.Time) {
 		b.samples = append(b.samples, p)
 	}
 	old := 0
-	for old < len(b.samples) && now.Sub(b.samples[old].At) > speedWindow {
+	for old < len(b.samples)-2 && now.Sub(b.samples[old].At) > speedWindow {
 		old++
 	}
-	keep := copy(b.samples, b.samples[min(old, len(b.samples)-1):])
-	b.samples = b.samples[:keep]
+	b.samples = b.samples[:copy(b.samples, b.samples[old:])]
 }
 
 // eta returns when the belt reaches count at its present speed:
 //
 //	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), read - at)
 //
-// with the newest edge (c, at) and the oldest (c0, at0) within speedWindow; an encoder
-// that had nothing newer when it was read cannot be faster than one count in read - at. It reports false while
-// the belt stands, or has just begun to move, short of count.
+// with the newest edge (c, at) and the oldest (c0, at0) of the samples; an encoder that had
+// nothing newer when it was read cannot be faster than one count in read - at. It reports
+// false while the belt stands short of count: no edge for speedWindow and 4 tau.
 func (b *belt) eta(count int64) (time.Time, bool) {
 	if len(b.samples) == 0 {
 		return time.Time{}, false
@@ -45,9 +44,12 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 	if moved <= 0 || took <= 0 {
 		return last.At, left <= 0
 	}
-	tau := float64(took) / float64(moved)
+	tau, silent := float64(took)/float64(moved), b.read.Sub(last.At)
 	if left > 0 {
-		tau = max(tau, float64(b.read.Sub(last.At)))
+		if silent > speedWindow && float64(silent) > 4*tau {
+			return time.Time{}, false
+		}
+		tau = max(tau, float64(silent))
 	}
 	return last.At.Add(time.Duration(float64(left) * tau)), true
 }
