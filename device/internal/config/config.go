@@ -84,7 +84,7 @@ func Default() Config {
 		},
 		Record: Record{SegmentMiB: 16, QuotaMiB: 1024, GroupMS: 20},
 		Sim: Sim{
-			Part: "washer", Size: 192, Teach: 100, TargetFRR: 0.01, Bad: 0.2,
+			Part: "washer", Size: 128, Teach: 100, TargetFRR: 0.01, Bad: 0.2,
 			Pitch: 120, Length: 60, Nozzle: 600, Jitter: 0.05, StopEach: 25, StopForMS: 800,
 			OperatorS: 3,
 		},
