@@ -151,6 +151,26 @@ func trunk(width int) *Model {
 	return m
 }
 
+func TestTraceComputesWhatRunDoes(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 13))
+		m := randomModel(rng)
+		h, w := randomSize(m, rng)
+		r, in := newRunner(t, m, h, w, Options{}), randomPicture(m, h, w, rng)
+		want, last := digest(r.Run(in)), -1
+		r.Run(randomPicture(m, h, w, rng))
+		got := digest(r.Trace(in, func(node int) {
+			if node <= last {
+				t.Errorf("seed %d: node %d after %d", seed, node, last)
+			}
+			last = node
+		}))
+		if got != want || last < 0 {
+			t.Errorf("seed %d: other results, last node %d", seed, last)
+		}
+	}
+}
+
 func TestRunAllocatesNothing(t *testing.T) {
 	impltest.Each(t, kernel.Pkg, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(6, 7))

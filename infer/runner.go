@@ -30,6 +30,7 @@ type Runner struct {
 
 // A step computes one node.
 type step struct {
+	node int
 	op   kernel.Op
 	out  kernel.Plane
 	tap  []int8 // where the rows are copied to without the border, if anywhere
@@ -101,7 +102,7 @@ func (r *Runner) bindSteps(m *Model) {
 		if out.Data == nil {
 			continue
 		}
-		s := step{out: out}
+		s := step{node: i, out: out}
 		s.op, s.cost = r.bind(m, i, signed)
 		s.cost *= out.W * out.C
 		r.steps = append(r.steps, s)
@@ -196,6 +197,22 @@ func (r *Runner) Run(in []int8) []Map {
 	r.input.In = in
 	for i := range r.stages {
 		r.crew.run(&r.stages[i])
+	}
+	r.input.In = nil
+	return r.maps
+}
+
+// Trace does what Run does, on the calling goroutine alone and node by node, and
+// calls done after each: the time between two calls is what the latter's node costs.
+func (r *Runner) Trace(in []int8, done func(node int)) []Map {
+	if len(in) != r.length {
+		panic(fmt.Sprintf("infer: Trace: %d values, want %d", len(in), r.length))
+	}
+	r.input.In = in
+	for i := range r.steps {
+		s := &r.steps[i]
+		s.rows(0, s.out.H)
+		done(s.node)
 	}
 	r.input.In = nil
 	return r.maps

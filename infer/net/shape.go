@@ -116,16 +116,26 @@ func (n *Node) side(in int) int {
 
 // MACs returns the multiply-accumulates of all convolutions for a picture of h x w pixels.
 func (g *Graph) MACs(h, w int) (int64, error) {
+	nodes, err := g.NodeMACs(h, w)
+	var sum int64
+	for _, n := range nodes {
+		sum += n
+	}
+	return sum, err
+}
+
+// NodeMACs returns those of every node, 0 where it is no convolution.
+func (g *Graph) NodeMACs(h, w int) ([]int64, error) {
 	shapes, err := g.Shapes(h, w)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var sum int64
+	macs := make([]int64, len(g.Nodes))
 	for i := range g.Nodes {
 		if n := &g.Nodes[i]; n.Op == Conv {
 			window := n.Kernel * n.Kernel * (shapes[n.In[0]].C / n.Groups)
-			sum += int64(shapes[i].Len()) * int64(window)
+			macs[i] = int64(shapes[i].Len()) * int64(window)
 		}
 	}
-	return sum, nil
+	return macs, nil
 }
