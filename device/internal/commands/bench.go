@@ -4,21 +4,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cull/capture"
 	"cull/device/internal/sim"
 	"cull/infer"
 	"cull/infer/prep"
 	"cull/internal/inspect"
+	"cull/internal/product"
 	"cull/padim"
 	"cull/synth"
 )
@@ -33,48 +38,47 @@ func benchCommand() Command {
 	}
 }
 
-// How long each step is measured: until all three are met.
-const (
-	benchWarm = 3
-	benchRuns = 50
-	benchTime = time.Second
-	benchMost = 15 * time.Second // but not longer
-)
-
 // The camera frame that preprocessing is measured on.
 const benchWidth, benchHeight = 640, 480
 
 // benchParts is how many parts the measured product is taught from.
 const benchParts = 12
 
-// A timing is the latency of one step.
-type timing struct {
-	Step  string  `json:"step"`
-	Runs  int     `json:"runs"`
-	P50MS float64 `json:"p50_ms"`
-	P99MS float64 `json:"p99_ms"`
+type benchAnswer struct {
+	Version   string `json:"version"`
+	Board     string `json:"board"`
+	CPU       string `json:"cpu"`
+	CPUs      int    `json:"cpus"`
+	OS        string `json:"os"`
+	NetSHA256 string `json:"net_sha256"`
+	Kernel    string `json:"kernel"`        // of the network
+	Scorer    string `json:"scorer_kernel"` // of the scorer
+	Size      int    `json:"size"`
+	MACs      int64  `json:"macs"`
+	Mode      string `json:"mode"`
+
+	PeakGOPS float64     `json:"peak_gop_per_s"` // one core, registers only; 0: no assembly
+	Layers   []layerCost `json:"layers"`
+	Passes   []benchPass `json:"passes"`
+	StartMS  float64     `json:"start_ms"` // read, check, self-test and pack network and product
+	StartCPU float64     `json:"start_cpu_ms"`
+	Resident int64       `json:"resident_bytes"`
 }
 
-type benchAnswer struct {
-	Version   string   `json:"version"`
-	NetSHA256 string   `json:"net_sha256"`
-	Kernel    string   `json:"kernel"`
+// A benchPass is all steps on one number of threads.
+type benchPass struct {
 	Threads   int      `json:"threads"`
-	CPUs      int      `json:"cpus"`
-	Size      int      `json:"size"`
-	MACs      int64    `json:"macs"`
-	Mode      string   `json:"mode"`
 	Steps     []timing `json:"steps"`
 	GMACs     float64  `json:"gmac_per_s"`        // of the network, at its median
 	PerSecond float64  `json:"inspections_per_s"` // of the whole, at its median
-	Resident  int64    `json:"resident_bytes"`
+	Allocs    float64  `json:"allocs_per_inspection"`
 }
 
 // Bench runs `cull bench`.
 func Bench(ctx context.Context, env Env, args []string) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	asJSON := fs.Bool("json", false, "write the figures as JSON")
-	threads := fs.Int("threads", runtime.GOMAXPROCS(0), "of network and scorer")
+	threads := fs.Int("threads", 0, "of network and scorer, `N` alone (default: one, then all CPUs)")
 	net := fs.String("net", "", "network `file` (default: the built-in one)")
 	size := fs.Int("size", 0, "side of the input picture, `pixels` (default: the network's)")
 	rest, err := parse(env, "bench", benchSynopsis, fs, args)
@@ -83,7 +87,7 @@ func Bench(ctx context.Context, env Env, args []string) error {
 		return err
 	case len(rest) > 0:
 		return usagef("bench: unexpected argument %q", rest[0])
-	case *threads < 1 || *threads > 64:
+	case *threads < 0 || *threads > 64:
 		return usagef("bench: --threads %d: want 1 to 64", *threads)
 	}
 	if *size != 0 {
@@ -91,11 +95,16 @@ func Bench(ctx context.Context, env Env, args []string) error {
 			return err
 		}
 	}
-	m, err := openNetwork(*net)
-	if err != nil {
+	passes := []int{*threads}
+	if all := runtime.GOMAXPROCS(0); *threads == 0 {
+		passes = []int{1, all}[:min(all, 2)]
+	}
+	b := benchmark{net: *net, size: *size}
+	if err := b.teach(ctx); err != nil {
 		return err
 	}
-	answer, err := measureSteps(ctx, m, *size, *threads)
+	defer os.RemoveAll(b.dir)
+	answer, err := b.measure(ctx, passes)
 	if err != nil {
 		return err
 	}
@@ -105,70 +114,136 @@ func Bench(ctx context.Context, env Env, args []string) error {
 	return answer.print(env.Stdout)
 }
 
-// measureSteps measures the steps of an inspection, each alone, then all of them together.
-func measureSteps(ctx context.Context, m *infer.Model, size, threads int) (*benchAnswer, error) {
-	plan := inspect.Geometry(m, size)
-	net, err := inspect.NewNetwork(m, plan.Height, plan.Width, threads)
+// A benchmark is what is measured: a network, and a product in a folder of its own.
+type benchmark struct {
+	net  string
+	size int
+	dir  string
+}
+
+func (b *benchmark) path() string { return filepath.Join(b.dir, "bench.product") }
+
+// teach makes the product and gives back the memory that took, which a line does not need.
+func (b *benchmark) teach(ctx context.Context) error {
+	m, err := openNetwork(b.net)
+	if err != nil {
+		return err
+	}
+	plan := inspect.Geometry(m, b.size)
+	parts, err := sim.NewRenderer(sim.Product{Family: synth.Washer, Size: plan.Width, Seed: 1})
+	if err != nil {
+		return err
+	}
+	p, err := inspect.Teach(ctx, parts.Goods(benchParts), m, inspect.Options{
+		Plan: plan, SpoolDir: os.TempDir(),
+		Fit: padim.Options{Mode: padim.Part, Shrinkage: 0.5, Threads: runtime.GOMAXPROCS(0)},
+	}, time.Now())
+	if err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "cull-bench-"); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	return errors.Join(p.WriteFile(b.path()), ctx.Err())
+}
+
+// measure starts as a line does and measures every pass.
+func (b *benchmark) measure(ctx context.Context, passes []int) (*benchAnswer, error) {
+	debug.FreeOSMemory()
+	start, used := time.Now(), clock(unix.CLOCK_PROCESS_CPUTIME_ID)
+	m, p, in, err := b.start(passes[len(passes)-1])
+	if err != nil {
+		return nil, err
+	}
+	took, used := time.Since(start), clock(unix.CLOCK_PROCESS_CPUTIME_ID)-used
+	a := &benchAnswer{
+		Version: version, Board: board(), CPU: processor(), CPUs: runtime.NumCPU(), OS: release(),
+		Kernel: infer.Kernel(), Scorer: padim.Kernel(), Size: p.Plan.Width, Mode: p.Model.Mode().String(),
+		StartMS: milliseconds(took), StartCPU: milliseconds(used),
+	}
+	digest := m.Digest()
+	a.NetSHA256 = hex.EncodeToString(digest[:])
+	if _, err := in.Inspect(benchFrame()); err != nil {
+		return nil, err
+	}
+	debug.FreeOSMemory()
+	a.Resident = resident()
+	in.Close()
+	if a.MACs, err = m.Graph.MACs(p.Plan.Height, p.Plan.Width); err != nil {
+		return nil, err
+	}
+	if a.PeakGOPS, a.Layers, err = measureLayers(ctx, m, p.Plan.Height, p.Plan.Width); err != nil {
+		return nil, err
+	}
+	for _, threads := range passes {
+		pass, err := measurePass(ctx, m, p, threads)
+		if err != nil {
+			return nil, err
+		}
+		pass.GMACs = float64(a.MACs) / 1e6 / pass.Steps[1].P50MS
+		a.Passes = append(a.Passes, *pass)
+	}
+	return a, nil
+}
+
+// start does what `cull run` does before the line is ready.
+func (b *benchmark) start(threads int) (*infer.Model, *product.Product, *inspect.Inspector, error) {
+	m, err := openNetwork(b.net)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p, err := product.Open(b.path(), m.Digest())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	in, err := inspect.Open(p, m, threads)
+	return m, p, in, err
+}
+
+// measurePass measures the steps of an inspection, each alone, then all of them together.
+func measurePass(ctx context.Context, m *infer.Model, p *product.Product, threads int) (*benchPass, error) {
+	in, err := inspect.Open(p, m, threads)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	net, err := inspect.NewNetwork(m, p.Plan.Height, p.Plan.Width, threads)
 	if err != nil {
 		return nil, err
 	}
 	defer net.Close()
-	parts, err := sim.NewRenderer(sim.Product{Family: synth.Washer, Size: plan.Width, Seed: 1})
+	prepare, err := prep.New(p.Plan)
 	if err != nil {
 		return nil, err
 	}
-	model, report, err := inspect.Learn(ctx, parts.Goods(benchParts), net, inspect.Options{
-		Plan: plan, SpoolDir: os.TempDir(), Fit: padim.Options{Mode: padim.Part, Shrinkage: 0.5, Threads: threads},
-	})
+	scorer, err := p.Model.NewScorer(padim.ScorerOptions{Threads: threads})
 	if err != nil {
 		return nil, err
 	}
-	debug.FreeOSMemory() // what teaching used, which a line does not
-	whole, err := inspect.New(plan, net, model, report.Threshold.Value, threads)
-	if err != nil {
-		return nil, err
-	}
-	p, err := prep.New(plan)
-	if err != nil {
-		return nil, err
-	}
-	scorer, err := model.NewScorer(padim.ScorerOptions{Threads: threads})
-	if err != nil {
-		return nil, err
-	}
-	frame, pic := benchFrame(), make([]int8, plan.Height*plan.Width*3)
-	if err := p.Apply(pic, frame); err != nil {
+	frame, pic := benchFrame(), make([]int8, p.Plan.Height*p.Plan.Width*3)
+	if err := prepare.Apply(pic, frame); err != nil {
 		return nil, err
 	}
 	maps := net.Maps(pic)
-	a := &benchAnswer{
-		Version: version, Kernel: infer.Kernel(), Threads: threads, CPUs: runtime.NumCPU(),
-		Size: plan.Width, Mode: model.Mode().String(),
-	}
-	digest := m.Digest()
-	a.NetSHA256 = hex.EncodeToString(digest[:])
-	if a.MACs, err = m.Graph.MACs(plan.Height, plan.Width); err != nil {
-		return nil, err
-	}
+	pass := &benchPass{Threads: threads}
 	for _, s := range []struct {
 		name string
 		run  func() error
 	}{
-		{"preprocessing", func() error { return p.Apply(pic, frame) }},
+		{"preprocessing", func() error { return prepare.Apply(pic, frame) }},
 		{"network", func() error { net.Maps(pic); return nil }},
 		{"scorer", func() error { scorer.Score(maps); return nil }},
-		{"inspection", func() error { _, err := whole.Inspect(frame); return err }},
+		{"inspection", func() error { _, err := in.Inspect(frame); return err }},
 	} {
 		t, err := measureStep(ctx, s.name, s.run)
 		if err != nil {
 			return nil, err
 		}
-		a.Steps = append(a.Steps, t)
+		pass.Steps = append(pass.Steps, *t)
 	}
-	a.GMACs = float64(a.MACs) / 1e6 / a.Steps[1].P50MS
-	a.PerSecond = 1000 / a.Steps[3].P50MS
-	a.Resident = resident()
-	return a, nil
+	last := &pass.Steps[len(pass.Steps)-1]
+	pass.PerSecond, pass.Allocs = 1000/last.P50MS, last.allocs
+	return pass, nil
 }
 
 // benchFrame is a frame of a usual camera: YUYV, a slope of brightness.
@@ -183,33 +258,6 @@ func benchFrame() *capture.Frame {
 	return capture.NewFrame(capture.Frame{
 		Pix: pix, Format: capture.YUYV, Width: benchWidth, Height: benchHeight, Stride: 2 * benchWidth,
 	}, nil)
-}
-
-func measureStep(ctx context.Context, name string, run func() error) (timing, error) {
-	var took []time.Duration
-	begin := time.Now()
-	for i := 0; ; i++ {
-		start := time.Now()
-		if err := run(); err != nil {
-			return timing{}, err
-		}
-		if err := ctx.Err(); err != nil {
-			return timing{}, err
-		}
-		if i < benchWarm {
-			continue
-		}
-		took = append(took, time.Since(start))
-		spent := time.Since(begin)
-		if len(took) >= benchRuns && spent >= benchTime || spent >= benchMost {
-			break
-		}
-	}
-	slices.Sort(took)
-	at := func(q float64) float64 {
-		return float64(took[min(len(took)-1, int(q*float64(len(took))))]) / float64(time.Millisecond)
-	}
-	return timing{name, len(took), at(0.5), at(0.99)}, nil
 }
 
 // resident returns the memory of this process that is in RAM, 0 where the kernel does not say.
@@ -229,13 +277,47 @@ func resident() int64 {
 
 func (a *benchAnswer) print(w io.Writer) error {
 	fmt.Fprintf(w, "network   %s…, %.3f GMAC at %d x %d pixels\n", a.NetSHA256[:12], float64(a.MACs)/1e9, a.Size, a.Size)
-	fmt.Fprintf(w, "kernel    %s, %d threads on %d CPUs\n", a.Kernel, a.Threads, a.CPUs)
+	fmt.Fprintf(w, "kernels   network %s, scorer %s\n", a.Kernel, a.Scorer)
 	fmt.Fprintf(w, "frame     %d x %d YUYV, product in %s mode\n\n", benchWidth, benchHeight, a.Mode)
-	fmt.Fprintf(w, "%-14s %10s %10s %6s\n", "step", "p50 ms", "p99 ms", "runs")
-	for _, s := range a.Steps {
-		fmt.Fprintf(w, "%-14s %10.3f %10.3f %6d\n", s.Step, s.P50MS, s.P99MS, s.Runs)
+	a.printLayers(w)
+	for _, p := range a.Passes {
+		fmt.Fprintf(w, "\n%-22s %10s %10s %10s %6s\n", fmt.Sprintf("%d thread(s)", p.Threads), "p50 ms", "p99 ms", "CPU ms", "runs")
+		for _, s := range p.Steps {
+			fmt.Fprintf(w, "%-22s %10.3f %10.3f %10.3f %6d\n", s.Step, s.P50MS, s.P99MS, s.CPUMS, s.Runs)
+		}
+		fmt.Fprintf(w, "%.1f GMAC/s, %.1f inspections/s, %g allocations an inspection\n", p.GMACs, p.PerSecond, p.Allocs)
 	}
-	_, err := fmt.Fprintf(w, "\n%.1f GMAC/s, %.1f inspections/s, %.1f MB resident\n",
-		a.GMACs, a.PerSecond, float64(a.Resident)/1e6)
+	fmt.Fprintf(w, "\nready %.0f ms after the start (CPU %.0f ms), %.1f MB resident with the product loaded\n",
+		a.StartMS, a.StartCPU, float64(a.Resident)/1e6)
+	return a.printResults(w)
+}
+
+// printResults writes what replaces a board's budget in doc/performance.md.
+func (a *benchAnswer) printResults(w io.Writer) error {
+	fmt.Fprintf(w, "\n--- measured; to replace a budget in doc/performance.md, send in all lines from here on\n")
+	fmt.Fprintf(w, "board   %s\ncpu     %s, %d CPUs\nsystem  %s\ncull    %s, network %s\nkernels %s, %s\n",
+		a.Board, a.CPU, a.CPUs, a.OS, a.Version, a.NetSHA256[:12], a.Kernel, a.Scorer)
+	result := func(name string, v float64, unit string) { fmt.Fprintf(w, "RESULT %s %.4g %s\n", name, v, unit) }
+	if a.PeakGOPS > 0 {
+		result("peak_1t", a.PeakGOPS, "GOP/s")
+	}
+	for _, l := range a.Layers {
+		if l.GOPS > 0 {
+			result("kernel_"+strings.NewReplacer(" ", "_", ",", "").Replace(l.Kind), l.GOPS, "GOP/s")
+		}
+	}
+	for _, p := range a.Passes {
+		for _, s := range p.Steps {
+			name := fmt.Sprintf("%s_%dt", s.Step, p.Threads)
+			result(name+"_p50", s.P50MS, "ms")
+			result(name+"_p99", s.P99MS, "ms")
+			result(name+"_cpu", s.CPUMS, "ms")
+		}
+		result(fmt.Sprintf("allocations_%dt", p.Threads), p.Allocs, "/inspection")
+	}
+	result("start", a.StartMS, "ms")
+	result("start_cpu", a.StartCPU, "ms")
+	result("resident", float64(a.Resident)/1e6, "MB")
+	_, err := fmt.Fprintln(w, "---")
 	return err
 }
