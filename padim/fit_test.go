@@ -67,6 +67,9 @@ func TestDefectIsFound(t *testing.T) {
 // With Gaussian features of d dimensions and many parts the squared distance
 // of a further part follows chi-square: mean d, variance 2d.
 func TestSquaredDistanceFollowsChiSquare(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics: long under emulation and the race detector")
+	}
 	train := newParts(600, 32, 6, 4, 8)
 	m, _ := mustFit(t, train, Options{
 		Mode: Part, Projection: Identity, Shrinkage: -1, Ridge: -1, Smooth: -1, NoPool: true,

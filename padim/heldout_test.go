@@ -133,6 +133,9 @@ func TestFoldsAreRefits(t *testing.T) {
 // A thousand parts take no more memory than fifty: measured with everything
 // that is alive at the end of each pass.
 func TestMemoryDoesNotDependOnParts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under emulation and the race detector")
+	}
 	peak := func(n int) uint64 {
 		s := &weighed{parts: newParts(n, 32, 6, 8, 16)}
 		mustFit(t, s, Options{Dim: 10, Threads: 1})

@@ -177,6 +177,9 @@ func TestGate(t *testing.T) {
 
 // Half-precision factors change a score by less than 0.1 %.
 func TestHalfPrecisionIsEnough(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics: long under emulation and the race detector")
+	}
 	train := newParts(30, 64, 16, 4, 8, 16)
 	o := Options{Mode: Part, Threads: 1}
 	half, _ := mustFit(t, train, o)

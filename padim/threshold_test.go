@@ -60,6 +60,9 @@ func TestExpectIsTheBetaInterval(t *testing.T) {
 // threshold with the probability promised; extrapolated, under an exponential
 // tail exactly, under a lighter tail less often.
 func TestFalseRejectsKeepThePromise(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulation: long under emulation and the race detector")
+	}
 	rng := rand.New(rand.NewPCG(11, 12))
 	exponential := func() float64 { return rng.ExpFloat64() }
 	normal := func() float64 { return rng.NormFloat64() }
@@ -110,6 +113,9 @@ func TestFalseRejectsKeepThePromise(t *testing.T) {
 // The promise holds through the whole of Fit: left-out scores of real models.
 // Every round teaches on n parts and judges further good parts.
 func TestTaughtThresholdKeepsThePromise(t *testing.T) {
+	if testing.Short() {
+		t.Skip("simulation: long under emulation and the race detector")
+	}
 	const target, further = 0.05, 20
 	for _, c := range []struct{ n, rounds int }{{20, 60}, {50, 30}, {100, 20}} {
 		for _, mode := range []Mode{Part, Texture} {
