@@ -19,11 +19,10 @@ Writes a network for other programs (ONNX, opset 13):
                    int8 x step
   onnx-int8        the device's arithmetic: input the pixel, output the device's int8
                    plus 128; steps in the metadata
-  onnx-int8-fused  onnx-int8 without the clamps at 127, for speed
 
 `
 
-var forms = map[string]onnx.Form{"onnx": onnx.Float, "onnx-int8": onnx.Int8, "onnx-int8-fused": onnx.Int8Fused}
+var forms = map[string]onnx.Form{"onnx": onnx.Float, "onnx-int8": onnx.Int8}
 
 func runExport(args []string, stderr io.Writer) int {
 	f := flag.NewFlagSet("export", flag.ContinueOnError)
@@ -32,7 +31,7 @@ func runExport(args []string, stderr io.Writer) int {
 		fmt.Fprint(stderr, exportUsage)
 		f.PrintDefaults()
 	}
-	form := f.String("format", "onnx", "onnx, onnx-int8 or onnx-int8-fused")
+	form := f.String("format", "onnx", "onnx or onnx-int8")
 	out := f.String("o", "", "the file to write")
 	path, err := parse(f, args)
 	if err != nil {

@@ -22,9 +22,6 @@ const (
 	// float operators, which runtimes fuse to integer ones): the input is uint8, the
 	// pixel, the outputs are uint8, 128 more than the device's int8.
 	Int8
-	// Int8Fused is Int8 without the clamps at -127 and 127, which no ONNX operator has
-	// fused: results saturate at -128, and 255 after a ReLU.
-	Int8Fused
 )
 
 const (
@@ -63,8 +60,8 @@ func Export(m *infer.Model, form Form) (*Model, error) {
 	switch form {
 	case Float:
 		b.writeFloat()
-	case Int8, Int8Fused:
-		b.writeInt8(form == Int8)
+	case Int8:
+		b.writeInt8()
 	default:
 		return nil, fmt.Errorf("onnx: unknown form %d", form)
 	}

@@ -26,10 +26,10 @@ type int8Builder struct {
 }
 
 // writeInt8 writes the quantised network.
-func (b *builder) writeInt8(exact bool) {
+func (b *builder) writeInt8() {
 	q := &int8Builder{
-		builder: b, exact: exact, signed: b.net.Graph.Signed(), one: b.floats("one", []float64{1}),
-		ends: map[int]string{}, shifted: make([]int, len(b.values)), padding: map[[2]int]string{},
+		builder: b, signed: b.net.Graph.Signed(), one: b.floats("one", []float64{1}),
+		ends: map[int]string{}, shifted: make([]int, len(b.values)),
 	}
 	q.zeros = [2]string{q.bytes("zero", 0), q.bytes("zero128", zeroOfBytes)}
 	for i := range b.net.Graph.Nodes {
@@ -72,14 +72,9 @@ func (q *int8Builder) rounded(i int, v, out string) {
 		zero, lo, hi = zeroOfBytes, q.end(1), ""
 	}
 	q.shifted[i] = zero
-	raw := out
-	if q.exact {
-		raw = q.name(out + "/wide")
-	}
+	raw := q.name(out + "/wide")
 	q.node("QuantizeLinear", raw, []string{v, q.one, q.zero(zero)})
-	if q.exact {
-		q.clip(out, raw, lo, hi)
-	}
+	q.clip(out, raw, lo, hi)
 }
 
 func (q *int8Builder) clip(out, in, lo, hi string) string {
@@ -94,9 +89,7 @@ func (q *int8Builder) emit(i int) {
 	n := &q.net.Graph.Nodes[i]
 	if n.Op == net.Input {
 		q.shifted[0] = zeroOfBytes
-		if q.exact {
-			q.values[0] = q.clip(q.name(picture+"/clipped"), picture, q.end(1), "")
-		}
+		q.values[0] = q.clip(q.name(picture+"/clipped"), picture, q.end(1), "")
 		return
 	}
 	out := q.name(n.Name)
@@ -108,7 +101,7 @@ func (q *int8Builder) emit(i int) {
 	case net.Add:
 		a := q.scaledInput(n.In[0], n.Name+"/a", q.net.Params[i].Scale)
 		b := q.scaledInput(n.In[1], n.Name+"/b", q.net.Params[i].ScaleB)
-		q.rounded(i, q.node("Sum", q.name(n.Name+"/sum"), []string{a, b}), out)
+		q.rounded(i, q.node("Add", q.name(n.Name+"/sum"), []string{a, b}), out)
 	case net.ReLU:
 		q.clip(out, from, q.end(q.shifted[i]), "")
 	case net.MaxPool:
@@ -126,20 +119,14 @@ func (q *int8Builder) emit(i int) {
 	q.values[i] = out
 }
 
-// scaledInput returns node i's value times a scale per channel.
+// scaledInput returns node i's value times a scale per channel. It is a product and not
+// DequantizeLinear's scale, which ONNX Runtime takes for one scale per tensor when it
+// fuses a sum, and refuses.
 func (q *int8Builder) scaledInput(i int, name string, scale []float32) string {
 	c := len(scale)
-	key := [2]int{c, q.shifted[i]}
-	if q.padding[key] == "" {
-		zeros := make([]byte, c)
-		for k := range zeros {
-			zeros[k] = byte(q.shifted[i])
-		}
-		q.padding[key] = q.constant("zeros", U8, zeros, c)
-	}
-	return q.node("DequantizeLinear", q.name(name), []string{
-		q.values[i], q.floats(name+"/scale", wide(scale), c), q.padding[key],
-	}, axis(1))
+	return q.node("Mul", q.name(name), []string{
+		q.real(i, name), q.floats(name+"/scale", wide(scale), 1, c, 1, 1),
+	})
 }
 
 func (q *int8Builder) conv(i int, out string) {
