@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +25,10 @@ func newDesk(t *testing.T, more string) *desk {
 	d := &desk{dir, filepath.Join(dir, "cull.toml"), filepath.Join(dir, "log")}
 	net := filepath.Join(dir, "random.net")
 	writeNetwork(t, net, 1)
-	text := fmt.Sprintf("network = %q\n[record]\ndir = %q\ngroup_ms = 0\n[sim]\n"+
-		"size = 64\nteach = 12\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 180\nspeed_mm_s = 600\nbad = 0.4\n%s",
+	// Generous limits: a busy machine must not change a verdict.
+	text := fmt.Sprintf("network = %q\n[line]\nframe_wait_ms = 5000\npulse_late_ms = 5000\n"+
+		"[record]\ndir = %q\ngroup_ms = 0\n[sim]\nsize = 64\nteach = 12\nbad = 0.4\n"+
+		"pitch_mm = 60\nlength_mm = 30\nnozzle_mm = 900\nspeed_mm_s = 600\nstop_for_ms = 100\n%s",
 		net, d.log, more)
 	if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -56,6 +59,7 @@ func (d *desk) parts(t *testing.T) (lines []string, sum record.Summary) {
 			lines = append(lines, fmt.Sprintf("%04d %s %s", e.Part, e.Verdict, score))
 		}
 	}
+	slices.Sort(lines) // the log has them in the order in which they ended
 	return lines, sum
 }
 
@@ -142,7 +146,7 @@ func TestRunOnAFolder(t *testing.T) {
 	}
 	config := b.path("cull.toml")
 	text := fmt.Sprintf("product = %q\nnetwork = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n"+
-		"[sim]\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 180\nspeed_mm_s = 600\n", product, b.net, b.parts)
+		"[line]\npulse_late_ms = 5000\n[sim]\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 600\nspeed_mm_s = 600\n", product, b.net, b.parts)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

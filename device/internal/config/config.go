@@ -78,7 +78,7 @@ func Default() Config {
 		Camera: Camera{Kind: "simulated"},
 		Line: Line{
 			WindowToMS: 50, FrameWaitMS: 500, MarginMS: 10,
-			PulseMS: 60, PulseMaxMS: 2000, PulseLateMS: 60, Overlap: "merge",
+			PulseMS: 60, PulseMaxMS: 2000, PulseLateMS: 100, Overlap: "merge",
 			Backlog: 8, MaxParts: 256, Uninspected: "reject", StopAfter: 5,
 			RejectsAlarm: 10, HeartbeatMS: 500,
 		},
