@@ -77,6 +77,22 @@ func TestRunnerEqualsNaive(t *testing.T) {
 	})
 }
 
+// Windows of 5 and 7 pixels, and padding on two sides only.
+func TestWideAndLopsidedWindowsEqualNaive(t *testing.T) {
+	impltest.Each(t, kernel.Pkg, func(t *testing.T) {
+		for seed := uint64(0); seed < 60; seed++ {
+			rng := rand.New(rand.NewPCG(seed, 4))
+			m := lopsidedModel(rng)
+			h, w := randomSize(m, rng)
+			if !t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+				checkRunner(t, m, h, w, randomPicture(m, h, w, rng))
+			}) {
+				return
+			}
+		}
+	})
+}
+
 func FuzzRunner(f *testing.F) {
 	f.Add(uint64(1))
 	f.Fuzz(func(t *testing.T, seed uint64) {

@@ -46,7 +46,7 @@ func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
 		for _, j := range n.In {
 			last[j] = max(last[j], p.stage[i])
 			if n.Op == net.Conv || n.Op == net.AvgPool {
-				p.planes[j].Border = max(p.planes[j].Border, n.Pad)
+				p.planes[j].Border = max(p.planes[j].Border, n.Pad+n.PadExtra)
 			}
 		}
 	}

@@ -25,6 +25,30 @@ func randomModel(rng *rand.Rand) *Model {
 	}
 }
 
+// lopsidedModel is a randomModel whose convolutions of 3x3 have other windows and padding.
+func lopsidedModel(rng *rand.Rand) *Model {
+	for {
+		g := randomGraph(rng)
+		changed := 0
+		for i := range g.Nodes {
+			if n := &g.Nodes[i]; n.Op == net.Conv && n.Kernel == 3 {
+				n.Kernel += 2 * rng.IntN(3)
+				n.Pad = rng.IntN(n.Kernel/2 + 1)
+				n.PadExtra = rng.IntN(min(2, n.Kernel/2-n.Pad+1))
+				changed += n.Kernel - 3 + n.PadExtra
+			}
+		}
+		if changed == 0 || g.Validate() != nil {
+			continue
+		}
+		if _, err := g.Shapes(47, 53); err == nil {
+			m := &Model{Graph: g, Meta: Meta{Name: "lopsided"}}
+			fillRandom(m, rng)
+			return m
+		}
+	}
+}
+
 var channelChoices = []int{1, 2, 3, 4, 7, 8, 12, 16, 17, 24, 31, 32, 33, 48, 64, 65}
 
 func randomGraph(rng *rand.Rand) net.Graph {

@@ -15,6 +15,7 @@ const (
 	MaxValues   = 1 << 28 // of one node's result
 
 	maxName   = 64
+	maxConv   = 7
 	maxPool   = 7
 	maxFactor = 8
 	maxText   = 1 << 20
@@ -106,16 +107,18 @@ func (n *Node) check(i int) error {
 		inputs = 0
 	case Conv:
 		want.Out, want.Kernel, want.Stride = n.Out, n.Kernel, n.Stride
-		want.Pad, want.Groups, want.Act = n.Pad, n.Groups, n.Act
+		want.Pad, want.PadExtra, want.Groups, want.Act = n.Pad, n.PadExtra, n.Groups, n.Act
 		switch {
 		case n.Out < 1 || n.Out > MaxChannels:
 			return fmt.Errorf("out: %d: want 1 to %d", n.Out, MaxChannels)
-		case n.Kernel != 1 && n.Kernel != 3:
-			return fmt.Errorf("kernel: %d: want 1 or 3", n.Kernel)
+		case n.Kernel < 1 || n.Kernel > maxConv || n.Kernel%2 == 0:
+			return fmt.Errorf("kernel: %d: want 1, 3, 5 or 7", n.Kernel)
 		case n.Stride != 1 && n.Stride != 2:
 			return fmt.Errorf("stride: %d: want 1 or 2", n.Stride)
 		case n.Pad < 0 || n.Pad > n.Kernel/2:
 			return fmt.Errorf("pad: %d: want 0 to %d", n.Pad, n.Kernel/2)
+		case n.PadExtra < 0 || n.PadExtra > 1 || n.Pad+n.PadExtra > n.Kernel/2:
+			return fmt.Errorf("padExtra: %d: want 0 or 1, with pad at most %d", n.PadExtra, n.Kernel/2)
 		case n.Groups < 1:
 			return fmt.Errorf("groups: %d: want at least 1", n.Groups)
 		}
@@ -154,7 +157,7 @@ func (n *Node) check(i int) error {
 
 func sameFields(a, b *Node) bool {
 	return a.Out == b.Out && a.Kernel == b.Kernel && a.Stride == b.Stride && a.Pad == b.Pad &&
-		a.Groups == b.Groups && a.Factor == b.Factor && a.Act == b.Act
+		a.PadExtra == b.PadExtra && a.Groups == b.Groups && a.Factor == b.Factor && a.Act == b.Act
 }
 
 func validName(s string) bool {

@@ -13,7 +13,7 @@ type Op uint8
 // Operations. Padding of a Conv or AvgPool is with zeros; padding of a MaxPool never wins.
 const (
 	Input          Op = iota // the picture, Graph.InputChannels channels
-	Conv                     // Kernel 1 or 3, Stride 1 or 2, Pad 0 or 1, Groups (== channels: depthwise)
+	Conv                     // Kernel 1, 3, 5 or 7, Stride 1 or 2, Pad, PadExtra, Groups (== channels: depthwise)
 	Add                      // sum of two nodes of one shape
 	ReLU                     // max(x, 0), same scale as its input
 	MaxPool                  // Kernel x Kernel window, Stride, Pad
@@ -43,10 +43,14 @@ type Node struct {
 	Out    int `json:"out,omitempty"`    // Conv: output channels
 	Kernel int `json:"kernel,omitempty"` // Conv, pools: side of the square window
 	Stride int `json:"stride,omitempty"` // Conv, pools
-	Pad    int `json:"pad,omitempty"`    // Conv, pools
+	Pad    int `json:"pad,omitempty"`    // Conv, pools: on all four sides
 	Groups int `json:"groups,omitempty"` // Conv: 1 is dense
 	Factor int `json:"factor,omitempty"` // resizes
 	Act    Act `json:"act,omitempty"`    // Conv, Add
+
+	// PadExtra, 0 or 1, is padding beyond Pad on the right and at the bottom, as in networks
+	// from TensorFlow: Conv.
+	PadExtra int `json:"padExtra,omitempty"`
 }
 
 // A Tap names a node whose int8 result is a feature map.

@@ -100,11 +100,11 @@ func (g *Graph) Shapes(h, w int) ([]Shape, error) {
 	return shapes, nil
 }
 
-// side maps a side of the input to that of the result: floor((n + 2 Pad - Kernel) / Stride) + 1.
+// side maps a side of the input to that of the result: floor((n + 2 Pad + PadExtra - Kernel) / Stride) + 1.
 func (n *Node) side(in int) int {
 	switch n.Op {
 	case Conv, MaxPool, AvgPool:
-		if in += 2*n.Pad - n.Kernel; in < 0 {
+		if in += 2*n.Pad + n.PadExtra - n.Kernel; in < 0 {
 			return 0
 		}
 		return in/n.Stride + 1

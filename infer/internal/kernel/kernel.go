@@ -77,7 +77,8 @@ type Op interface {
 
 // A Conv is a convolution with bias, requantisation and clamp.
 type Conv struct {
-	Kernel, Stride, Pad, Groups int
+	Kernel, Stride, Groups int
+	Pad                    int // above and to the left; the rest follows from the planes
 
 	Signed  bool      // the input can be negative
 	Lo      int8      // least result: 0 or -127
@@ -87,7 +88,7 @@ type Conv struct {
 }
 
 // NewConv binds a convolution to its planes and packs its weights for the
-// kernels in use. The border of in must be at least Pad. It keeps none of c's slices.
+// kernels in use. The border of in must reach as far as the windows do. It keeps none of c's slices.
 func NewConv(c Conv, in, out Plane) Op {
 	c.Bias, c.Scale = slices.Clone(c.Bias), slices.Clone(c.Scale)
 	if c.Groups == in.C && c.Groups == out.C && in.C > 1 {
