@@ -32,7 +32,21 @@ test: ## run all tests (under 10 minutes on two cores)
 eval: build ## measure on the real sets in DATA, with every control (needs DATA=../shared/data)
 	$(BIN)/cull eval $(DATA) --controls --json out/eval.json
 
-.PHONY: race purego arm64 lint fuzz cross bench
+# Every kernel this CPU has, then every step with the fastest: the lines RESULT are what doc/performance.md quotes.
+.PHONY: bench bench-peers
+bench: build ## measure kernels, network, scorer and the whole on this machine
+	$(GO) test -run '^$$' -bench '^BenchmarkKernels$$' ./infer | tee $(BIN)/kernels.txt
+	$(BIN)/cull bench
+	@awk '/^BenchmarkKernels/ { split($$1, name, /[-\/]/); for (i = 3; i < NF; i += 2) if ($$(i+1) ~ /GOP/) \
+		print "RESULT " ($$(i+1) == "GOP/s" ? "network_" : "peak_") name[2] "_1t_best", $$i, "GOP/s" }' $(BIN)/kernels.txt
+
+PEERS = trainer/internal/peers
+bench-peers: ## measure against ONNX Runtime and gonum (needs node and npm)
+	@mkdir -p $(BIN)/peers && cp $(PEERS)/package.json $(PEERS)/ort.js $(BIN)/peers
+	cd $(BIN)/peers && { test -d node_modules/onnxruntime-node || npm install --ignore-scripts --no-audit --no-fund; }
+	$(GO) run ./$(PEERS) -ort $(BIN)/peers
+
+.PHONY: race purego arm64 lint fuzz cross
 race: ## all tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
 
