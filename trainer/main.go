@@ -18,6 +18,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
   synth     write pictures of the semi-formula data set
   pretrain  train a network from a recipe and write its int8 .net file
   quantize  make the .net file of a checkpoint
+  import    make the .net file of a network from elsewhere (ONNX)
   export    write a .net file as ONNX
 
 cull-trainer COMMAND -h describes a command.
@@ -47,6 +48,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runPretrain(ctx, args[1:], stderr)
 	case "quantize":
 		return runQuantize(args[1:], stderr)
+	case "import":
+		return runImport(args[1:], stderr)
 	case "export":
 		return runExport(args[1:], stderr)
 	case "help", "-h", "--help":

@@ -127,12 +127,17 @@ func saveHint(err error) string {
 	return ""
 }
 
-// export writes the .net file, reads it back and replays its known answers.
+// export makes the .net file of a run.
 func export(run *pretrain.Run, out string, stderr io.Writer) int {
 	m, err := run.Finish(stderr)
 	if err != nil {
 		return fail(stderr, err, "")
 	}
+	return deliver(m, out, stderr)
+}
+
+// deliver writes the .net file, reads it back and replays its known answers.
+func deliver(m *infer.Model, out string, stderr io.Writer) int {
 	if err := m.WriteFile(out); err != nil {
 		return fail(stderr, err, saveHint(err))
 	}

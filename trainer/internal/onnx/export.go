@@ -141,10 +141,10 @@ func (b *builder) describe() {
 
 // window returns the attributes of a convolution or pool.
 func window(n *net.Node) []Attr {
-	k, s, p := int64(n.Kernel), int64(n.Stride), int64(n.Pad)
+	k, s, p, e := int64(n.Kernel), int64(n.Stride), int64(n.Pad), int64(n.Pad+n.PadExtra)
 	return []Attr{
 		{Name: "kernel_shape", Kind: KindInts, Ints: []int64{k, k}},
-		{Name: "pads", Kind: KindInts, Ints: []int64{p, p, p, p}},
+		{Name: "pads", Kind: KindInts, Ints: []int64{p, p, e, e}},
 		{Name: "strides", Kind: KindInts, Ints: []int64{s, s}},
 	}
 }

@@ -27,7 +27,7 @@ func everything(rng *rand.Rand) *infer.Model {
 		conv("stem", 0, 8, 3, 2, 1, net.ActReLU),
 		conv("wide", 1, 16, 1, 1, 1, net.ActReLU6),
 		conv("depth", 2, 16, 3, 1, 16, net.ActReLU6),
-		conv("thin", 3, 8, 1, 1, 2, net.None),
+		conv("thin", 3, 8, 5, 1, 2, net.None),
 		{Name: "sum", Op: net.Add, In: []int{1, 4}},
 		{Name: "sum.relu", Op: net.Add, In: []int{1, 4}, Act: net.ActReLU},
 		{Name: "relu", Op: net.ReLU, In: []int{5}},
@@ -37,6 +37,8 @@ func everything(rng *rand.Rand) *infer.Model {
 		{Name: "near", Op: net.ResizeNearest, In: []int{10}, Factor: 2},
 		{Name: "smooth", Op: net.ResizeBilinear, In: []int{8}, Factor: 2},
 	}, Taps: []net.Tap{{Name: "sum", Node: 5}, {Name: "near", Node: 11}, {Name: "smooth", Node: 12}, {Name: "relu", Node: 7}}}}
+	thin := &m.Graph.Nodes[4] // 5x5 with pads 1 and 2 would shrink the map: 3x3 does
+	thin.Kernel, thin.Pad = 3, 1
 	channels := m.Graph.Channels()
 	some := func(n int, lo, hi float32) []float32 {
 		v := make([]float32, n)

@@ -73,18 +73,15 @@ func (n *Network) conv(l *grad.ConvNorm, in int, act net.Act) int {
 	return i
 }
 
-// Run computes every node of the graph for a batch [N][H][W][3].
+// Run computes every node of the graph for a batch [N][H][W][3]. The sides must be ones
+// that the graph accepts (net.Graph.Shapes).
 func (n *Network) Run(be grad.Backend, x *grad.Tensor) []*grad.Tensor {
 	out := make([]*grad.Tensor, len(n.Graph.Nodes))
 	out[0] = x
 	for i, node := range n.Graph.Nodes {
 		switch node.Op {
 		case net.Conv:
-			in, f := out[node.In[0]], &n.Filters[i]
-			y := grad.NewTensor(in.N, f.OutSize(in.H), f.OutSize(in.W), f.Out)
-			be.Conv(y, in, f)
-			be.Norm(y, y, ones(f.Out), n.Bias[i], node.Act != net.None)
-			out[i] = y
+			out[i] = convolve(be, &node, &n.Filters[i], n.Bias[i], out[node.In[0]])
 		case net.Add:
 			a, b := out[node.In[0]], out[node.In[1]]
 			y := grad.NewTensor(a.N, a.H, a.W, a.C)
@@ -93,13 +90,17 @@ func (n *Network) Run(be grad.Backend, x *grad.Tensor) []*grad.Tensor {
 				be.ReLU(y, y)
 			}
 			out[i] = y
-		case net.AvgPool:
-			in, w := out[node.In[0]], grad.Window{Kernel: node.Kernel, Stride: node.Stride, Pad: node.Pad}
-			out[i] = grad.NewTensor(in.N, w.OutSize(in.H), w.OutSize(in.W), in.C)
-			grad.AvgPool(be, out[i], in, w)
+		case net.ReLU:
+			out[i] = grad.Like(nil, out[node.In[0]])
+			be.ReLU(out[i], out[node.In[0]])
+		case net.MaxPool, net.AvgPool:
+			out[i] = pool(be, &node, out[node.In[0]])
 		case net.Input:
 		default:
-			panic(fmt.Sprintf("quantise: node %d: %s is not a trunk's", i, node.Op))
+			panic(fmt.Sprintf("quantise: node %d: %s has no float form", i, node.Op))
+		}
+		if node.Act == net.ActReLU6 {
+			clip6(be, out[i])
 		}
 	}
 	return out

@@ -113,12 +113,14 @@ func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Te
 		for k, v := range ranges[i] {
 			ranges[i][k] = max(v, widest*narrowest)
 		}
-		if node := n.Graph.Nodes[i]; node.Op == net.AvgPool { // has no scale per channel
+		switch node := n.Graph.Nodes[i]; node.Op {
+		case net.Input:
+			for k := range ranges[0] {
+				ranges[0][k] = 127 * InputStep
+			}
+		case net.ReLU, net.MaxPool, net.AvgPool: // have no scale per channel
 			copy(ranges[i], ranges[node.In[0]])
 		}
-	}
-	for k := range ranges[0] {
-		ranges[0][k] = 127 * InputStep
 	}
 	return ranges, nil
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"cull/infer"
+	"cull/trainer/internal/grad"
+	"cull/trainer/internal/onnx"
+	"cull/trainer/internal/quantise"
+)
+
+const importUsage = `usage: cull-trainer import MODEL.onnx --calibrate FOLDER [flags] -o F.net
+
+Makes a .net file of a network trained elsewhere: float weights, picture RGB in -1..1.
+doc/onnx.md lists the operations that are read. The ranges of the int8 values are
+measured on pictures of FOLDER, which must not be pictures that are evaluated later.
+
+`
+
+// An importJob is a command line of import.
+type importJob struct {
+	model, out, folder string
+	outputs            []string
+	licence            string
+	size, pictures     int
+	percentile         float64
+	threads            int
+}
+
+// runImport brings in a network from elsewhere.
+func runImport(args []string, stderr io.Writer) int {
+	f := flag.NewFlagSet("import", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, importUsage)
+		f.PrintDefaults()
+	}
+	var j importJob
+	f.StringVar(&j.out, "o", "", "the `.net` file to write")
+	f.StringVar(&j.folder, "calibrate", "", "`folder` of pictures, folders below it included")
+	outputs := f.String("outputs", "", "`names` of values that become taps, separated by commas (default: the model's outputs)")
+	f.StringVar(&j.licence, "licence", "", "`licence` of the weights, kept in the file")
+	f.IntVar(&j.size, "size", 256, "side of a calibration picture, `pixels`")
+	f.IntVar(&j.pictures, "pictures", 64, "calibration pictures")
+	f.Float64Var(&j.percentile, "percentile", 99.99, "share of values, in percent, that is not clipped; 0: least mean square error")
+	f.IntVar(&j.threads, "threads", runtime.NumCPU(), "threads; the result does not depend on it")
+	var err error
+	j.model, err = parse(f, args)
+	switch {
+	case err != nil:
+		return misuse(f, err)
+	case j.model == "":
+		return misuse(f, errors.New("import needs a model"))
+	case !strings.HasSuffix(j.out, ".net"):
+		return misuse(f, errors.New("import needs -o with a .net file"))
+	case j.folder == "":
+		return misuse(f, errors.New("import needs --calibrate with a folder"))
+	case j.size < 32 || j.size > 1024:
+		return misuse(f, fmt.Errorf("--size %d: want 32 to 1024", j.size))
+	case j.pictures < 1 || j.pictures > 100000:
+		return misuse(f, fmt.Errorf("--pictures %d: want 1 to 100000", j.pictures))
+	case !(j.percentile >= 0 && j.percentile <= 100):
+		return misuse(f, fmt.Errorf("--percentile %g: want 0 to 100", j.percentile))
+	case j.threads < 1 || j.threads > 1024:
+		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", j.threads))
+	}
+	if *outputs != "" {
+		j.outputs = strings.Split(*outputs, ",")
+	}
+	limit(j.threads)
+	m, err := j.run(stderr)
+	if err != nil {
+		return fail(stderr, err, "")
+	}
+	return deliver(m, j.out, stderr)
+}
+
+// run imports, calibrates, quantises and reports what was lost.
+func (j *importJob) run(report io.Writer) (*infer.Model, error) {
+	b, err := os.ReadFile(j.model)
+	if err != nil {
+		return nil, err
+	}
+	o, err := onnx.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.model, err)
+	}
+	n, err := onnx.Import(o, j.outputs...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.model, err)
+	}
+	if _, err := n.Graph.Shapes(j.size, j.size); err != nil {
+		return nil, err
+	}
+	all, err := pictures(j.folder, j.size, j.pictures+j.pictures/8+1)
+	if err != nil {
+		return nil, err
+	}
+	pictures, test := apart(all)
+	be := grad.NewCPU(j.threads)
+	ranges, err := quantise.Calibrate(be, n, quantise.Rule{Percentile: j.percentile}, batches(pictures, j.size))
+	if err != nil {
+		return nil, err
+	}
+	m, err := quantise.Model(n, ranges)
+	if err != nil {
+		return nil, err
+	}
+	j.describe(m, len(pictures))
+	if err := m.AddAnswers(64, 96, 1, 2); err != nil {
+		return nil, err
+	}
+	losses, err := quantise.Compare(be, n, ranges, m, j.size, test)
+	if err != nil {
+		return nil, err
+	}
+	var taps []quantise.Loss
+	for _, t := range n.Graph.Taps {
+		if t.Node > 0 {
+			l := losses[t.Node-1]
+			taps = append(taps, quantise.Loss{Name: t.Name, SNR: l.SNR, Clip: l.Clip})
+		}
+	}
+	return m, quantise.Print(report, taps)
+}
+
+// apart takes every ninth picture out, for the report; one alone is in both parts.
+func apart(all [][]uint8) (calibrate, test [][]uint8) {
+	for i, p := range all {
+		if i%9 == 4 || len(all) == 1 {
+			test = append(test, p)
+		}
+		if i%9 != 4 {
+			calibrate = append(calibrate, p)
+		}
+	}
+	if len(test) == 0 {
+		test = all[:1]
+	}
+	return calibrate, test
+}
+
+// batches serves pictures two at a time.
+func batches(pictures [][]uint8, size int) func(func(*grad.Tensor)) error {
+	const n = 2
+	return func(f func(*grad.Tensor)) error {
+		for i := 0; i < len(pictures); i += n {
+			part := pictures[i:min(i+n, len(pictures))]
+			x := grad.NewTensor(len(part), size, size, 3)
+			for k, p := range part {
+				quantise.Load(x, k, p)
+			}
+			f(x)
+		}
+		return nil
+	}
+}
+
+// describe records where the weights came from.
+func (j *importJob) describe(m *infer.Model, calibrated int) {
+	multiple := 1
+	for _, t := range m.Graph.Taps {
+		multiple = max(multiple, m.Graph.Stride(t.Node))
+	}
+	name := strings.TrimSuffix(filepath.Base(j.model), ".onnx")
+	m.Meta = infer.Meta{
+		Name: name, CreatedBy: "cull-trainer",
+		Sources: []infer.Source{{Name: name, Licence: j.licence, Note: "imported from ONNX"}},
+		Input:   infer.Geometry{Size: j.size, Smallest: min(64, j.size), Multiple: multiple},
+		Notes: map[string]string{
+			"calibration": fmt.Sprintf("%d pictures of %s", calibrated, filepath.Base(j.folder)),
+		},
+	}
+}

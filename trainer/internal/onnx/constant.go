@@ -1,0 +1,86 @@
+package onnx
+
+import "fmt"
+
+// floats returns the elements of a constant.
+func (p *importer) floats(name string) ([]float32, error) {
+	v, _, err := p.constant(name, 0)
+	return v, err
+}
+
+// tensor returns a constant: an initialiser, or what Constant, Identity and
+// DequantizeLinear make of one.
+func (p *importer) tensor(name string) (v []float32, dims []int64, err error) {
+	return p.constant(name, 0)
+}
+
+const deepest = 16 // operations between a constant and its use
+
+func (p *importer) constant(name string, depth int) (v []float32, dims []int64, err error) {
+	if t := p.constants[name]; t != nil {
+		v, err = t.Floats()
+		return v, t.Dims, err
+	}
+	n := p.made[name]
+	if n == nil || depth == deepest {
+		return nil, nil, fmt.Errorf("%q is not a constant", name)
+	}
+	switch {
+	case n.Op == "Constant":
+		if a := n.attr("value"); a != nil && a.T != nil {
+			v, err = a.T.Floats()
+			return v, a.T.Dims, err
+		}
+		if a := n.attr("value_float"); a != nil {
+			return []float32{a.F}, nil, nil
+		}
+	case len(n.In) == 0:
+	case n.Op == "Identity":
+		return p.constant(n.In[0], depth+1)
+	case n.Op == "DequantizeLinear":
+		if q := p.made[n.In[0]]; q != nil && q.Op == "QuantizeLinear" && len(q.In) > 0 {
+			return p.constant(q.In[0], depth+1) // calibration replaces the pair
+		}
+		return p.dequantised(n, depth+1)
+	}
+	return nil, nil, fmt.Errorf("%q, made by node %q (%s), is not a constant", name, n.Name, n.Op)
+}
+
+// dequantised is (x - zero) * scale, per tensor or along an axis.
+func (p *importer) dequantised(n *Node, depth int) ([]float32, []int64, error) {
+	if len(n.In) < 2 {
+		return nil, nil, fmt.Errorf("node %q (%s): %d inputs", n.Name, n.Op, len(n.In))
+	}
+	x, dims, err := p.constant(n.In[0], depth)
+	if err != nil {
+		return nil, nil, err
+	}
+	scale, _, err := p.constant(n.In[1], depth)
+	if err != nil {
+		return nil, nil, err
+	}
+	zero := make([]float32, len(scale))
+	if len(n.In) > 2 && n.In[2] != "" {
+		if zero, _, err = p.constant(n.In[2], depth); err != nil {
+			return nil, nil, err
+		}
+	}
+	axis, inner := n.int("axis", 1), 1
+	if axis < 0 {
+		axis += int64(len(dims))
+	}
+	for i := int(axis) + 1; len(scale) > 1 && i < len(dims); i++ {
+		inner *= int(dims[i])
+	}
+	if len(scale) == 0 || len(zero) != len(scale) || axis < 0 ||
+		len(scale) > 1 && (int(axis) >= len(dims) || int64(len(scale)) != dims[axis]) {
+		return nil, nil, fmt.Errorf("node %q (%s): %d scales, %d zero points for %v", n.Name, n.Op,
+			len(scale), len(zero), dims)
+	}
+	out := make([]float32, len(x))
+	for i, v := range x {
+		c := i / inner % len(scale)
+		out[i] = (v - zero[c]) * scale[c]
+	}
+	return out, dims, nil
+}
