@@ -274,3 +274,44 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestOpenedFileOutlivesItsReplacement(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	old := bytes.Repeat([]byte("old "), 5000)
+	if err := container.WriteFile(path, old); err != nil {
+		t.Fatal(err)
+	}
+	data, release, err := container.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := container.WriteFile(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, old) {
+		t.Error("the open file changed")
+	}
+	if err := release(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenRefusesWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	if _, _, err := container.Open(dir); err == nil {
+		t.Error("a folder was opened")
+	}
+	if _, _, err := container.Open(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("absent file: %v", err)
+	}
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data, release, err := container.Open(empty)
+	if err != nil || len(data) != 0 {
+		t.Errorf("empty file: %d bytes, %v", len(data), err)
+	} else if err := release(); err != nil {
+		t.Error(err)
+	}
+}

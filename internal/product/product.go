@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"time"
 
 	"cull/infer/prep"
@@ -40,7 +39,8 @@ type Product struct {
 	Created time.Time    // UTC, whole seconds
 	Goldens []Golden
 
-	digest [32]byte
+	digest  [32]byte
+	release func() error // of the file that Model aliases, nil where it does not
 }
 
 // A Golden is a picture with the result it must give, to the bit, wherever the
@@ -75,29 +75,35 @@ func Open(path string, net [32]byte) (*Product, error) {
 		return nil, err
 	}
 	if err := p.CheckNet(net); err != nil {
-		return nil, fmt.Errorf("%w (file %s)", err, path)
+		return nil, errors.Join(fmt.Errorf("%w (file %s)", err, path), p.Close())
 	}
 	return p, nil
 }
 
-// Read reads a .product file, whatever network it belongs to.
+// Read reads a .product file, whatever network it belongs to. The whitening factors
+// stay in the file, mapped (container.Open), until Close.
 func Read(path string) (*Product, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("product: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > container.MaxSize {
-		return nil, fmt.Errorf("product: %s: not a file of at most %d bytes", path, container.MaxSize)
-	}
-	b, err := os.ReadFile(path)
+	b, release, err := container.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("product: %w", err)
 	}
 	p, err := Parse(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w (file %s)", err, path)
+		return nil, errors.Join(fmt.Errorf("%w (file %s)", err, path), release())
 	}
+	p.release = release
 	return p, nil
+}
+
+// Close gives back the file of a product that Read or Open returned. Nothing may use
+// the product or its model afterwards. A program that ends with its product need not call it.
+func (p *Product) Close() error {
+	if p.release == nil {
+		return nil
+	}
+	release := p.release
+	p.release = nil
+	return release()
 }
 
 // WriteFile writes p to path, all or nothing.

@@ -85,6 +85,7 @@ func TestProductSurvivesItsFile(t *testing.T) {
 		if !bytes.Equal(encode(t, back), encode(t, p)) {
 			t.Error("bytes change on the way")
 		}
+		defer back.Close()
 		a, b := p.Report, back.Report
 		if a.Mode == padim.Texture { // nothing chosen: NaN equals nothing
 			a.PartLogLik, a.TextureLogLik, b.PartLogLik, b.TextureLogLik = 0, 0, 0, 0

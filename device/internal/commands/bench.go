@@ -155,6 +155,7 @@ func (b *benchmark) measure(ctx context.Context, passes []int) (*benchAnswer, er
 	if err != nil {
 		return nil, err
 	}
+	defer p.Close()
 	took, used := time.Since(start), clock(unix.CLOCK_PROCESS_CPUTIME_ID)-used
 	a := &benchAnswer{
 		Version: version, Board: board(), CPU: processor(), CPUs: runtime.NumCPU(), OS: release(),
