@@ -19,11 +19,12 @@ var BankChannels = [BankStages]int{18, 34, 64}
 //
 // a = k pi/4, with Gaussian derivatives of standard deviation s normalised by s and s^2, and the
 // oriented energies of those energies (second order, as in a scattering transform).
-// Energies are averaged to the map's stride and given as log(E + 0.01).
+// Energies are averaged to the map's stride and given as log(E + offset).
 //
 // Every product is rounded before it is summed, so all CPUs give the same bits.
 // A Bank keeps buffers and is used by one goroutine at a time.
 type Bank struct {
+	offset  float64
 	filters map[float32]derivatives
 	free    [][]float32
 	pad     []float32
@@ -33,9 +34,16 @@ type Bank struct {
 // are even (g, e) or odd (d) about tap 0.
 type derivatives struct{ g, d, e []float32 }
 
-// NewBank returns a bank.
-func NewBank() *Bank {
-	b := &Bank{filters: map[float32]derivatives{}}
+// Offset is the usual offset of the logarithm, energies being of pictures within 0..1. A smaller
+// one tells faint energies apart and makes noise louder.
+const Offset = 0.01
+
+// NewBank returns a bank with the usual offset.
+func NewBank() *Bank { return NewBankOffset(Offset) }
+
+// NewBankOffset returns a bank with another offset, which must be positive.
+func NewBankOffset(offset float64) *Bank {
+	b := &Bank{offset: offset, filters: map[float32]derivatives{}}
 	for _, s := range []float64{1, 1.5, 2, 3} {
 		b.filters[float32(s)] = gaussian(s)
 	}
@@ -100,7 +108,7 @@ func (b *Bank) Maps(rgb []uint8, h, w int) [BankStages][]float32 {
 	var out [BankStages]stack
 	for s := range out {
 		k := 4 << s
-		out[s] = stack{h: h / k, w: w / k, n: BankChannels[s]}
+		out[s] = stack{h: h / k, w: w / k, n: BankChannels[s], offset: b.offset}
 		out[s].v = make([]float32, out[s].h*out[s].w*out[s].n)
 	}
 
@@ -367,6 +375,7 @@ func (b *Bank) mean(p plane, k int) plane {
 // A stack gathers planes as the channels of a map [h][w][n].
 type stack struct {
 	h, w, n, next int
+	offset        float64
 	v             []float32
 }
 
@@ -378,12 +387,12 @@ func (s *stack) add(p plane) {
 	s.next++
 }
 
-// addLog adds log(p + 0.01).
+// addLog adds log(p + offset).
 func (s *stack) addLog(ps ...plane) {
 	for _, p := range ps {
 		s.check(p)
 		for i, v := range p.v {
-			s.v[i*s.n+s.next] = float32(exact.Log(float64(v) + 0.01))
+			s.v[i*s.n+s.next] = float32(exact.Log(float64(v) + s.offset))
 		}
 		s.next++
 	}

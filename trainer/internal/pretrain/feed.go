@@ -183,14 +183,22 @@ func (p *pool) batch(n, step int) ([]item, error) {
 	return all, nil
 }
 
-// bank is the formula bank as a regression target.
-type bank struct{}
+// bank is the formula bank, with an offset of its logarithm, as a regression target.
+type bank struct {
+	name   string
+	offset float64
+}
 
-func (bank) Name() string                { return "form" }
+var (
+	form = bank{"form", control.Offset}
+	fine = bank{"fine", 0.0005}
+)
+
+func (b bank) Name() string              { return b.name }
 func (bank) Channels() [trunk.Stages]int { return control.BankChannels }
-func (bank) NewMaker() func([]uint8, int) [trunk.Stages][]float32 {
-	b := control.NewBank()
-	return func(rgb []uint8, size int) [trunk.Stages][]float32 { return b.Maps(rgb, size, size) }
+func (b bank) NewMaker() func([]uint8, int) [trunk.Stages][]float32 {
+	c := control.NewBankOffset(b.offset)
+	return func(rgb []uint8, size int) [trunk.Stages][]float32 { return c.Maps(rgb, size, size) }
 }
 
 // labels are the scores a recipe can name.

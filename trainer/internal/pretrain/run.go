@@ -62,10 +62,8 @@ func New(r *recipe.Recipe, text, folder string, threads int) (*Run, error) {
 	rng := rand.New(rand.NewPCG(uint64(r.Seed), 1))
 	shape := r.Shape()
 	run.trunk = trunk.New(shape, rng)
-	if r.Loss.Form > 0 {
-		run.targets = append(run.targets, bank{})
-		run.addTerm(loss.NewRegress(bank{}, 0, shape, rng), r.Loss.Form)
-	}
+	run.regress(form, r.Loss.Form, shape, rng)
+	run.regress(fine, r.Loss.Fine, shape, rng)
 	if r.Loss.Direct > 0 {
 		run.addTerm(loss.NewDirect(r.Loss.D.Image, shape, rng), r.Loss.Direct)
 	}
@@ -160,6 +158,14 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 		}
 	}
 	return nil
+}
+
+// regress adds the regression onto a target, unless its weight is 0.
+func (r *Run) regress(t loss.Target, weight float64, shape trunk.Shape, rng *rand.Rand) {
+	if weight > 0 {
+		r.addTerm(loss.NewRegress(t, len(r.targets), shape, rng), weight)
+		r.targets = append(r.targets, t)
+	}
 }
 
 // fitSamples is how many pictures give the statistics of regression targets.

@@ -57,7 +57,7 @@ func (r *Recipe) check(text string) error {
 		err := fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages)
 		return fault(text, "network.blocks", err)
 	}
-	if r.Loss.Form+r.Loss.Direct+r.Loss.Indirect == 0 {
+	if r.Loss.Form+r.Loss.Fine+r.Loss.Direct+r.Loss.Indirect == 0 {
 		return fault(text, "loss", fmt.Errorf("all weights are 0"))
 	}
 	if r.Training.Batch%r.Data.Reuse != 0 {

@@ -50,6 +50,7 @@ type Network struct {
 // Loss weighs the terms; 0 leaves one out.
 type Loss struct {
 	Form     float64  `toml:"form" min:"0" max:"1000" doc:"weight of the regression onto the formula bank"`
+	Fine     float64  `toml:"fine" min:"0" max:"1000" doc:"weight of the regression onto the same bank with offset 0.0005 in its logarithm: faint energies"`
 	Direct   float64  `toml:"direct" min:"0" max:"1000" doc:"weight of L_direct"`
 	Indirect float64  `toml:"indirect" min:"0" max:"1000" doc:"weight of L_indirect"`
 	D        Direct   `toml:"L_direct"`
