@@ -62,9 +62,11 @@ arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, max)
 	done
 
 lint: ## vet and staticcheck for amd64, arm64 and arm; format; tidy; generated files
+	$(GO) build -modfile=tools.mod -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
 	for arch in amd64 arm64 arm; do \
-		GOARCH=$$arch $(GO) vet ./... && GOARCH=$$arch $(TOOL) staticcheck ./... || exit 1; \
+		GOARCH=$$arch $(GO) vet ./... && GOARCH=$$arch $(BIN)/staticcheck ./... || exit 1; \
 	done
+	$(BIN)/staticcheck -tags purego ./...
 	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
 	$(GO) mod tidy -diff
 	$(GO) test -count=1 -run 'TestDependencies|TestOnlyPrepKnowsFrames' .
