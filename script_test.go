@@ -86,7 +86,7 @@ func flipByte(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // TestReadme runs every command of the README's console blocks, in order, in one folder, and compares what
-// they print. In the expected output `…` stands for anything within a line, and a line `…` for any number
+// they print on standard output. In the expected output `…` stands for anything within a line, and a line `…` for any number
 // of lines. Commands that start the whole test suite or fetch the repository are checked, not run.
 func TestReadme(t *testing.T) {
 	if testing.Short() {
@@ -116,9 +116,11 @@ func TestReadme(t *testing.T) {
 		cmd := exec.Command("sh", "-ec", s.command)
 		cmd.Dir = where
 		cmd.Env = append(os.Environ(), "PATH="+searchPath(), "LC_ALL=C.UTF-8")
-		out, err := cmd.CombinedOutput()
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
 		if err != nil {
-			t.Fatalf("README.md:%d: %s: %v\n%s", s.line, s.command, err, out)
+			t.Fatalf("README.md:%d: %s: %v\n%s%s", s.line, s.command, err, out, stderr.String())
 		}
 		if s.output != "" && !matchOutput(s.output, string(out)) {
 			t.Errorf("README.md:%d: %s\nprinted:\n%s\nREADME says:\n%s", s.line, s.command, out, s.output)
