@@ -125,8 +125,8 @@ func (p *importer) value(w want) (int, error) {
 // operation adds the node that makes w.
 func (p *importer) operation(n *Node, w want) (int, error) {
 	fail := func(err error) (int, error) { return 0, fmt.Errorf("node %q (%s): %w", n.Name, n.Op, err) }
-	if n.Domain != "" && n.Domain != "ai.onnx" {
-		return fail(fmt.Errorf("operations of the domain %q are not supported", n.Domain))
+	if err := n.standard(); err != nil {
+		return fail(err)
 	}
 	if len(n.In) == 0 || n.Out[0] != w.value {
 		return fail(fmt.Errorf("has no input, or not its first output is used"))
@@ -171,6 +171,14 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 		node.In = append(node.In, i)
 	}
 	return p.add(node, filter{}), nil
+}
+
+// standard reports an operation that is not one of ONNX itself.
+func (n *Node) standard() error {
+	if n.Domain != "" && n.Domain != "ai.onnx" {
+		return fmt.Errorf("operations of the domain %q are not supported", n.Domain)
+	}
+	return nil
 }
 
 // rectified adds the activation of a value whose operation has none of its own.

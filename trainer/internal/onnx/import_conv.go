@@ -32,6 +32,9 @@ func (p *importer) fold(n *Node, node *net.Node) (f filter, in int, err error) {
 	fail := func(err error) (filter, int, error) {
 		return filter{}, 0, fmt.Errorf("node %q (%s): %w", n.Name, n.Op, err)
 	}
+	if err := n.standard(); err != nil {
+		return fail(err)
+	}
 	if n.Op == "Conv" {
 		if in, err = p.value(want{n.In[0], net.None}); err != nil {
 			return filter{}, 0, err
