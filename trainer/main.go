@@ -19,6 +19,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
   pretrain  train a network from a recipe and write its int8 .net file
   quantize  make the .net file of a checkpoint
   import    make the .net file of a network from elsewhere (ONNX)
+  table     measure features from many sources on data sets
   export    write a .net file as ONNX
 
 cull-trainer COMMAND -h describes a command.
@@ -50,6 +51,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runQuantize(args[1:], stderr)
 	case "import":
 		return runImport(args[1:], stderr)
+	case "table":
+		return runTable(ctx, args[1:], stdout, stderr)
 	case "export":
 		return runExport(args[1:], stderr)
 	case "help", "-h", "--help":

@@ -57,6 +57,9 @@ type Options struct {
 	// frame and the map are on loan.
 	Overlay func(category string, it dataset.Item, f *capture.Frame, r inspect.Result) error
 
+	// Scored, where not nil, is called with every test picture's score.
+	Scored func(category string, it dataset.Item, score float64)
+
 	// Progress, where not nil, is called after every picture.
 	Progress func(category, stage string, done, of int)
 }
@@ -105,6 +108,13 @@ type run struct {
 type score struct {
 	item  dataset.Item
 	value float64
+}
+
+func (r *run) scored(it dataset.Item, value float64) score {
+	if r.Scored != nil {
+		r.Scored(r.set.Name, it, value)
+	}
+	return score{it, value}
 }
 
 func (r *run) category(ctx context.Context) (*Category, error) {
@@ -241,7 +251,7 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 			return err
 		}
 		threshold = float64(res.Threshold)
-		scores = append(scores, score{it, float64(res.Score)})
+		scores = append(scores, r.scored(it, float64(res.Score)))
 		if err := px.add(f, it, res.Map); err != nil {
 			return err
 		}

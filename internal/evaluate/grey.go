@@ -102,7 +102,7 @@ func (r *run) testGrey(ctx context.Context, c *Category, m greyModel, threshold 
 			return err
 		}
 		row := control.Grey(pic, r.Size, r.Size)
-		scores = append(scores, score{it, m.score(row)})
+		scores = append(scores, r.scored(it, m.score(row)))
 		times = append(times, time.Since(start).Seconds()*1e3)
 		for k, v := range row {
 			if it.Good {

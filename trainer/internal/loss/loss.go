@@ -20,6 +20,8 @@ type Batch struct {
 
 	// Label is the anomaly score on the grid of each tap, [N][h][w] in [0, 1].
 	Label [trunk.Stages][]float32
+	// Class of each image, for Class alone.
+	Class []int
 	// Maps are the regression targets of each image, one list per Target of the
 	// recipe: Maps[target][n][stage] is [h][w][channels].
 	Maps [][][trunk.Stages][]float32

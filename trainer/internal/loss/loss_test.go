@@ -169,3 +169,60 @@ func TestLabel(t *testing.T) {
 		}
 	}
 }
+
+// The gradient of the classification equals differences of its value.
+func TestClassGradient(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	be := grad.NewCPU(2)
+	term := NewClass(5, shape, rng)
+	b := &Batch{N: 3, Class: []int{4, 0, 2}}
+	taps, gtaps := make([]*grad.Tensor, trunk.Stages), make([]*grad.Tensor, trunk.Stages)
+	for s := range taps {
+		taps[s] = grad.NewTensor(3, 8>>s, 8>>s, shape.Channels(s))
+		gtaps[s] = grad.Like(nil, taps[s])
+		for n := range 3 {
+			for y := range taps[s].H {
+				for i := range taps[s].Row(n, y) {
+					taps[s].Row(n, y)[i] = float32(rng.NormFloat64())
+				}
+			}
+		}
+	}
+	const weight, h = 1.7, 1e-2
+	value := func() float64 {
+		for _, g := range gtaps {
+			g.Clear()
+		}
+		return weight * term.Apply(be, b, taps, gtaps, weight)
+	}
+	value()
+	check := func(what string, x *float32, g float64) {
+		t.Helper()
+		keep := *x
+		*x = keep + h
+		up := value()
+		*x = keep - h
+		down := value()
+		*x = keep
+		if d := (up - down) / (2 * h); math.Abs(d-g) > 2e-3*(math.Abs(g)+0.01) {
+			t.Errorf("%s: gradient %v, difference %v", what, g, d)
+		}
+	}
+	last := trunk.Stages - 1
+	for n := range 3 {
+		row := taps[last].Row(n, 1)
+		for i := range 9 {
+			if v := math.Abs(float64(row[i])); v > 2*h { // away from the kink
+				value()
+				check("feature", &row[i], float64(gtaps[last].Row(n, 1)[i]))
+			}
+		}
+	}
+	for _, p := range term.Params() {
+		value()
+		for i := 0; i < len(p.W); i += 7 {
+			value()
+			check(p.Name, &p.W[i], float64(p.G[i]))
+		}
+	}
+}

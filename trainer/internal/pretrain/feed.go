@@ -25,6 +25,7 @@ type item struct {
 	twin, image []uint8 // [size][size] R, G, B
 	label       [trunk.Stages][]float32
 	maps        [][trunk.Stages][]float32 // per target
+	class       int
 }
 
 // A maker renders items; one per goroutine.
@@ -35,9 +36,14 @@ type maker struct {
 	make   []func(rgb []uint8, size int) [trunk.Stages][]float32
 	size   int
 	labels bool // else pictures only
+
+	classes classes // where a picture has one instead of a score
 }
 
 func (m *maker) item(seed uint64) (item, error) {
+	if m.classes != nil {
+		return m.classes.item(m, seed)
+	}
 	if err := m.gen.Render(&m.s, seed); err != nil {
 		return item{}, err
 	}
@@ -220,7 +226,7 @@ func (r *Run) makers(size int, everything bool) ([]*maker, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pretrain: %w", err)
 		}
-		all[i] = &maker{gen: g, size: size, labels: everything, label: labels[r.Recipe.Data.Label]}
+		all[i] = &maker{gen: g, size: size, labels: everything, label: labels[r.Recipe.Data.Label], classes: r.classes}
 		for _, t := range r.targets {
 			all[i].make = append(all[i].make, t.NewMaker())
 		}

@@ -14,6 +14,7 @@ import (
 	"cull/synth"
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/loss"
+	"cull/trainer/internal/pictures"
 	"cull/trainer/internal/quantise"
 	"cull/trainer/internal/recipe"
 	"cull/trainer/internal/trunk"
@@ -39,6 +40,7 @@ type Run struct {
 	trunk   *trunk.Trunk
 	terms   []weighted
 	pairs   bool
+	classes classes // nil: the surfaces have none
 	params  []grad.Param
 	opt     grad.Optimiser
 	average *grad.Average // nil: none
@@ -51,14 +53,27 @@ type Run struct {
 // New prepares a run from its start. folder is where data.folder is, empty for
 // procedural surfaces only.
 func New(r *recipe.Recipe, text, folder string, threads int) (*Run, error) {
-	run := &Run{Recipe: r, Text: text, threads: max(1, threads), be: grad.NewCPU(threads)}
-	if folder != "" {
-		f, err := synth.Open(folder)
-		if err != nil {
-			return nil, fmt.Errorf("pretrain: data.folder: %w", err)
-		}
-		run.source = f
+	source, err := open(r, folder)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: data.folder: %w", err)
 	}
+	return NewFrom(r, text, source, threads)
+}
+
+// open opens data.folder; classes need to know the folder of each picture.
+func open(r *recipe.Recipe, folder string) (synth.Source, error) {
+	switch {
+	case folder == "":
+		return nil, nil
+	case r.Loss.Class > 0:
+		return pictures.Open(folder)
+	}
+	return synth.Open(folder)
+}
+
+// NewFrom is New with a source of pictures, nil for none, instead of a folder.
+func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*Run, error) {
+	run := &Run{Recipe: r, Text: text, threads: max(1, threads), be: grad.NewCPU(threads), source: source}
 	rng := rand.New(rand.NewPCG(uint64(r.Seed), 1))
 	shape := r.Shape()
 	run.trunk = trunk.New(shape, rng)
@@ -71,6 +86,11 @@ func New(r *recipe.Recipe, text, folder string, threads int) (*Run, error) {
 		run.addTerm(&loss.Indirect{
 			Tau: i.Tau, Rank: i.Rank, Hinge: i.Hinge, Decorrelate: i.Decorrelate,
 		}, r.Loss.Indirect)
+	}
+	if r.Loss.Class > 0 {
+		if err := run.classify(rng); err != nil {
+			return nil, err
+		}
 	}
 	run.params = run.trunk.Params()
 	for _, t := range run.terms {
@@ -277,6 +297,7 @@ func rate(o recipe.Optimiser, step, steps int) float64 {
 func (r *Run) batch(items []item) *loss.Batch {
 	b := &loss.Batch{N: len(items), Pairs: r.pairs, Maps: make([][][trunk.Stages][]float32, len(r.targets))}
 	for _, it := range items {
+		b.Class = append(b.Class, it.class)
 		for s := range b.Label {
 			b.Label[s] = append(b.Label[s], it.label[s]...)
 		}

@@ -57,8 +57,8 @@ func (r *Recipe) check(text string) error {
 		err := fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages)
 		return fault(text, "network.blocks", err)
 	}
-	if r.Loss.Form+r.Loss.Fine+r.Loss.Direct+r.Loss.Indirect == 0 {
-		return fault(text, "loss", fmt.Errorf("all weights are 0"))
+	if err := r.Loss.check(r.Data); err != nil {
+		return fault(text, "loss", err)
 	}
 	if r.Training.Batch%r.Data.Reuse != 0 {
 		err := fmt.Errorf("%d is not a multiple of data.reuse %d", r.Training.Batch, r.Data.Reuse)
@@ -66,6 +66,22 @@ func (r *Recipe) check(text string) error {
 	}
 	if _, err := r.Options(r.Data.Size); err != nil {
 		return fault(text, "data.synth", err)
+	}
+	return nil
+}
+
+// check compares the terms with the data they need.
+func (l *Loss) check(d Data) error {
+	other := l.Form + l.Fine + l.Direct + l.Indirect
+	switch {
+	case other+l.Class == 0:
+		return fmt.Errorf("all weights are 0")
+	case l.Class > 0 && other > 0:
+		return fmt.Errorf("class stands alone: set form, fine, direct and indirect to 0")
+	case l.Class > 0 && d.Fractals == 0 && d.Folder == "":
+		return fmt.Errorf("class needs data.fractals or data.folder")
+	case l.Class == 0 && d.Fractals > 0:
+		return fmt.Errorf("data.fractals have classes only: set class, and the other weights to 0")
 	}
 	return nil
 }

@@ -32,12 +32,15 @@ type Recipe struct {
 
 // Data is the semi-formula data set.
 type Data struct {
-	Folder string            `toml:"folder" doc:"pictures of normal surfaces, relative to this file; empty: procedural surfaces only"`
-	First  int64             `toml:"first" min:"0" max:"9007199254740992" doc:"first seed: the data set is the seeds from here on"`
-	Size   int               `toml:"size" unit:"px" min:"32" max:"512" multiple:"16" doc:"side of a picture"`
-	Label  string            `toml:"label" oneof:"visible relative formula" doc:"anomaly score: visible change, change relative to the local contrast, or the formula alone"`
-	Reuse  int               `toml:"reuse" min:"1" max:"16" doc:"how often a sample is shown; a batch is a multiple of it"`
-	Synth  map[string]string `toml:"synth" doc:"parameters of the generator, see cull-trainer synth -h"`
+	Folder string `toml:"folder" doc:"pictures of normal surfaces, relative to this file; empty: procedural surfaces only"`
+	First  int64  `toml:"first" min:"0" max:"9007199254740992" doc:"first seed: the data set is the seeds from here on"`
+	Size   int    `toml:"size" unit:"px" min:"32" max:"512" multiple:"16" doc:"side of a picture"`
+	Label  string `toml:"label" oneof:"visible relative formula" doc:"anomaly score: visible change, change relative to the local contrast, or the formula alone"`
+	Reuse  int    `toml:"reuse" min:"1" max:"16" doc:"how often a sample is shown; a batch is a multiple of it"`
+	// Fractals stays out of the JSON at 0: checkpoints made before it existed keep their identity.
+	Fractals int `toml:"fractals" json:",omitempty" min:"0" max:"100000" doc:"classes of iterated function systems to tell apart, for loss.class; 0: the surfaces above"`
+
+	Synth map[string]string `toml:"synth" doc:"parameters of the generator, see cull-trainer synth -h"`
 }
 
 // Network is the shape of the trunk.
@@ -53,6 +56,7 @@ type Loss struct {
 	Fine     float64  `toml:"fine" min:"0" max:"1000" doc:"weight of the regression onto the same bank with offset 0.0005 in its logarithm: faint energies"`
 	Direct   float64  `toml:"direct" min:"0" max:"1000" doc:"weight of L_direct"`
 	Indirect float64  `toml:"indirect" min:"0" max:"1000" doc:"weight of L_indirect"`
+	Class    float64  `toml:"class" json:",omitempty" min:"0" max:"1000" doc:"weight of classification: of data.fractals, or of data.folder's folders; stands alone"`
 	D        Direct   `toml:"L_direct"`
 	I        Indirect `toml:"L_indirect"`
 }

@@ -1,0 +1,111 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cull/internal/dataset"
+	"cull/internal/imagefile"
+	"cull/trainer/internal/pictures"
+)
+
+// ErrDAGM reports a folder without DAGM 2007's layout.
+var ErrDAGM = errors.New("no Class1/Train (DAGM 2007) is there")
+
+// files lists the pictures that a row is trained on.
+func (r *Row) files(dirs map[string]string) ([]pictures.File, error) {
+	switch dir := dirs[r.needs]; r.recipe {
+	case "dagm":
+		return dagm(dir)
+	case "btad":
+		return btad(dir, true)
+	case "btad-direct", "btad-indirect":
+		return btad(dir, false)
+	case "everything":
+		return tree(dir)
+	}
+	return nil, nil
+}
+
+// btad lists the good training pictures of each product and, where asked for, its bad
+// pictures as a class of their own.
+func btad(dir string, bad bool) ([]pictures.File, error) {
+	products, err := dataset.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []pictures.File
+	for _, p := range products {
+		for _, path := range p.Train {
+			files = append(files, pictures.File{Path: path, Class: p.Name})
+		}
+		for _, it := range p.Test {
+			if bad && !it.Good {
+				files = append(files, pictures.File{Path: it.Path, Class: p.Name + " bad"})
+			}
+		}
+	}
+	return files, nil
+}
+
+// dagm lists DAGM 2007: CLASS/Train and CLASS/Test hold NNNN.PNG; a picture is defective
+// where Label/NNNN_label.PNG exists beside it.
+func dagm(dir string) ([]pictures.File, error) {
+	classes, err := filepath.Glob(filepath.Join(dir, "Class*"))
+	if err != nil {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	var files []pictures.File
+	for _, class := range classes {
+		for _, part := range []string{"Train", "Test"} {
+			folder := filepath.Join(class, part)
+			if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			paths, err := imagefile.List(folder)
+			if err != nil {
+				return nil, fmt.Errorf("table: %w", err)
+			}
+			for _, path := range paths {
+				name := filepath.Base(class)
+				if labelled(path) {
+					name += " bad"
+				}
+				files = append(files, pictures.File{Path: path, Class: name})
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("table: %s: %w", dir, ErrDAGM)
+	}
+	return files, nil
+}
+
+func labelled(path string) bool {
+	ext := filepath.Ext(path)
+	stem := strings.TrimSuffix(filepath.Base(path), ext)
+	_, err := os.Stat(filepath.Join(filepath.Dir(path), "Label", stem+"_label"+ext))
+	return err == nil
+}
+
+// tree lists the pictures below dir, the class of each its folder.
+func tree(dir string) ([]pictures.File, error) {
+	var files []pictures.File
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && imagefile.Is(path) {
+			files = append(files, pictures.File{Path: path, Class: filepath.Dir(path)})
+		}
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s: %w", dir, imagefile.ErrNone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	return files, nil
+}

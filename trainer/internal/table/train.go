@@ -1,0 +1,119 @@
+package table
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cull/infer"
+	"cull/recipes"
+	"cull/synth"
+	"cull/trainer/internal/pictures"
+	"cull/trainer/internal/pretrain"
+	"cull/trainer/internal/recipe"
+)
+
+// train returns a row's network of a seed: from the folder of an earlier run, else trained.
+// Its file name has a digest of recipe, length, seed and pictures, so that another
+// experiment never finds it.
+func (o *Options) train(ctx context.Context, row *Row, seed uint64) (*infer.Model, error) {
+	text, err := recipes.Table(row.recipe)
+	if err != nil {
+		return nil, err
+	}
+	r, err := recipe.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("recipes/table/%s.toml: %w", row.recipe, err)
+	}
+	r.Seed, r.Data.First = int64(seed), int64(seed)<<40
+	if o.Images > 0 {
+		r.Training.Images = o.Images
+	}
+	files, err := row.files(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	id, err := fingerprint(text, r, files)
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Join(o.Dir, "nets", fmt.Sprintf("%s-seed%d-%s", row.Name, seed, id))
+	if m, err := infer.Open(base + ".net"); err == nil {
+		return m, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var source synth.Source
+	if len(files) > 0 {
+		if source, err = pictures.New(files); err != nil {
+			return nil, err
+		}
+	}
+	run, err := pretrain.NewFrom(r, text, source, o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	return o.finish(ctx, row, run, base)
+}
+
+// finish trains run to its end, from its checkpoint where one is there.
+func (o *Options) finish(ctx context.Context, row *Row, run *pretrain.Run, base string) (*infer.Model, error) {
+	if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	c, err := pretrain.OpenCheckpoint(base + ".ckpt")
+	if err == nil {
+		err = run.Restore(c)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	every := time.Duration(run.Recipe.Training.Checkpoint * float64(time.Minute))
+	saved := time.Now()
+	err = run.Train(ctx, func(p pretrain.Progress) error {
+		o.progress(row.Name, "train", int(p.Images), int(p.Of))
+		if time.Since(saved) < every {
+			return nil
+		}
+		saved = time.Now()
+		return run.Save(base + ".ckpt")
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil, errors.Join(err, run.Save(base+".ckpt"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := run.Finish(io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.WriteFile(base + ".net"); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(base + ".ckpt"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	return infer.Open(base + ".net") // the file is what is measured
+}
+
+// fingerprint is a short digest of everything the weights follow from. Pictures count by
+// name and size.
+func fingerprint(text string, r *recipe.Recipe, files []pictures.File) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %d %d %d\n", text, r.Training.Images, r.Seed, r.Data.First)
+	for _, f := range files {
+		info, err := os.Stat(f.Path)
+		if err != nil {
+			return "", fmt.Errorf("table: %w", err)
+		}
+		fmt.Fprintf(h, "%q %q %d\n", filepath.Base(f.Path), filepath.Base(f.Class), info.Size())
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:6]), nil
+}
