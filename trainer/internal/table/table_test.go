@@ -1,0 +1,214 @@
+package table
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cull/internal/dataset"
+	"cull/internal/evaluate"
+	"cull/padim"
+	"cull/recipes"
+	"cull/trainer/internal/pictures"
+	"cull/trainer/internal/recipe"
+)
+
+const side = 64
+
+// part writes a noisy plate, with a bright square where bad.
+func part(t *testing.T, path string, seed uint64, bad bool) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 9))
+	img := image.NewGray(image.Rect(0, 0, side, side))
+	square := image.Rect(20, 24, 30, 34)
+	for i := range img.Pix {
+		img.Pix[i] = uint8(100 + i%side/2 + rng.IntN(11))
+		if p := image.Pt(i%side, i/side); bad && p.In(square) {
+			img.SetGray(p.X, p.Y, color.Gray{Y: 220})
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := png.Encode(f, img); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func plates(t *testing.T) []dataset.Category {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "plate")
+	for i := range 16 {
+		part(t, filepath.Join(dir, "train/good", strconv.Itoa(i)+".png"), uint64(i), false)
+	}
+	for i := range 5 {
+		part(t, filepath.Join(dir, "test/good", strconv.Itoa(i)+".png"), uint64(100+i), false)
+		part(t, filepath.Join(dir, "test/spot", strconv.Itoa(i)+".png"), uint64(200+i), true)
+	}
+	sets, err := dataset.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sets
+}
+
+func pick(t *testing.T, names ...string) (rows []Row) {
+	t.Helper()
+	for _, n := range names {
+		for _, r := range Rows() {
+			if r.Name == n {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows
+}
+
+func TestAbsentDataAreNamedAndTheRestIsMeasured(t *testing.T) {
+	rows := pick(t, "imagenet", "btad-direct", "dagm", "everything", "handmade", "grey")
+	o := Options{
+		Seeds: 2, Size: side, Train: 12, Threads: 1, SpoolDir: t.TempDir(), Dir: t.TempDir(),
+		Fit: padim.Options{Mode: padim.Part, TargetFRR: 0.05},
+	}
+	calls := 0
+	table, err := Run(context.Background(), rows, plates(t), o, func(*Table) error { calls++; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls != len(rows) || len(table.Rows) != len(rows) {
+		t.Fatalf("%d rows, %d calls", len(table.Rows), calls)
+	}
+	for i, want := range []string{"--imagenet", "--btad DIR", "--dagm DIR", "--textures DIR"} {
+		if r := table.Rows[i]; !strings.Contains(r.Missing, want) || r.Cells != nil {
+			t.Errorf("%s: %q, %d cells, want %s", r.Name, r.Missing, len(r.Cells), want)
+		}
+	}
+	for _, r := range table.Rows[4:] {
+		c := r.Cells[0]
+		if c.Category != "plate" || len(c.Seeds) != 2 || len(c.Scores) != 10 || c.ImageAUROC.N != 2 {
+			t.Errorf("%s: %d seeds, %d scores, %+v", r.Name, len(c.Seeds), len(c.Scores), c.ImageAUROC)
+		}
+		if c.ImageAUROC.Mean < 0.9 || c.PixelAUROC.N != 0 {
+			t.Errorf("%s: %v, pixels without masks %v", r.Name, c.ImageAUROC, c.PixelAUROC)
+		}
+	}
+	var text bytes.Buffer
+	if err := table.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"not measured: needs --btad DIR", "hand-made filters", "plate", "±"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	s := NewSpread([]evaluate.Figure{0.8, evaluate.Figure(math.NaN()), 0.9, 1})
+	if s.N != 3 || math.Abs(float64(s.Mean)-0.9) > 1e-12 || math.Abs(float64(s.SD)-0.1) > 1e-12 {
+		t.Errorf("%+v", s)
+	}
+	if s := NewSpread(nil); s.N != 0 || s.String() != "–" {
+		t.Errorf("of nothing: %+v %v", s, s)
+	}
+	if s := NewSpread([]evaluate.Figure{0.5}); s.String() != "0.500" {
+		t.Errorf("of one: %v", s)
+	}
+}
+
+func TestRecipesOfTheRows(t *testing.T) {
+	for _, r := range Rows() {
+		if r.recipe == "" {
+			continue
+		}
+		text, err := recipes.Table(r.recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := recipe.Parse(text)
+		if err != nil {
+			t.Errorf("%s: %v", r.recipe, err)
+			continue
+		}
+		if (rec.Data.Folder != "") != (r.needs != "") {
+			t.Errorf("%s: data.folder %q, needs %q", r.recipe, rec.Data.Folder, r.needs)
+		}
+	}
+}
+
+// DAGM's defective pictures are those with a label; BTAD's good pictures alone make normals.
+func TestLayouts(t *testing.T) {
+	dir := t.TempDir()
+	for _, p := range []string{
+		"Class1/Train/0001.PNG", "Class1/Train/0002.PNG", "Class2/Test/0001.PNG", "Class1/Train/Label/0002_label.PNG",
+	} {
+		part(t, filepath.Join(dir, "dagm", p), 1, false)
+	}
+	for _, p := range []string{"01/train/ok/1.png", "01/test/ok/2.png", "01/test/ko/3.png"} {
+		part(t, filepath.Join(dir, "btad", p), 1, false)
+	}
+	classes := func(fs []pictures.File, err error) string {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, f := range fs {
+			all = append(all, f.Class)
+		}
+		return strings.Join(all, ", ")
+	}
+	if got := classes(dagm(filepath.Join(dir, "dagm"))); got != "Class1, Class1 bad, Class2" {
+		t.Errorf("DAGM: %s", got)
+	}
+	if got := classes(btad(filepath.Join(dir, "btad"), true)); got != "01, 01 bad" {
+		t.Errorf("BTAD: %s", got)
+	}
+	if got := classes(btad(filepath.Join(dir, "btad"), false)); got != "01" {
+		t.Errorf("BTAD, good: %s", got)
+	}
+	if _, err := dagm(filepath.Join(dir, "btad")); err == nil {
+		t.Error("BTAD read as DAGM")
+	}
+}
+
+// Another seed, length, recipe or picture is another network.
+func TestFingerprint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.png")
+	part(t, path, 1, false)
+	r := recipe.Default()
+	files := []pictures.File{{Path: path, Class: "a"}}
+	seen := map[string]bool{}
+	add := func(text string) {
+		t.Helper()
+		id, err := fingerprint(text, &r, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[id] {
+			t.Errorf("%s was there before", id)
+		}
+		seen[id] = true
+	}
+	add("x")
+	add("y")
+	r.Seed++
+	add("y")
+	r.Training.Images++
+	add("y")
+	files[0].Class = "b"
+	add("y")
+}
