@@ -78,7 +78,7 @@ func (j *tableJob) register(f *flag.FlagSet) {
 	f.StringVar(&j.btad, "btad", "", "`folder` of BTAD, for the rows trained on it")
 	f.StringVar(&j.dagm, "dagm", "", "`folder` of DAGM 2007 (Class1/Train …), for the row trained on it")
 	f.StringVar(&j.textures, "textures", "", "`folder` of free textures, for the row everything")
-	f.StringVar(&j.imagenet, "imagenet", "", "network `file` for the row imagenet, made by cull-trainer import")
+	f.StringVar(&j.imagenet, "imagenet", "", "network `file` for the row imagenet: .net of cull-trainer import, or .onnx with --textures")
 	var names []string
 	for _, r := range table.Rows() {
 		names = append(names, r.Name)
@@ -167,6 +167,11 @@ func (j *tableJob) categories() ([]dataset.Category, error) {
 		}
 		all = append(all, sets...)
 	}
+	for i, c := range all {
+		if slices.ContainsFunc(all[:i], func(b dataset.Category) bool { return b.Name == c.Name }) {
+			return nil, fmt.Errorf("category %s is given twice", c.Name)
+		}
+	}
 	return all, nil
 }
 
@@ -177,10 +182,8 @@ func (j *tableJob) run(
 	if j.o.Shipped, err = infer.Parse(weights.Cull()); err != nil {
 		return err
 	}
-	if j.imagenet != "" {
-		if j.o.ImageNet, err = infer.Open(j.imagenet); err != nil {
-			return err
-		}
+	if j.o.ImageNet, err = j.openImageNet(stderr); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(j.out, 0o755); err != nil {
 		return err
@@ -206,6 +209,23 @@ func (j *tableJob) run(
 		return err
 	}
 	return t.WriteText(stdout)
+}
+
+// openImageNet opens the network of the row imagenet, nil for none; an ONNX file is imported
+// first, its int8 ranges measured on the free textures.
+func (j *tableJob) openImageNet(stderr io.Writer) (*infer.Model, error) {
+	switch {
+	case j.imagenet == "":
+		return nil, nil
+	case filepath.Ext(j.imagenet) != ".onnx":
+		return infer.Open(j.imagenet)
+	case j.textures == "":
+		return nil, fmt.Errorf("--imagenet %s: an ONNX file needs --textures for the ranges of int8", j.imagenet)
+	}
+	i := importJob{
+		model: j.imagenet, folder: j.textures, size: 256, pictures: 64, percentile: 99.99, threads: j.o.Threads,
+	}
+	return i.run(stderr)
 }
 
 // save writes what is measured so far.

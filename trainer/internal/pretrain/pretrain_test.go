@@ -258,3 +258,39 @@ func FuzzParseCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+// Classification needs no score: fractals, then pictures by their folder.
+func TestClassificationTrains(t *testing.T) {
+	const classes = `
+name = "classes"
+[network]
+width = 8
+blocks = [1, 1, 1]
+[loss]
+form = 0.0
+indirect = 0.0
+class = 1.0
+[training]
+images = 96
+batch = 8
+settle = 2
+[quantise]
+pictures = 4
+size = 32
+`
+	r := start(t, classes+"[data]\nsize = 32\nfractals = 3\n", 2)
+	var first, last float64
+	err := r.Train(context.Background(), func(p Progress) error {
+		if first == 0 {
+			first = p.Losses[0].Value
+		}
+		last = p.Losses[0].Value
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.terms[0].Name() != "class" || !(last < first) {
+		t.Errorf("cross-entropy from %v to %v", first, last)
+	}
+}
