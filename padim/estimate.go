@@ -223,8 +223,7 @@ func (f *fitter) common(out [][]float32) (c, ridge []float64) {
 		f.triangle(func(lo, hi int) { f.totalScatter(lo, hi) })
 	}
 	c = slices.Clone(f.total)
-	rows := f.removed(out)
-	f.triangle(func(lo, hi int) { addMoments(make([]float64, d), c, rows, d, lo, hi, -1) })
+	f.remove(c, out)
 	n := f.m.rows - len(out)
 	scale := 1 / (float64(n-1) * float64(len(f.cells)))
 	for k := range c {
@@ -257,31 +256,44 @@ func (f *fitter) totalScatter(lo, hi int) {
 	}
 }
 
-// removed returns rows whose squares are what the total scatter loses when the
-// samples in out leave. Of k rows d about a cell's mean of n:
+// removeRows is how many rows remove holds at once. It does not change the
+// result: every element is summed over the rows in order, one by one.
+const removeRows = 512
+
+// remove takes from the total scatter c what it loses when the samples in out
+// leave. Of k rows d about a cell's mean of n:
 //
 //	A - A' = sum of d d^T + (sum of d)(sum of d)^T/(n-k)
-func (f *fitter) removed(out [][]float32) []float64 {
+func (f *fitter) remove(c []float64, out [][]float32) {
 	if len(out) == 0 {
-		return nil
+		return
 	}
+	d, n := f.proj.d, (len(out)+1)*f.proj.d // numbers a cell
+	f.gone = slices.Grow(f.gone[:0], removeRows*d)
+	for cells := range slices.Chunk(f.cells, removeRows/(len(out)+1)) {
+		rows := f.gone[:len(cells)*n]
+		parallel(f.Threads, len(cells), func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				f.leave(rows[i*n:][:n], cells[i], out)
+			}
+		})
+		f.triangle(func(lo, hi int) { addMoments(make([]float64, d), c, rows, d, lo, hi, -1) })
+	}
+}
+
+// leave writes the rows of cell p for remove, [len(out)+1][d].
+func (f *fitter) leave(rows []float64, p int, out [][]float32) {
 	d, k := f.proj.d, len(out)
 	n := float64(f.m.rows)
 	scale := 1 / math.Sqrt(n-float64(k))
-	rows := make([]float64, len(f.cells)*(k+1)*d)
-	parallel(f.Threads, len(f.cells), func(lo, hi int) {
-		for i, p := range f.cells[lo:hi] {
-			at := rows[(lo+i)*(k+1)*d:][:(k+1)*d]
-			last := at[k*d:]
-			for s, x := range out {
-				y := at[s*d:][:d]
-				f.m.row(y, x[p*f.pad():])
-				axpy(y, -1/n, f.m.sum[p])
-				axpy(last, scale, y)
-			}
-		}
-	})
-	return rows
+	last := rows[k*d:]
+	clear(last)
+	for s, x := range out {
+		y := rows[s*d:][:d]
+		f.m.row(y, x[p*f.pad():])
+		axpy(y, -1/n, f.m.sum[p])
+		axpy(last, scale, y)
+	}
 }
 
 // ridgeOf returns what is added to the diagonal.

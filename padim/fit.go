@@ -191,6 +191,7 @@ type fitter struct {
 	partLogLik, textureLogLik float64
 	m                         *moments  // of the mode
 	total                     []float64 // scatter of all cells: see common
+	gone                      []float64 // scratch of remove
 }
 
 // model runs the passes up to a finished model.

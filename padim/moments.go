@@ -1,6 +1,8 @@
 package padim
 
 import (
+	"slices"
+
 	"cull/padim/internal/kernel"
 )
 
@@ -19,6 +21,7 @@ type moments struct {
 	shift     []float64
 	sum       [][]float64
 	square    [][]float64
+	scratch   []float64 // of addTexture
 }
 
 func newMoments(d, groups int) *moments {
@@ -134,7 +137,8 @@ func (c *collector) flush() {
 // addTexture adds sign times the moments of all cells of one sample.
 func (m *moments) addTexture(sum, square []float64, x []float32, cells []int, sign float64, threads int) {
 	d, pad := m.d, kernel.Padded(m.d)
-	rows := make([]float64, len(cells)*d)
+	m.scratch = slices.Grow(m.scratch[:0], len(cells)*d)
+	rows := m.scratch[:len(cells)*d]
 	for k, p := range cells {
 		m.row(rows[k*d:][:d], x[p*pad:])
 	}
