@@ -208,6 +208,7 @@ func (s *station) teach(
 ) (*product.Product, error) {
 	start := time.Now()
 	j.teaching(s.Sim.Part, s.Sim.Teach)
+	defer thrifty()()
 	p, err := inspect.Teach(ctx, parts.Goods(s.Sim.Teach), model, inspect.Options{
 		Plan: inspect.Geometry(model, s.Sim.Size), SpoolDir: os.TempDir(),
 		Fit: padim.Options{TargetFRR: s.Sim.TargetFRR, Threads: runtime.GOMAXPROCS(0)},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"cull/capture/replay"
@@ -83,6 +84,7 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	}
 	progress, total := newProgress(env.Stderr), src.Len()
 	o.Progress = func(done int) { progress.show("good part %d of %d", done, total) }
+	defer thrifty()()
 	p, err := inspect.Teach(ctx, src, m, o, time.Now())
 	progress.clear()
 	if err != nil {
@@ -92,6 +94,15 @@ func Teach(ctx context.Context, env Env, args []string) error {
 		return Hint(err, "choose a folder that may be written to")
 	}
 	return printTaught(env.Stdout, p, f.output)
+}
+
+// thrifty lets the heap grow by a fifth between two collections, not to twice its
+// size, until the function it returns is called. Most of what teaching holds, a
+// covariance for every cell, lives to its end, and there is little garbage: on a
+// device of 512 MB the room is worth more than the time.
+func thrifty() (restore func()) {
+	percent := debug.SetGCPercent(20)
+	return func() { debug.SetGCPercent(percent) }
 }
 
 // options checks what needs no file, and that the output can be written.
