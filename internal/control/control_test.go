@@ -120,3 +120,24 @@ func TestGreyByHand(t *testing.T) {
 		}
 	}
 }
+
+// A flat picture has no deviation and no gradient: the logarithms must keep their offset.
+func TestAFlatPictureHasFiniteFeatures(t *testing.T) {
+	const side = 64
+	flat := make([]int8, 3*side*side)
+	for name, newExtractor := range map[string]func(int, int) (*Extractor, error){
+		"handmade": NewHandmade, "formula": NewFormula,
+	} {
+		e, err := newExtractor(side, side)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for s, data := range e.forward(flat) {
+			for i, v := range data {
+				if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+					t.Fatalf("%s: stage %d, value %d is %v", name, s, i, v)
+				}
+			}
+		}
+	}
+}

@@ -22,7 +22,7 @@ func (m handmade) maps(rgb []uint8, h, w int) [BankStages][]float32 {
 	var out [BankStages]stack
 	for s := range out {
 		k := 4 << s
-		out[s] = stack{h: h / k, w: w / k, n: handmadeChannels[s]}
+		out[s] = stack{h: h / k, w: w / k, n: handmadeChannels[s], offset: b.offset}
 		out[s].v = make([]float32, out[s].h*out[s].w*out[s].n)
 	}
 	m.scale(&out[0], light)
