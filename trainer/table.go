@@ -201,14 +201,11 @@ func (j *tableJob) run(
 			fmt.Fprintf(stderr, "%s: %s %d/%d\n", row, stage, done, of)
 		}
 	}
-	t, err := table.Run(ctx, rows, sets, j.o, j.save)
-	if err != nil {
-		return err
+	t, failed := table.Run(ctx, rows, sets, j.o, func(t *table.Table) error { return j.save(t, m) })
+	if t == nil {
+		return failed
 	}
-	if err := j.writeReport(t, m); err != nil {
-		return err
-	}
-	return t.WriteText(stdout)
+	return errors.Join(failed, t.WriteText(stdout))
 }
 
 // openImageNet opens the network of the row imagenet, nil for none; an ONNX file is imported
@@ -229,10 +226,13 @@ func (j *tableJob) openImageNet(stderr io.Writer) (*infer.Model, error) {
 }
 
 // save writes what is measured so far.
-func (j *tableJob) save(t *table.Table) error {
+func (j *tableJob) save(t *table.Table, m *maps) error {
 	data, err := json.MarshalIndent(t, "", " ")
 	if err != nil {
 		return err
 	}
-	return container.WriteFile(filepath.Join(j.out, "table.json"), append(data, '\n'))
+	if err := container.WriteFile(filepath.Join(j.out, "table.json"), append(data, '\n')); err != nil {
+		return err
+	}
+	return j.writeReport(t, m)
 }

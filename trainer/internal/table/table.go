@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 
@@ -111,22 +112,29 @@ func NewSpread(values []evaluate.Figure) Spread {
 	return s
 }
 
-// Run measures every row on every category. done is called after each row.
+// Run measures every row on every category. done is called after each row. A row that fails
+// says so in the table, and the others go on; the error then comes with the table.
 func Run(
 	ctx context.Context, rows []Row, sets []dataset.Category, o Options, done func(*Table) error,
 ) (*Table, error) {
 	t := &Table{Size: o.Size, Mode: o.Fit.Mode.String(), Train: o.Train, Seeds: o.Seeds}
+	var failed []error
 	for i := range rows {
-		res, err := o.row(ctx, &rows[i], sets)
+		r := &rows[i]
+		res, err := o.row(ctx, r, sets)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("table: %s: %w", r.Name, ctx.Err())
+		}
 		if err != nil {
-			return nil, fmt.Errorf("table: %s: %w", rows[i].Name, err)
+			failed = append(failed, fmt.Errorf("table: %s: %w", r.Name, err))
+			res = &Result{Name: r.Name, Title: r.Title, Note: r.Note, Missing: err.Error()}
 		}
 		t.Rows = append(t.Rows, *res)
 		if err := done(t); err != nil {
 			return nil, err
 		}
 	}
-	return t, nil
+	return t, errors.Join(failed...)
 }
 
 // missing says what a row lacks.

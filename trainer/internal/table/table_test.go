@@ -3,6 +3,7 @@ package table
 import (
 	"bytes"
 	"context"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
@@ -114,6 +115,28 @@ func TestAbsentDataAreNamedAndTheRestIsMeasured(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
+	}
+}
+
+// One row's failure leaves the others measured.
+func TestAFailedRowSaysWhyAndTheOthersGoOn(t *testing.T) {
+	sets := plates(t)
+	o := Options{
+		Seeds: 1, Size: side, Train: 3, Threads: 1, SpoolDir: t.TempDir(), Dir: t.TempDir(),
+		Fit: padim.Options{Mode: padim.Part, TargetFRR: 0.05},
+	}
+	table, err := Run(context.Background(), pick(t, "handmade", "dagm"), sets, o, func(*Table) error { return nil })
+	if !errors.Is(err, padim.ErrTooFew) || !strings.Contains(err.Error(), "handmade") {
+		t.Errorf("three pictures: %v", err)
+	}
+	if len(table.Rows) != 2 || table.Rows[0].Missing == "" || table.Rows[0].Cells != nil {
+		t.Errorf("%+v", table.Rows)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if table, err := Run(ctx, pick(t, "handmade"), sets, o, func(*Table) error { return nil }); table != nil ||
+		!errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v, %v", table, err)
 	}
 }
 
