@@ -17,6 +17,9 @@ const MinParts = 4
 // ErrTooFew reports fewer than MinParts samples.
 var ErrTooFew = errors.New("too few good parts")
 
+// ErrAllIgnored reports a mask that leaves nothing to look at.
+var ErrAllIgnored = errors.New("the mask ignores every cell")
+
 // A Report says what a fit found.
 type Report struct {
 	Mode  Mode // as chosen
@@ -80,7 +83,7 @@ func fit(samples Samples, o Options) (*Model, *Report, error) {
 		Mode: f.mode, Parts: n, Shrinkage: f.shrink,
 		PartLogLik: f.partLogLik, TextureLogLik: f.textureLogLik,
 	}
-	scores, method, err := f.leftOutScores()
+	scores, method, err := f.leftOutScores(m)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -261,7 +264,7 @@ func unmasked(l layout, mask []bool) ([]int, error) {
 		}
 	}
 	if len(cells) == 0 {
-		return nil, errors.New("the mask ignores every cell")
+		return nil, ErrAllIgnored
 	}
 	return cells, nil
 }

@@ -25,7 +25,10 @@ func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }
 // and shrinkage stay. (Neighbouring parts are often alike, so a fold of
 // consecutive parts is the honest one.) Stock mode shares nothing between
 // cells and has a closed form.
-func (f *fitter) leftOutScores() ([]float32, Method, error) {
+//
+// m is the finished model. Folds borrow its memory and estimate it again at the
+// end.
+func (f *fitter) leftOutScores(m *Model) ([]float32, Method, error) {
 	n := f.samples.Len()
 	switch {
 	case f.mode == Stock:
@@ -36,7 +39,7 @@ func (f *fitter) leftOutScores() ([]float32, Method, error) {
 		return s, LeaveOneOut, err
 	}
 	size := min((n+foldCount-1)/foldCount, foldParts)
-	s, err := f.foldScores(size)
+	s, err := f.foldScores(m, size)
 	if size == 1 {
 		return s, LeaveOneOut, err
 	}
@@ -98,8 +101,7 @@ func (k kept) Each(f func(int, []Map) error) error {
 	return nil
 }
 
-func (f *fitter) foldScores(size int) ([]float32, error) {
-	m := f.empty()
+func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
 	scorer := newScorer(m, f.Threads)
 	held := make([][]float32, 0, size)
 	var scores []float32
@@ -120,7 +122,10 @@ func (f *fitter) foldScores(size int) ([]float32, error) {
 		held = held[:0]
 		return nil
 	})
-	return scores, err
+	if err != nil {
+		return nil, err
+	}
+	return scores, f.estimate(m, nil)
 }
 
 // closedFormScores leaves each part out of Sigma = A/(n-1) + T, T fixed, by a

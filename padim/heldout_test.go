@@ -97,7 +97,7 @@ func TestFoldsAreRefits(t *testing.T) {
 		if _, err := f.model(); err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.foldScores(3)
+		got, err := f.foldScores(f.empty(), 3)
 		if err != nil {
 			t.Fatal(err)
 		}
