@@ -79,6 +79,9 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	if err := checkRate("eval", f.targetFRR); err != nil {
 		return err
 	}
+	if f.train < 0 {
+		return Hint(usagef("eval: --train %d: must not be negative", f.train), "0 trains on all pictures")
+	}
 	sets, err := dataset.Open(rest[0])
 	if err != nil {
 		return Hint(err, "a category has the folders train/good and test/good, test/<defect>…")

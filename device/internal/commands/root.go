@@ -50,7 +50,7 @@ func versionCommand() Command {
 		Name: "version", Does: "prints version, commit and platform",
 		Run: func(_ context.Context, env Env, args []string) error {
 			if len(args) > 0 {
-				return usagef("version: takes no arguments")
+				return Hint(usagef("version: takes no arguments"), "cull version")
 			}
 			_, err := fmt.Fprintln(env.Stdout, Version())
 			return err

@@ -49,7 +49,7 @@ func Run(ctx context.Context, env Env, args []string) error {
 	case len(rest) > 0:
 		return Hint(usagef("run: unexpected argument %q", rest[0]), "cull run %s", runSynopsis)
 	case *parts < 0:
-		return usagef("run: --parts %d: must not be negative", *parts)
+		return Hint(usagef("run: --parts %d: must not be negative", *parts), "0 runs until interrupted")
 	case *check && *file == "":
 		return Hint(usagef("run: --check needs --config"), "cull run --config FILE --check")
 	}
@@ -80,12 +80,14 @@ type station struct {
 
 // check looks for what the configuration names.
 func (s *station) check() error {
-	for key, path := range map[string]string{"product": s.Product, "network": s.Config.Network, "camera.folder": s.Camera.Folder} {
-		if path == "" {
+	for _, f := range []struct{ key, path string }{
+		{"product", s.Product}, {"network", s.Config.Network}, {"camera.folder", s.Camera.Folder},
+	} {
+		if f.path == "" {
 			continue
 		}
-		if _, err := os.Stat(path); err != nil {
-			return Hint(fmt.Errorf("run: %s: %w", key, err), "the path counts from the working directory")
+		if _, err := os.Stat(f.path); err != nil {
+			return Hint(fmt.Errorf("run: %s: %w", f.key, err), "the path counts from the working directory")
 		}
 	}
 	return nil

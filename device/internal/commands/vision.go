@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image/png"
@@ -76,10 +77,14 @@ func withTeachHint(err error) error {
 		return Hint(err, "draw the mask on a picture of this camera, at full size")
 	case errors.Is(err, prep.ErrRegion):
 		return Hint(err, "--roi must lie within the picture")
-	case errors.Is(err, imagefile.ErrFormat), errors.Is(err, imagefile.ErrTooLarge):
-		return Hint(err, "convert or remove the file")
+	case errors.Is(err, padim.ErrAllIgnored):
+		return Hint(err, "a mask is black where the part is: invert it")
+	case errors.Is(err, unix.ENOSPC):
+		return Hint(err, "teaching needs 0.2 MB a part at 256 pixels until it ends: free some space")
+	case errors.Is(err, context.Canceled):
+		return err
 	}
-	return err
+	return Hint(err, "pictures are PNG, JPEG, BMP or TIFF, whole files: convert or remove what is not")
 }
 
 // wholeFrame is the window of a plan that scales the whole frame.
