@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"cull/infer"
@@ -94,5 +95,45 @@ func TestRuntimeGivesTheUnroundedNetwork(t *testing.T) {
 				got = got[4*len(f.v):]
 			}
 		})
+	}
+}
+
+// The float network that is calibrated is the one in the file.
+func TestRuntimeAgreesWithImport(t *testing.T) {
+	const side = 256
+	b, err := os.ReadFile("../../../../shared/weights/mobilenetv2_imagenet_trunk.onnx")
+	if err != nil {
+		t.Skip(err)
+	}
+	m, err := Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := Import(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := make([]int8, side*side*3)
+	infer.TestPicture(in, 3)
+	real := make([]float32, len(in))
+	for i, v := range in {
+		real[i] = float32(v) / 127.5
+	}
+	got := runtime(t, m, side, side, floatBytes(planar(real, 3)))
+	for k, f := range run(n, side, side, in) {
+		dense := make([]float32, 0, f.H*f.W*f.C)
+		for y := range f.H {
+			dense = append(dense, f.Row(0, y)...)
+		}
+		var top, most float64
+		for i, v := range planar(dense, f.C) {
+			g := math.Float32frombits(binary.LittleEndian.Uint32(got[4*i:]))
+			top, most = max(top, math.Abs(float64(v))), max(most, math.Abs(float64(g-v)))
+		}
+		if !(most <= 1e-4*top) {
+			t.Errorf("tap %d: differs by up to %g of %g", k, most, top)
+		}
+		t.Logf("tap %d: differs by up to %.2g of %.3g", k, most, top)
+		got = got[4*len(dense):]
 	}
 }
