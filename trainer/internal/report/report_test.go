@@ -19,8 +19,10 @@ func example() *table.Table {
 		ImageAUROC: table.NewSpread([]evaluate.Figure{0.8, 0.9}),
 		Seeds:      []evaluate.Category{{Threshold: 2}},
 		Scores: []table.Score{
-			{Kind: "good", Good: true, Value: 1}, {Kind: "spot", Value: 3},
-			{Kind: "good", Good: true, Value: 2}, {Kind: "spot", Value: 2},
+			{Kind: "good", Good: true, Value: 1},
+			{Kind: "spot", Value: 3},
+			{Kind: "good", Good: true, Value: 2},
+			{Kind: "spot", Value: 2},
 		},
 	}
 	return &table.Table{Size: 64, Mode: "auto", Seeds: 2, Rows: []table.Result{
