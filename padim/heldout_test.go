@@ -151,6 +151,34 @@ func TestMemoryDoesNotDependOnParts(t *testing.T) {
 	}
 }
 
+// Taking parts out of the scatter makes no garbage that grows with their number.
+func TestPartsLeaveInConstantMemory(t *testing.T) {
+	f := &fitter{samples: newParts(20, 32, 6, 8, 16)}
+	var err error
+	if f.Options, err = (Options{Mode: Part, Shrinkage: 0.5, Dim: 10, Threads: 1}).resolve(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.model(); err != nil {
+		t.Fatal(err)
+	}
+	out := make([][]float32, foldParts)
+	for k := range out {
+		out[k] = make([]float32, f.proj.cells()*f.pad())
+	}
+	c := make([]float64, tri(f.proj.d))
+	bytes := func(out [][]float32) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f.remove(c, out)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	bytes(out) // makes the buffer
+	if one, all := bytes(out[:1]), bytes(out); all > one+4096 {
+		t.Errorf("%d parts leave: %d bytes allocated, one: %d", foldParts, all, one)
+	}
+}
+
 type weighed struct {
 	*parts
 	peak uint64

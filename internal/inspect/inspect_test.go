@@ -256,6 +256,26 @@ func TestLearnLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+// Once all parts are seen the source is not asked again, but teaching still ends.
+func TestLearnEndsWhenInterruptedDuringTheFit(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const n = 24
+	o := options(t)
+	o.Progress = func(done int) {
+		if done == n {
+			cancel()
+		}
+	}
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Learn(ctx, &parts{n: n}, e, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLetterboxBarsAreIgnored(t *testing.T) {
 	maps := []padim.Map{{Stride: 4}}
 	o := Options{Plan: prep.Plan{Width: 64, Height: 64, Fit: prep.Letterbox}}

@@ -34,7 +34,7 @@ type Options struct {
 func Learn(
 	ctx context.Context, src capture.Source, e Extractor, o Options,
 ) (*padim.Model, *padim.Report, error) {
-	s, err := newSpool(o.SpoolDir)
+	s, err := newSpool(o.SpoolDir, ctx.Err)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,13 +19,15 @@ type spool struct {
 	maps []padim.Map // shapes and steps of every sample, Data the read buffers
 	n    int
 	size int64 // bytes a sample
+
+	interrupted func() error // ends Each; never nil
 }
 
 // errShape reports an extractor that changed its mind.
 var errShape = errors.New("feature maps changed their shape")
 
 // newSpool makes the file in dir.
-func newSpool(dir string) (*spool, error) {
+func newSpool(dir string, interrupted func() error) (*spool, error) {
 	f, err := os.CreateTemp(dir, ".cull-teach-*")
 	if err != nil {
 		return nil, fmt.Errorf("inspect: %w", err)
@@ -33,7 +35,7 @@ func newSpool(dir string) (*spool, error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, fmt.Errorf("inspect: %w", errors.Join(err, f.Close()))
 	}
-	return &spool{file: f, out: bufio.NewWriterSize(f, 1<<16)}, nil
+	return &spool{file: f, out: bufio.NewWriterSize(f, 1<<16), interrupted: interrupted}, nil
 }
 
 func (s *spool) close() error { return s.file.Close() }
@@ -72,6 +74,9 @@ func (s *spool) Each(f func(i int, maps []padim.Map) error) error {
 	}
 	at := int64(0)
 	for i := range s.n {
+		if err := s.interrupted(); err != nil {
+			return err
+		}
 		for _, m := range s.maps {
 			if _, err := s.file.ReadAt(bytesOf(m.Data), at); err != nil {
 				return fmt.Errorf("inspect: feature maps on disk: %w", err)
