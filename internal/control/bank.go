@@ -52,7 +52,7 @@ func NewBankOffset(offset float64) *Bank {
 
 // gaussian samples radius 3 s.
 func gaussian(s float64) derivatives {
-	r := int(3*s + 0.5)
+	r := int(float64(3*s) + 0.5)
 	g := make([]float64, r+1)
 	var sum float64
 	for t := range g {
@@ -67,7 +67,7 @@ func gaussian(s float64) derivatives {
 		v, u := g[t]/sum, float64(t)/s
 		f.g[t] = float32(v)
 		f.d[t] = float32(u * v)
-		f.e[t] = float32(float64(u*u-1) * v)
+		f.e[t] = float32((float64(u*u) - 1) * v)
 	}
 	return f
 }
@@ -237,7 +237,7 @@ func (b *Bank) energies(p plane, s float32) (out [4]plane) {
 		x, y := gx.v[i], gy.v[i]
 		a, c, m := xx.v[i], yy.v[i], xy.v[i]
 		u, v := float32(r*(x+y)), float32(r*(y-x))
-		half := (a + c) / 2
+		half := float32((a + c) / 2)
 		out[0].v[i] = energy(x, a)
 		out[1].v[i] = energy(u, half+m)
 		out[2].v[i] = energy(y, c)

@@ -82,7 +82,7 @@ func (e *Extractor) Observe(pic []int8) {
 		s, n := &e.stages[i], e.maps[i].C
 		for j, v := range data {
 			s.sum[j%n] += float64(v)
-			s.sqr[j%n] += float64(v) * float64(v)
+			s.sqr[j%n] += float64(float64(v) * float64(v))
 		}
 	}
 	e.seen++
@@ -98,7 +98,7 @@ func (e *Extractor) Calibrate() error {
 		n := float64(e.seen * m.H * m.W)
 		for c := range m.C {
 			mean := s.sum[c] / n
-			sd := math.Sqrt(max(0, s.sqr[c]/n-mean*mean))
+			sd := math.Sqrt(max(0, s.sqr[c]/n-float64(mean*mean)))
 			step := float32(max(sd, 1e-6) * sigmas / 127)
 			s.mean[c], m.Step[c], s.inverse[c] = float32(mean), step, 1/step
 		}

@@ -22,7 +22,7 @@ func Grey(pic []int8, h, w int) [4]float64 {
 			low, high = min(low, v), max(high, v)
 			if x+1 < w && y+1 < h {
 				dx, dy := luma(i+1)-v, luma(i+w)-v
-				gradient += math.Sqrt(dx*dx + dy*dy)
+				gradient += math.Sqrt(float64(dx*dx) + float64(dy*dy))
 			}
 		}
 	}

@@ -53,6 +53,6 @@ func heat(v float32) (c color.RGBA, alpha float32) {
 }
 
 func blend(p, c color.RGBA, alpha float32) color.RGBA {
-	mix := func(a, b uint8) uint8 { return uint8(float32(a) + alpha*(float32(b)-float32(a)) + 0.5) }
+	mix := func(a, b uint8) uint8 { return uint8(float32(a) + float32(alpha*(float32(b)-float32(a))) + 0.5) }
 	return color.RGBA{mix(p.R, c.R), mix(p.G, c.G), mix(p.B, c.B), 255}
 }

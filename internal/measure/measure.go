@@ -31,7 +31,7 @@ func below(sorted []float64, s float64) float64 {
 	for hi < len(sorted) && sorted[hi] == s {
 		hi++
 	}
-	return float64(lo) + float64(hi-lo)/2
+	return float64(lo) + float64(float64(hi-lo)/2)
 }
 
 // AUROCInterval returns the 95 % interval of AUROC after DeLong et al. 1988,
@@ -53,11 +53,11 @@ func AUROCInterval(good, bad []float64) (low, high float64) {
 	var ofBad, ofGood float64 // sums of squared deviations of the placements
 	for _, s := range bad {
 		d := below(sortedGood, s)/float64(n) - a
-		ofBad += d * d
+		ofBad += float64(d * d)
 	}
 	for _, s := range good {
 		d := 1 - below(sortedBad, s)/float64(m) - a
-		ofGood += d * d
+		ofGood += float64(d * d)
 	}
 	sd := math.Sqrt(ofBad/float64(m-1)/float64(m) + ofGood/float64(n-1)/float64(n))
 	logit := math.Log(a / (1 - a))

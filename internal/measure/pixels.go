@@ -102,7 +102,7 @@ func (p *Pixels) AUROC() float64 {
 		for hi < len(p.normal) && p.normal[hi] == d.key {
 			hi++
 		}
-		sum += float64(lo) + float64(hi-lo)/2
+		sum += float64(lo) + float64(float64(hi-lo)/2)
 	}
 	return sum / float64(len(p.normal)) / float64(len(p.defect))
 }
@@ -138,11 +138,11 @@ func (p *Pixels) AUPRO(limit float64) float64 {
 		if next >= limit {
 			if next > fpr {
 				at := was + (overlap-was)*(limit-fpr)/(next-fpr)
-				area += (limit - fpr) * (was + at) / 2
+				area += float64((limit - fpr) * (was + at) / 2)
 			}
 			break
 		}
-		area += (next - fpr) * (was + overlap) / 2
+		area += float64((next - fpr) * (was + overlap) / 2)
 		fpr = next
 	}
 	return area / limit

@@ -36,6 +36,6 @@ func (r Rate) Wilson() (low, high float64) {
 	const z = 1.959964
 	n, p := float64(r.Of), r.Value()
 	centre := (p + z*z/(2*n)) / (1 + z*z/n)
-	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	half := float64(z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n)))
 	return max(0, centre-half), min(1, centre+half)
 }
