@@ -94,3 +94,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestClassificationStandsAlone(t *testing.T) {
+	const alone = "[loss]\nform = 0.0\nindirect = 0.0\nclass = 1.0\n"
+	for text, want := range map[string]string{
+		"[data]\nfractals = 4\n" + alone:              "",
+		"[data]\nfolder = \"x\"\n" + alone:            "",
+		alone:                                         "class needs data.fractals or data.folder",
+		"[data]\nfractals = 4\n":                      "classes only",
+		"[data]\nfractals = 4\n[loss]\nclass = 1.0\n": "class stands alone",
+	} {
+		_, err := Parse(text)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
