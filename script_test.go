@@ -115,7 +115,7 @@ func TestReadme(t *testing.T) {
 		}
 		cmd := exec.Command("sh", "-ec", s.command)
 		cmd.Dir = where
-		cmd.Env = append(os.Environ(), "PATH="+searchPath(), "LC_ALL=C.UTF-8")
+		cmd.Env = append(os.Environ(), "PATH="+searchPath(), "LC_ALL=C.UTF-8", "MAKEFLAGS=--no-print-directory")
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
