@@ -138,7 +138,7 @@ func (j *synthJob) check(fs *flag.FlagSet) error {
 		return errors.New("no output: -o DIR or --sheet PNG is missing")
 	case j.out == "" && j.sweep != "":
 		return errors.New("--sweep writes to a directory: -o DIR is missing")
-	case j.count < 1 || j.count > 1<<40:
+	case j.count < 1 || int64(j.count) > 1<<40:
 		return fmt.Errorf("--count %d is not in 1..2^40", j.count)
 	case j.seed+uint64(j.count) < j.seed:
 		return fmt.Errorf("--seed %d and --count %d: the range passes 2^64", j.seed, j.count)

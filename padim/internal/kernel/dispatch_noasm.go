@@ -2,16 +2,18 @@
 
 package kernel
 
+// Without assembly there is only the generic set, so that nothing below is ever called.
+
 func fastest() set { return generic }
 
-func applyFactor(set, *factor, bool) { panic("kernel: no assembly in this build") }
+func applyFactor(set, *factor, bool) {}
 
-func applyProject(set, *project) { panic("kernel: no assembly in this build") }
+func applyProject(set, *project) {}
 
-func applySum3(set, *rows) { panic("kernel: no assembly in this build") }
+func applySum3(set, *rows) {}
 
-func applyScaled3(set, *rows) { panic("kernel: no assembly in this build") }
+func applyScaled3(set, *rows) {}
 
-func applyCholesky(set, *triangles) { panic("kernel: no assembly in this build") }
+func applyCholesky(set, *triangles) {}
 
-func applyInvert(set, *triangles) { panic("kernel: no assembly in this build") }
+func applyInvert(set, *triangles) {}

@@ -16,13 +16,11 @@ import (
 // after a ReLU, -128 where it clamps at -127. A Clip mends both.
 type int8Builder struct {
 	*builder
-	exact   bool
 	signed  []bool
 	one     string // scale 1
 	zeros   [2]string
 	ends    map[int]string
 	shifted []int // zero point of every node's value
-	padding map[[2]int]string
 }
 
 // writeInt8 writes the quantised network.

@@ -42,7 +42,7 @@ func products(size int) ([]quantise.Product, error) {
 		p := quantise.Product{Name: family}
 		var s synth.Sample
 		for k := range productGood + productClean + productBad {
-			if err := g.Render(&s, uint64(i<<32+k)); err != nil {
+			if err := g.Render(&s, uint64(i)<<32+uint64(k)); err != nil {
 				return nil, fmt.Errorf("pretrain: product %s: %w", family, err)
 			}
 			switch clean := append([]uint8(nil), s.Clean.Pix...); {
