@@ -16,7 +16,7 @@ func TestNothingIsFused(t *testing.T) {
 		t.Skip("compiles for arm64")
 	}
 	cmd := exec.Command("go", "build", "-gcflags=-S",
-		"cull/infer/...", "cull/internal/control", "cull/internal/exact", "cull/internal/inspect",
+		"cull/infer/...", "cull/internal/control", "cull/internal/evaluate", "cull/internal/exact", "cull/internal/inspect",
 		"cull/internal/measure", "cull/internal/product")
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	var out bytes.Buffer

@@ -30,7 +30,7 @@ func newGreyModel(rows [][len(control.Statistics)]float64, without int) greyMode
 		for k, v := range row {
 			d := v - m.mean[k]
 			m.mean[k] += d / n
-			m.sd[k] += d * (v - m.mean[k])
+			m.sd[k] += float64(d * (v - m.mean[k]))
 		}
 	}
 	for k := range m.sd {
