@@ -75,7 +75,7 @@ fuzz: ## each fuzz target for FUZZCOUNT runs
 	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | sed 's/func //'); do \
 			echo "fuzz $$dir $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime=$(FUZZCOUNT) $$dir; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime=$(FUZZCOUNT) -fuzzminimizetime=1x $$dir; \
 		done; \
 	done
 
