@@ -96,12 +96,12 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	return printTaught(env.Stdout, p, f.output)
 }
 
-// thrifty lets the heap grow by a fifth between two collections, not to twice its
+// thrifty lets the heap grow by a tenth between two collections, not to twice its
 // size, until the function it returns is called. Most of what teaching holds, a
 // covariance for every cell, lives to its end, and there is little garbage: on a
 // device of 512 MB the room is worth more than the time.
 func thrifty() (restore func()) {
-	percent := debug.SetGCPercent(20)
+	percent := debug.SetGCPercent(10)
 	return func() { debug.SetGCPercent(percent) }
 }
 
