@@ -52,6 +52,7 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	if *images >= 0 {
 		r.Training.Images = *images
 	}
+	r.Teacher.Model = folder(path, r.Teacher.Model)
 	run, err := pretrain.New(r, text, folder(path, r.Data.Folder), *threads)
 	if err != nil {
 		return fail(stderr, err, "data.folder is relative to the recipe file; leave it out for procedural surfaces")
@@ -163,6 +164,7 @@ func runQuantize(args []string, stderr io.Writer) int {
 	}
 	out := f.String("o", "", "the `.net` file to write")
 	dir := f.String("folder", "", "`folder` of pictures, for a recipe that has data.folder")
+	teacher := f.String("teacher", "", "the ONNX `file` of a recipe that has a teacher")
 	threads := f.Int("threads", runtime.NumCPU(), "threads; the result does not depend on it")
 	path, err := parse(f, args)
 	switch {
@@ -188,6 +190,11 @@ func runQuantize(args []string, stderr io.Writer) int {
 		return misuse(f, fmt.Errorf("the recipe's data.folder is %q: give --folder for it, and only then",
 			c.Recipe.Data.Folder))
 	}
+	if (c.Recipe.Teacher.Model != "") != (*teacher != "") {
+		return misuse(f, fmt.Errorf("the recipe's teacher.model is %q: give --teacher for it, and only then",
+			c.Recipe.Teacher.Model))
+	}
+	c.Recipe.Teacher.Model = *teacher
 	run, err := pretrain.New(c.Recipe, c.Text, *dir, *threads)
 	if err == nil {
 		err = run.Restore(c)

@@ -22,7 +22,11 @@ type window struct {
 // Conv computes y = x * f.
 func (c *CPU) Conv(y, x *Tensor, f *Filter) {
 	checkConv(y, x, f)
-	if f.Groups > 1 {
+	switch {
+	case f.Groups > 1 && f.Groups == f.In && f.In == f.Out && f.Kernel == 3:
+		c.Each(x.N, func(n int) { c.depthwise(y, x, f, n) })
+		return
+	case f.Groups > 1:
 		c.Each(x.N, func(n int) { groupedConv(y, x, f, n) })
 		return
 	}
@@ -290,7 +294,7 @@ func checkConv(y, x *Tensor, f *Filter) {
 	}
 }
 
-// Grouped convolutions, depthwise among them, have generic loops only.
+// Grouped convolutions have generic loops only, but for depthwise's forward pass.
 
 func groupedConv(y, x *Tensor, f *Filter, n int) {
 	eachTap(y, f, n, 0, f.Kernel, func(o, i, w int) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 
 	"cull/internal/container"
 	"cull/trainer/internal/recipe"
@@ -38,8 +39,15 @@ func (r *Run) state() [][]float32 {
 	return all
 }
 
-// identity is what a recipe must have in common with a checkpoint's: all of it.
-func identity(r *recipe.Recipe) ([]byte, error) { return json.Marshal(r) }
+// identity is what a recipe must have in common with a checkpoint's: all of it but the
+// folder where the teacher lies, whose digest is in it.
+func identity(r *recipe.Recipe) ([]byte, error) {
+	c := *r
+	if c.Teacher.Model != "" {
+		c.Teacher.Model = filepath.Base(c.Teacher.Model)
+	}
+	return json.Marshal(&c)
+}
 
 // Checkpoint returns the run's state.
 func (r *Run) Checkpoint() ([]byte, error) {

@@ -3,6 +3,7 @@ package pretrain
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"cull/infer"
 	"cull/trainer/internal/grad"
@@ -105,6 +106,9 @@ func (r *Run) describe(m *infer.Model) {
 		Notes: map[string]string{
 			"taps": fmt.Sprintf("residual sums before the ReLU, strides 4, 8, 16, %d stages", trunk.Stages),
 		},
+	}
+	if t := r.Recipe.Teacher; t.Model != "" {
+		m.Meta.Notes["teacher"] = filepath.Base(t.Model) + ", sha256 " + t.SHA256
 	}
 	for _, s := range r.Recipe.Source {
 		m.Meta.Sources = append(m.Meta.Sources, infer.Source{Name: s.Name, Licence: s.Licence, Note: s.Note})

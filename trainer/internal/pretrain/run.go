@@ -79,6 +79,11 @@ func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*
 	run.trunk = trunk.New(shape, rng)
 	run.regress(form, r.Loss.Form, shape, rng)
 	run.regress(fine, r.Loss.Fine, shape, rng)
+	if r.Loss.Teacher > 0 {
+		if err := run.teach(rng); err != nil {
+			return nil, err
+		}
+	}
 	if r.Loss.Direct > 0 {
 		run.addTerm(loss.NewDirect(r.Loss.D.Image, shape, rng), r.Loss.Direct)
 	}

@@ -10,21 +10,43 @@ import (
 // side maps a side of the input to that of the result: see net.Graph.Shapes.
 func side(n *net.Node, in int) int { return (in+2*n.Pad+n.PadExtra-n.Kernel)/n.Stride + 1 }
 
-func result(n *net.Node, x *grad.Tensor, channels int) *grad.Tensor {
-	return grad.NewTensor(x.N, side(n, x.H), side(n, x.W), channels)
+// result returns the tensor of n's result: old where it has the shape.
+func result(old *grad.Tensor, n *net.Node, x *grad.Tensor, channels int) *grad.Tensor {
+	h, w := side(n, x.H), side(n, x.W)
+	if old != nil && old.N == x.N && old.H == h && old.W == w && old.C == channels {
+		return old
+	}
+	return grad.NewTensor(x.N, h, w, channels)
 }
 
-// convolve computes a Conv node. Dense convolutions of the trainer's own kind run on
-// the backend, others (depthwise, 5x5, 7x7, other padding) in loops here.
-func convolve(be grad.Backend, n *net.Node, f *grad.Filter, bias []float32, x *grad.Tensor) *grad.Tensor {
-	y := result(n, x, f.Out)
-	if f.Groups == 1 && f.Kernel <= 3 && n.Pad == f.Kernel/2 {
-		be.Conv(y, x, f)
+// convolve computes a Conv node into y. Dense and depthwise convolutions of the trainer's own
+// kind run on the backend, others (5x5, 7x7, other padding) in loops here.
+func convolve(be grad.Backend, n *net.Node, f *grad.Filter, bias []float32, y, x *grad.Tensor) {
+	if v := centred(n, f, x); v != nil {
+		be.Conv(y, v, f)
 	} else {
 		each(be, y, func(img, row int) { convolveRow(n, f, y, x, img, row) })
 	}
 	be.Norm(y, y, ones(f.Out), bias, n.Act != net.None)
-	return y
+}
+
+// centred returns the view of x on which the backend's convolution, padded by half a
+// kernel on all sides, is node n's; nil where there is none. TensorFlow's padding of a
+// 3x3 at stride 2, one row and column at the far ends of even sides, is that of the
+// picture seen from one pixel further down and right.
+func centred(n *net.Node, f *grad.Filter, x *grad.Tensor) *grad.Tensor {
+	if f.Kernel > 3 || f.Groups > 1 && (f.Groups != f.In || f.In != f.Out) {
+		return nil
+	}
+	switch {
+	case n.Pad == f.Kernel/2:
+		return x
+	case f.Kernel == 3 && f.Stride == 2 && n.Pad == 0 && n.PadExtra == 1 && x.H%2 == 0 && x.W%2 == 0:
+		v := *x
+		v.Data = x.Data[x.Pitch()+x.C:]
+		return &v
+	}
+	return nil
 }
 
 // each calls f for every row of every image.
@@ -47,6 +69,7 @@ func window(n *net.Node, x *grad.Tensor, img, row, col int, f func(k, at int)) {
 
 func convolveRow(n *net.Node, f *grad.Filter, y, x *grad.Tensor, img, row int) {
 	share, per := f.In/f.Groups, f.Out/f.Groups
+	clear(y.Row(img, row))
 	for col := range y.W {
 		out := y.Data[y.At(img, row, col):][:f.Out]
 		window(n, x, img, row, col, func(k, at int) {
@@ -69,11 +92,11 @@ func convolveRow(n *net.Node, f *grad.Filter, y, x *grad.Tensor, img, row int) {
 	}
 }
 
-// pool computes a MaxPool or AvgPool node.
-func pool(be grad.Backend, n *net.Node, x *grad.Tensor) *grad.Tensor {
-	y := result(n, x, x.C)
+// pool computes a MaxPool or AvgPool node into y.
+func pool(be grad.Backend, n *net.Node, y, x *grad.Tensor) {
 	share := 1 / float32(n.Kernel*n.Kernel)
 	each(be, y, func(img, row int) {
+		clear(y.Row(img, row))
 		for col := range y.W {
 			out := y.Data[y.At(img, row, col):][:y.C]
 			if n.Op == net.MaxPool {
@@ -92,7 +115,6 @@ func pool(be grad.Backend, n *net.Node, x *grad.Tensor) *grad.Tensor {
 			})
 		}
 	})
-	return y
 }
 
 // clip6 is min(x, 6).

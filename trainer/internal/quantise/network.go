@@ -76,25 +76,36 @@ func (n *Network) conv(l *grad.ConvNorm, in int, act net.Act) int {
 // Run computes every node of the graph for a batch [N][H][W][3]. The sides must be ones
 // that the graph accepts (net.Graph.Shapes).
 func (n *Network) Run(be grad.Backend, x *grad.Tensor) []*grad.Tensor {
-	out := make([]*grad.Tensor, len(n.Graph.Nodes))
+	return n.RunInto(nil, be, x)
+}
+
+// RunInto is Run that overwrites the result of an earlier call and takes its memory; nil for none.
+func (n *Network) RunInto(out []*grad.Tensor, be grad.Backend, x *grad.Tensor) []*grad.Tensor {
+	if out == nil {
+		out = make([]*grad.Tensor, len(n.Graph.Nodes))
+	}
 	out[0] = x
 	for i, node := range n.Graph.Nodes {
 		switch node.Op {
 		case net.Conv:
-			out[i] = convolve(be, &node, &n.Filters[i], n.Bias[i], out[node.In[0]])
+			in, f := out[node.In[0]], &n.Filters[i]
+			out[i] = result(out[i], &node, in, f.Out)
+			convolve(be, &node, f, n.Bias[i], out[i], in)
 		case net.Add:
 			a, b := out[node.In[0]], out[node.In[1]]
-			y := grad.NewTensor(a.N, a.H, a.W, a.C)
+			y := grad.Like(out[i], a)
 			be.NormAdd(y, a, ones(a.C), make([]float32, a.C), b, ones(a.C))
 			if node.Act != net.None {
 				be.ReLU(y, y)
 			}
 			out[i] = y
 		case net.ReLU:
-			out[i] = grad.Like(nil, out[node.In[0]])
+			out[i] = grad.Like(out[i], out[node.In[0]])
 			be.ReLU(out[i], out[node.In[0]])
 		case net.MaxPool, net.AvgPool:
-			out[i] = pool(be, &node, out[node.In[0]])
+			in := out[node.In[0]]
+			out[i] = result(out[i], &node, in, in.C)
+			pool(be, &node, out[i], in)
 		case net.Input:
 		default:
 			panic(fmt.Sprintf("quantise: node %d: %s has no float form", i, node.Op))

@@ -60,6 +60,9 @@ func (r *Recipe) check(text string) error {
 	if err := r.Loss.check(r.Data); err != nil {
 		return fault(text, "loss", err)
 	}
+	if err := r.Teacher.check(r); err != nil {
+		return fault(text, "teacher", err)
+	}
 	if r.Training.Batch%r.Data.Reuse != 0 {
 		err := fmt.Errorf("%d is not a multiple of data.reuse %d", r.Training.Batch, r.Data.Reuse)
 		return fault(text, "training.batch", err)
@@ -70,14 +73,28 @@ func (r *Recipe) check(text string) error {
 	return nil
 }
 
+// check compares the teacher with the loss and the sources.
+func (t *Teacher) check(r *Recipe) error {
+	named := func(s Source) bool { return s.Name == t.Source }
+	switch {
+	case r.Loss.Teacher == 0 && *t == Teacher{}:
+		return nil
+	case t.Model == "" || r.Loss.Teacher == 0:
+		return fmt.Errorf("model and loss.teacher belong together: set both or neither")
+	case !slices.ContainsFunc(r.Source, named):
+		return fmt.Errorf("source: %q: want the name of a [[source]], which gives the teacher's licence", t.Source)
+	}
+	return nil
+}
+
 // check compares the terms with the data they need.
 func (l *Loss) check(d Data) error {
-	other := l.Form + l.Fine + l.Direct + l.Indirect
+	other := l.Form + l.Fine + l.Direct + l.Indirect + l.Teacher
 	switch {
 	case other+l.Class == 0:
 		return fmt.Errorf("all weights are 0")
 	case l.Class > 0 && other > 0:
-		return fmt.Errorf("class stands alone: set form, fine, direct and indirect to 0")
+		return fmt.Errorf("class stands alone: set form, fine, direct, indirect and teacher to 0")
 	case l.Class > 0 && d.Fractals == 0 && d.Folder == "":
 		return fmt.Errorf("class needs data.fractals or data.folder")
 	case l.Class == 0 && d.Fractals > 0:

@@ -27,6 +27,7 @@ type Recipe struct {
 	Optimiser Optimiser `toml:"optimiser"`
 	Training  Training  `toml:"training"`
 	Quantise  Quantise  `toml:"quantise"`
+	Teacher   Teacher   `toml:"teacher" json:",omitzero"`
 	Source    []Source  `toml:"source"`
 }
 
@@ -57,6 +58,7 @@ type Loss struct {
 	Direct   float64  `toml:"direct" min:"0" max:"1000" doc:"weight of L_direct"`
 	Indirect float64  `toml:"indirect" min:"0" max:"1000" doc:"weight of L_indirect"`
 	Class    float64  `toml:"class" json:",omitempty" min:"0" max:"1000" doc:"weight of classification: of data.fractals, or of data.folder's folders; stands alone"`
+	Teacher  float64  `toml:"teacher" json:",omitempty" min:"0" max:"1000" doc:"weight of the regression onto teacher.model's maps"`
 	D        Direct   `toml:"L_direct"`
 	I        Indirect `toml:"L_indirect"`
 }
@@ -99,6 +101,14 @@ type Quantise struct {
 	Pictures   int     `toml:"pictures" min:"1" max:"100000" doc:"calibration pictures"`
 	Size       int     `toml:"size" unit:"px" min:"32" max:"1024" multiple:"16" doc:"their side"`
 	Percentile float64 `toml:"percentile" unit:"%" min:"0" max:"100" doc:"share of values that is not clipped; 0: least mean square error"`
+}
+
+// Teacher is a network trained elsewhere whose features are matched: loss.teacher.
+type Teacher struct {
+	Model   string `toml:"model" doc:"ONNX file, relative to this file; empty: no teacher"`
+	Outputs string `toml:"outputs" doc:"its values at strides 4, 8 and 16, separated by commas; empty: its outputs"`
+	SHA256  string `toml:"sha256" doc:"of the file, which is refused where it is another; empty: any. A run keeps to the one it began with"`
+	Source  string `toml:"source" doc:"name of the [[source]] that gives its licence"`
 }
 
 // A Source is where pictures came from, recorded in the .net file.
