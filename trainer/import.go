@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"cull/infer"
@@ -18,7 +20,8 @@ import (
 
 const importUsage = `usage: cull-trainer import MODEL.onnx --calibrate FOLDER [flags] -o F.net
 
-Makes a .net file of a network trained elsewhere: float weights, picture RGB in -1..1.
+Makes a .net file of a network trained elsewhere: float weights, picture RGB in -1..1, or what --mean and
+--std say.
 doc/onnx.md lists the operations that are read. The ranges of the int8 values are
 measured on pictures of FOLDER, which must not be pictures that are evaluated later.
 
@@ -28,6 +31,7 @@ measured on pictures of FOLDER, which must not be pictures that are evaluated la
 type importJob struct {
 	model, out, folder string
 	outputs            []string
+	mean, std          *[3]float64 // of the model's input; both nil: -1..1
 	licence            string
 	size, pictures     int
 	percentile         float64
@@ -46,6 +50,8 @@ func runImport(args []string, stderr io.Writer) int {
 	f.StringVar(&j.out, "o", "", "the `.net` file to write")
 	f.StringVar(&j.folder, "calibrate", "", "`folder` of pictures, folders below it included")
 	outputs := f.String("outputs", "", "`names` of values that become taps, separated by commas (default: the model's outputs)")
+	mean := f.String("mean", "", "`R,G,B` that the model's input has subtracted from pixel/255; with --std")
+	std := f.String("std", "", "`R,G,B` by which it is then divided; torchvision: 0.485,0.456,0.406 and 0.229,0.224,0.225")
 	f.StringVar(&j.licence, "licence", "", "`licence` of the weights, kept in the file")
 	f.IntVar(&j.size, "size", 256, "side of a calibration picture, `pixels`")
 	f.IntVar(&j.pictures, "pictures", 64, "calibration pictures")
@@ -71,6 +77,15 @@ func runImport(args []string, stderr io.Writer) int {
 	case j.threads < 1 || j.threads > 1024:
 		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", j.threads))
 	}
+	if j.mean, err = triple(*mean); err != nil {
+		return misuse(f, fmt.Errorf("--mean %w", err))
+	}
+	if j.std, err = triple(*std); err != nil {
+		return misuse(f, fmt.Errorf("--std %w", err))
+	}
+	if (j.mean == nil) != (j.std == nil) {
+		return misuse(f, errors.New("--mean and --std belong together"))
+	}
 	if *outputs != "" {
 		j.outputs = strings.Split(*outputs, ",")
 	}
@@ -95,6 +110,11 @@ func (j *importJob) run(report io.Writer) (*infer.Model, error) {
 	n, err := onnx.Import(o, j.outputs...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.model, err)
+	}
+	if j.mean != nil {
+		if err := onnx.Normalise(n, *j.mean, *j.std); err != nil {
+			return nil, fmt.Errorf("%s: %w", j.model, err)
+		}
 	}
 	if _, err := n.Graph.Shapes(j.size, j.size); err != nil {
 		return nil, err
@@ -129,6 +149,25 @@ func (j *importJob) run(report io.Writer) (*infer.Model, error) {
 		}
 	}
 	return m, quantise.Print(report, taps)
+}
+
+// triple reads three numbers separated by commas, nil for none.
+func triple(text string) (*[3]float64, error) {
+	if text == "" {
+		return nil, nil
+	}
+	parts := strings.Split(text, ",")
+	if len(parts) != 3 {
+		return nil, fmt.Errorf("%q: want three numbers, R,G,B", text)
+	}
+	v := new([3]float64)
+	for i, p := range parts {
+		var err error
+		if v[i], err = strconv.ParseFloat(p, 64); err != nil || !(math.Abs(v[i]) <= 1e6) {
+			return nil, fmt.Errorf("%q: want three numbers, R,G,B", text)
+		}
+	}
+	return v, nil
 }
 
 // apart takes every ninth picture out, for the report; one alone is in both parts.

@@ -113,7 +113,8 @@ func TestTorchvisionResNetIsImported(t *testing.T) {
 		t.Fatalf("%v\n%s", err, b)
 	}
 	m, report := imported(t, model, "--outputs",
-		"/layer1/layer1.1/Add_output_0,/layer2/layer2.1/Add_output_0,/layer3/layer3.1/Add_output_0")
+		"/layer1/layer1.1/Add_output_0,/layer2/layer2.1/Add_output_0,/layer3/layer3.1/Add_output_0",
+		"--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225")
 	checkReport(t, report, 3, 15)
 	if n := m.Graph.Nodes[1]; n.Kernel != 7 || n.Act != net.ActReLU {
 		t.Errorf("first convolution %+v", n)
@@ -153,6 +154,8 @@ func TestImportAndExportNameWhatIsWrong(t *testing.T) {
 		{"import a.onnx --calibrate . -o a", exitUsage, ".net"},
 		{"import a.onnx --calibrate . -o a.net --size 1", exitUsage, "--size 1"},
 		{"import a.onnx --calibrate . -o a.net --percentile 101", exitUsage, "--percentile"},
+		{"import a.onnx --calibrate . -o a.net --mean 1,2,3", exitUsage, "--std"},
+		{"import a.onnx --calibrate . -o a.net --mean 1,2", exitUsage, "three numbers"},
 		{"import absent.onnx --calibrate . -o a.net", exitError, "absent.onnx"},
 		{"import " + junk + " --calibrate . -o a.net", exitError, "onnx: "},
 		{"export", exitUsage, "no network"},
