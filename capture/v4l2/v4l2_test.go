@@ -1,0 +1,321 @@
+//go:build linux
+
+package v4l2
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"cull/capture"
+	"cull/capture/capturetest"
+
+	"golang.org/x/sys/unix"
+)
+
+// A camera is a scripted device. It has a picture ready every 10 ms while it streams.
+type camera struct {
+	t        *testing.T
+	absent   int  // opens that fail with ENOENT
+	narrow   bool // gives 8 pixels fewer than asked
+	dead     bool // never has a picture
+	stuck    bool // controls keep their value
+	streamOn error
+	bend     func(i int, b *buffer) error // changes the i-th picture of all
+
+	opens, nodes, maps, taken int
+	gain                      int32
+}
+
+func (c *camera) open(string) (node, error) {
+	c.opens++
+	if c.absent > 0 {
+		c.absent--
+		return nil, unix.ENOENT
+	}
+	c.nodes++
+	return &fakeNode{c: c, woken: make(chan struct{}, 1)}, nil
+}
+
+type fakeNode struct {
+	c      *camera
+	queued []uint32
+	seq    uint32
+	on     bool
+	next   time.Time
+	woken  chan struct{}
+}
+
+func (n *fakeNode) ioctl(op uintptr, arg unsafe.Pointer) error {
+	c := n.c
+	switch op {
+	case vidiocQueryCap:
+		*(*capability)(arg) = capability{capabilities: capDeviceCaps, deviceCaps: capVideoCapture | capStreaming}
+		copy((*capability)(arg).card[:], "Fake")
+	case vidiocSFmt:
+		p := &(*format)(arg).pix
+		if c.narrow {
+			p.width -= 8
+		}
+		p.bytesPerLine = p.width + 4
+	case vidiocReqBufs:
+	case vidiocQueryBuf:
+		(*buffer)(arg).length = 4096
+	case vidiocQBuf:
+		n.queued = append(n.queued, (*buffer)(arg).index)
+	case vidiocStreamOn:
+		n.on, n.next = c.streamOn == nil, time.Now().Add(10*time.Millisecond)
+		return c.streamOn
+	case vidiocStreamOff:
+		n.on = false
+	case vidiocDQBuf:
+		return n.dequeue((*buffer)(arg))
+	case vidiocQueryCtrl:
+		if (*queryControl)(arg).id != ctrlGain {
+			return unix.EINVAL
+		}
+		(*queryControl)(arg).max, (*queryControl)(arg).step = 100, 1
+	case vidiocSCtrl:
+		if !c.stuck {
+			c.gain = (*control)(arg).value
+		}
+	case vidiocGCtrl:
+		(*control)(arg).value = c.gain
+	default:
+		c.t.Errorf("ioctl %#x", op)
+	}
+	return nil
+}
+
+func (n *fakeNode) dequeue(b *buffer) error {
+	if n.c.dead || len(n.queued) == 0 || time.Now().Before(n.next) {
+		return unix.EAGAIN
+	}
+	n.next = time.Now().Add(10 * time.Millisecond)
+	b.index, n.queued = n.queued[0], n.queued[1:]
+	b.bytesUsed, b.flags, b.sequence = 20*8, flagStampMono, n.seq
+	b.timestamp = unix.NsecToTimeval(int64(n.c.taken+1) * 1000)
+	n.seq++
+	n.c.taken++
+	if n.c.bend != nil {
+		return n.c.bend(n.c.taken, b)
+	}
+	return nil
+}
+
+func (n *fakeNode) mmap(int64, int) ([]byte, error) { n.c.maps++; return make([]byte, 4096), nil }
+func (n *fakeNode) munmap([]byte) error             { n.c.maps--; return nil }
+func (n *fakeNode) close() error                    { n.c.nodes--; return nil }
+
+func (n *fakeNode) wake() {
+	select {
+	case n.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (n *fakeNode) wait(deadline time.Time) error {
+	until := deadline
+	if !n.c.dead && n.next.Before(deadline) {
+		until = n.next
+	}
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-n.woken:
+	case <-timer.C:
+		if until.Equal(deadline) {
+			return os.ErrDeadlineExceeded
+		}
+	}
+	return nil
+}
+
+var small = Config{Device: "/dev/fake", Format: capture.Grey, Width: 16, Height: 8}
+
+// with opens c inside a bubble and checks at the end that nothing is open or mapped.
+func with(t *testing.T, c *camera, conf Config, use func(t *testing.T, s *Source)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c.t = t
+		s, err := open(conf, c.open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, s)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if c.nodes != 0 || c.maps != 0 {
+			t.Errorf("%d nodes open, %d buffers mapped after Close", c.nodes, c.maps)
+		}
+	})
+}
+
+func take(t *testing.T, s *Source) *capture.Frame {
+	t.Helper()
+	f, err := s.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Release()
+	return f
+}
+
+func TestConforms(t *testing.T) {
+	capturetest.Conform(t, func(t *testing.T) capture.Source {
+		s, err := open(small, (&camera{t: t}).open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}, 10, false)
+}
+
+func TestFrameHasStrideTimeAndSequence(t *testing.T) {
+	with(t, &camera{}, small, func(t *testing.T, s *Source) {
+		for i := range 3 {
+			f := take(t, s)
+			if f.Stride != 20 || len(f.Pix) != 160 || f.Seq != uint32(i) || f.Mono != time.Duration(i+1)*time.Microsecond {
+				t.Errorf("frame %d: %+v", i, f)
+			}
+		}
+	})
+}
+
+func TestBadFramesAreCountedAndNeverDelivered(t *testing.T) {
+	c := &camera{bend: func(i int, b *buffer) error {
+		switch i {
+		case 2:
+			b.flags |= flagError
+		case 3:
+			b.bytesUsed--
+		case 4:
+			b.flags &^= flagStampMono
+		}
+		if i > 4 {
+			b.sequence += 5
+		}
+		return nil
+	}}
+	with(t, c, small, func(t *testing.T, s *Source) {
+		var seqs []uint32
+		for range 20 { // more than there are buffers: all went back to the driver
+			seqs = append(seqs, take(t, s).Seq)
+		}
+		if seqs[0] != 0 || seqs[1] != 3 || seqs[2] != 9 {
+			t.Errorf("sequence %d", seqs)
+		}
+		if want := (Stats{Frames: 20, Damaged: 1, Short: 1, Gaps: 5, Unstamped: 1}); s.Stats() != want {
+			t.Errorf("%+v, want %+v", s.Stats(), want)
+		}
+	})
+}
+
+func TestLossIsReportedOnceThenRecovered(t *testing.T) {
+	for name, errno := range map[string]error{"unplug": unix.ENODEV, "queue": unix.EIO, "pipe": unix.EPIPE} {
+		t.Run(name, func(t *testing.T) {
+			c := &camera{}
+			c.bend = func(i int, _ *buffer) error {
+				if i == 3 {
+					c.absent = 4
+					return errno
+				}
+				return nil
+			}
+			with(t, c, small, func(t *testing.T, s *Source) {
+				take(t, s)
+				last := take(t, s)
+				if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) || !errors.Is(err, errno) {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				f := take(t, s)
+				if f.Seq <= last.Seq+1 {
+					t.Errorf("sequence %d after %d: the gap does not show", f.Seq, last.Seq)
+				}
+				// 100 + 200 + 400 + 800 ms fail, 1600 ms later it is back, 10 ms for the picture
+				if d := time.Since(start); d != 3110*time.Millisecond {
+					t.Errorf("back after %v", d)
+				}
+				if s.Stats().Losses != 1 {
+					t.Errorf("%+v", s.Stats())
+				}
+			})
+		})
+	}
+}
+
+func TestStallIsALoss(t *testing.T) {
+	c := &camera{}
+	with(t, c, small, func(t *testing.T, s *Source) {
+		take(t, s)
+		c.dead = true
+		start := time.Now()
+		if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) || time.Since(start) != time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		c.dead = false
+		take(t, s)
+	})
+}
+
+func TestOnlyDamagedFramesAreAStall(t *testing.T) {
+	c := &camera{bend: func(_ int, b *buffer) error { b.flags |= flagError; return nil }}
+	with(t, c, small, func(t *testing.T, s *Source) {
+		if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseAndContextWakeNext(t *testing.T) {
+	conf := small
+	conf.Stall = -1
+	with(t, &camera{dead: true}, conf, func(t *testing.T, s *Source) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		defer cancel()
+		if _, err := s.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		time.AfterFunc(30*time.Millisecond, func() { s.Close() })
+		start := time.Now()
+		if _, err := s.Next(t.Context()); !errors.Is(err, os.ErrClosed) || time.Since(start) > time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	gain := int32(50)
+	withGain := func(g int32) Config { c := small; c.Gain = &g; return c }
+	for _, tc := range []struct {
+		name string
+		cam  camera
+		c    Config
+		want string
+	}{
+		{"other size", camera{narrow: true}, small, "asked for GREY 16x8, the camera gives GREY 8x8"},
+		{"absent", camera{absent: 1}, small, "plug the camera in"},
+		{"busy", camera{streamOn: unix.EBUSY}, small, "another program has the camera"},
+		{"bandwidth", camera{streamOn: unix.ENOSPC}, small, "no bandwidth"},
+		{"stuck control", camera{stuck: true}, withGain(gain), "gain: set to 50, reads 0"},
+		{"out of bounds", camera{}, withGain(101), "101 is outside 0 to 100"},
+		{"no control", camera{}, func() Config { c := small; c.Exposure = 1; return c }(), "exposure"},
+		{"no device", camera{}, Config{}, "no device"},
+	} {
+		tc.cam.t = t
+		_, err := open(tc.c, tc.cam.open)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
+		}
+		if tc.cam.nodes != 0 || tc.cam.maps != 0 {
+			t.Errorf("%s: %d nodes open, %d buffers mapped", tc.name, tc.cam.nodes, tc.cam.maps)
+		}
+	}
+}
