@@ -79,6 +79,10 @@ fuzz: ## each fuzz target for FUZZCOUNT runs
 		done; \
 	done
 
+.PHONY: testbed
+testbed: ## the drivers in an emulated arm64 machine with Debian's kernel, a virtual camera and GPIO chip (needs root once)
+	testbed/drivers.sh
+
 SIZE_LIMIT = 15728640
 cross: ## static builds for the boards, with the device binary's size budget
 	for t in arm64 arm amd64; do \
