@@ -7,6 +7,7 @@ import (
 	"image/jpeg"
 
 	"cull/capture"
+	"cull/internal/mjpeg"
 )
 
 // maxJPEG is the largest picture, in pixels, that is decompressed.
@@ -124,7 +125,7 @@ func (pic *picture) nv12(f *capture.Frame) error {
 
 // mjpeg decompresses f, after comparing the size in its header with the frame's.
 func (pic *picture) mjpeg(f *capture.Frame) error {
-	data := withHuffmanTables(f.Pix)
+	data := mjpeg.WithTables(f.Pix)
 	cfg, err := jpeg.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
 		return frameError(f, "%w", err)

@@ -1,11 +1,12 @@
-package prep
+// Package mjpeg completes the pictures of cameras that leave out what every JPEG needs.
+package mjpeg
 
 import "bytes"
 
-// withHuffmanTables returns data with the standard Huffman tables put before the
+// WithTables returns data with the standard Huffman tables put before the
 // first scan if it carries none. Cameras leave them out of Motion JPEG to save
 // bandwidth, a habit of AVI files; image/jpeg does not know it.
-func withHuffmanTables(data []byte) []byte {
+func WithTables(data []byte) []byte {
 	at := 2 // after SOI
 	for at+4 <= len(data) && data[at] == 0xff {
 		switch data[at+1] {
