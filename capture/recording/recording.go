@@ -1,0 +1,183 @@
+// Package recording keeps a camera's frames in a file and plays them back bit for bit,
+// sequence number and time of exposure included.
+//
+// The file begins with the 8 bytes "CULLREC" and 1. Each frame is a header of 48 bytes, little-endian,
+// and its picture:
+//
+//	0  size of the picture, bytes, uint32     20 sequence number, uint32
+//	4  pixel format, uint32                   24 time of exposure, ns, int64
+//	8  width, height, stride, uint32          32 zero, 12 bytes
+//	                                          44 CRC-32C of bytes 0 to 43 and the picture, uint32
+//
+// A file that a power cut left torn is read up to its last whole frame.
+package recording
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"time"
+
+	"cull/capture"
+)
+
+const (
+	magic      = "CULLREC\x01"
+	headerSize = 48
+	maxSide    = 1 << 14
+	maxPicture = 1 << 28 // bytes
+)
+
+// ErrTorn reports that the recording ends within a frame, or that a frame is damaged.
+var ErrTorn = errors.New("recording: torn or damaged frame")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A Writer writes a recording. It is not safe for concurrent use.
+type Writer struct {
+	w     io.Writer
+	begun bool
+	head  [headerSize]byte
+}
+
+// NewWriter returns a Writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+// Write appends f, which stays the caller's.
+func (w *Writer) Write(f *capture.Frame) error {
+	if err := check(f.Format, f.Width, f.Height, f.Stride, len(f.Pix)); err != nil {
+		return err
+	}
+	if !w.begun {
+		if _, err := io.WriteString(w.w, magic); err != nil {
+			return fmt.Errorf("recording: %w", err)
+		}
+		w.begun = true
+	}
+	h := &w.head
+	for i, v := range []uint32{
+		uint32(len(f.Pix)), uint32(f.Format), uint32(f.Width), uint32(f.Height), uint32(f.Stride), f.Seq,
+	} {
+		binary.LittleEndian.PutUint32(h[4*i:], v)
+	}
+	binary.LittleEndian.PutUint64(h[24:], uint64(f.Mono))
+	binary.LittleEndian.PutUint32(h[44:], sum(h, f.Pix))
+	if _, err := w.w.Write(h[:]); err != nil {
+		return fmt.Errorf("recording: %w", err)
+	}
+	if _, err := w.w.Write(f.Pix); err != nil {
+		return fmt.Errorf("recording: %w", err)
+	}
+	return nil
+}
+
+func sum(h *[headerSize]byte, pix []byte) uint32 {
+	return crc32.Update(crc32.Checksum(h[:44], castagnoli), castagnoli, pix)
+}
+
+func check(format capture.PixelFormat, width, height, stride, size int) error {
+	if format < capture.Grey || format > capture.MJPEG || width < 1 || height < 1 || width > maxSide || height > maxSide ||
+		stride < 0 || stride > 8*maxSide || size < 1 || size > maxPicture {
+		return fmt.Errorf("recording: format %d, %dx%d, %d bytes a line, %d bytes are no frame",
+			format, width, height, stride, size)
+	}
+	return nil
+}
+
+// Source plays a recording, as fast as it is asked. It implements capture.Source.
+type Source struct {
+	name   string
+	r      *bufio.Reader
+	closer io.Closer
+	err    error // sticky
+}
+
+// Open opens the recording at path.
+func Open(path string) (*Source, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	s, err := New(path, f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	s.closer = f
+	return s, nil
+}
+
+// New returns the recording in r. name is for errors.
+func New(name string, r io.Reader) (*Source, error) {
+	s := &Source{name: name, r: bufio.NewReaderSize(r, 1<<16)}
+	var b [len(magic)]byte
+	if _, err := io.ReadFull(s.r, b[:]); err != nil || string(b[:]) != magic {
+		return nil, fmt.Errorf("recording: %s: not a recording of this version", name)
+	}
+	return s, nil
+}
+
+// Next implements capture.Source: io.EOF after the last frame, ErrTorn where the file is torn.
+func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	f, err := s.read()
+	if err != nil {
+		s.err = err
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *Source) read() (*capture.Frame, error) {
+	var h [headerSize]byte
+	if n, err := io.ReadFull(s.r, h[:]); err != nil {
+		if n == 0 && errors.Is(err, io.EOF) {
+			return nil, io.EOF
+		}
+		return nil, s.torn(err)
+	}
+	word := func(i int) uint32 { return binary.LittleEndian.Uint32(h[4*i:]) }
+	side := func(i int) int { return int(min(word(i), 1<<30)) }
+	f := capture.Frame{
+		Width: side(2), Height: side(3), Stride: side(4), Seq: word(5),
+		Mono: time.Duration(binary.LittleEndian.Uint64(h[24:])),
+	}
+	f.Format = capture.PixelFormat(min(word(1), 255))
+	if err := check(f.Format, f.Width, f.Height, f.Stride, side(0)); err != nil {
+		return nil, s.torn(err)
+	}
+	f.Pix = make([]byte, 0, min(side(0), 1<<20)) // what a damaged size asks for is not allocated at once
+	for len(f.Pix) < side(0) {
+		n := len(f.Pix)
+		f.Pix = append(f.Pix, make([]byte, min(side(0)-n, 1<<20))...)
+		if _, err := io.ReadFull(s.r, f.Pix[n:]); err != nil {
+			return nil, s.torn(err)
+		}
+	}
+	if sum(&h, f.Pix) != word(11) {
+		return nil, s.torn(errors.New("wrong checksum"))
+	}
+	return capture.NewFrame(f, nil), nil
+}
+
+func (s *Source) torn(err error) error { return fmt.Errorf("%w: %s: %w", ErrTorn, s.name, err) }
+
+// Close ends the recording: Next returns io.EOF.
+func (s *Source) Close() error {
+	s.err = io.EOF
+	if c := s.closer; c != nil {
+		s.closer = nil
+		return c.Close()
+	}
+	return nil
+}
