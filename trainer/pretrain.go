@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -59,8 +60,10 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	if *resume != "" {
 		if err := restore(run, *resume); err != nil {
-			return fail(stderr, err, "a checkpoint goes on only with the recipe and --images it was made with")
+			return fail(stderr, err, restoreHint(err))
 		}
+	} else if err := unfinished(checkpointOf(*out)); err != nil {
+		return fail(stderr, err, "go on with --resume, or remove it to start anew")
 	}
 	return train(ctx, run, *out, stderr)
 }
@@ -88,10 +91,42 @@ func restore(run *pretrain.Run, path string) error {
 	return run.Restore(c)
 }
 
+func restoreHint(err error) string {
+	switch {
+	case errors.Is(err, pretrain.ErrRecipe):
+		return "a checkpoint goes on only with the recipe and --images it was made with"
+	case errors.Is(err, fs.ErrNotExist):
+		return "without --resume the run starts anew"
+	}
+	return "--resume takes an intact .ckpt file that pretrain left"
+}
+
+// unfinished reports a checkpoint whose work a new run would overwrite.
+func unfinished(path string) error {
+	c, err := pretrain.OpenCheckpoint(path)
+	if err != nil {
+		return nil // there is none, or nothing to go on from
+	}
+	if n, of := c.Images(); n > 0 && n < of {
+		return fmt.Errorf("%s holds an unfinished run, %d of %d samples", path, n, of)
+	}
+	return nil
+}
+
+func checkpointOf(out string) string { return strings.TrimSuffix(out, ".net") + ".ckpt" }
+
+// save writes the checkpoint, then the curve beside it.
+func save(run *pretrain.Run, checkpoint string) error {
+	if err := run.Save(checkpoint); err != nil {
+		return err
+	}
+	return run.SaveCurve(strings.TrimSuffix(checkpoint, ".ckpt") + ".curves.json")
+}
+
 // train runs to the end or the first signal, keeping checkpoints, and exports.
 func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer) int {
-	checkpoint := strings.TrimSuffix(out, ".net") + ".ckpt"
-	if err := run.Save(checkpoint); err != nil { // now rather than after an hour
+	checkpoint := checkpointOf(out)
+	if err := save(run, checkpoint); err != nil { // now rather than after an hour
 		return fail(stderr, err, "the folder of -o must be writable")
 	}
 	every := time.Duration(run.Recipe.Training.Checkpoint * float64(time.Minute))
@@ -103,11 +138,11 @@ func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer)
 			return nil
 		}
 		saved = time.Now()
-		return run.Save(checkpoint)
+		return save(run, checkpoint)
 	})
 	switch {
 	case errors.Is(err, context.Canceled):
-		if err := run.Save(checkpoint); err != nil {
+		if err := save(run, checkpoint); err != nil {
 			return fail(stderr, err, saveHint(err))
 		}
 		fmt.Fprintf(stderr, "stopped after %d samples; go on with --resume %s\n", run.Images(), checkpoint)
@@ -115,14 +150,14 @@ func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer)
 	case err != nil:
 		return fail(stderr, err, saveHint(err))
 	}
-	if err := run.Save(checkpoint); err != nil {
+	if err := save(run, checkpoint); err != nil {
 		return fail(stderr, err, saveHint(err))
 	}
 	return export(run, out, stderr)
 }
 
 func saveHint(err error) string {
-	if errors.Is(err, syscall.ENOSPC) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return "the disk is full; the last good checkpoint is intact: make room and --resume it"
 	}
 	return ""
@@ -215,6 +250,18 @@ type show struct {
 
 const showEvery = 10 * time.Second
 
+// validation prints a line of what was measured on samples that are not trained on.
+func (s *show) validation(v *pretrain.Point) {
+	fmt.Fprintf(s.w, "validation after %d samples:", v.Images)
+	for _, name := range v.Names() {
+		fmt.Fprintf(s.w, " %s %.4f", name, v.Losses[name])
+	}
+	if v.CellAUROC != nil {
+		fmt.Fprintf(s.w, ", cell AUROC %.3f", *v.CellAUROC)
+	}
+	fmt.Fprintln(s.w)
+}
+
 func newShow(w io.Writer) *show { return &show{w: w} }
 
 func (s *show) step(p pretrain.Progress) {
@@ -225,13 +272,17 @@ func (s *show) step(p pretrain.Progress) {
 		s.mean[i] += l.Value
 	}
 	s.n++
+	if v := p.Validation; v != nil {
+		s.validation(v)
+	}
 	if p.Time < s.next && p.Images < p.Of {
 		return
 	}
 	s.next = p.Time + showEvery
 	speed := float64(p.Done) / p.Time.Seconds()
 	left := time.Duration(float64(p.Of-p.Images) / speed * float64(time.Second))
-	fmt.Fprintf(s.w, "%d/%d samples, %.0f samples/s", p.Images, p.Of, speed)
+	fmt.Fprintf(s.w, "%d/%d samples, %.0f samples/s (%.0f images/s)",
+		p.Images, p.Of, speed, speed*float64(p.Pictures))
 	for i, l := range p.Losses {
 		fmt.Fprintf(s.w, ", %s %.4f", l.Name, s.mean[i]/float64(s.n))
 		s.mean[i] = 0

@@ -71,6 +71,9 @@ func Open(root string) (*Set, error) {
 // Len is the number of pictures.
 func (s *Set) Len() int { return len(s.files) }
 
+// Name is the file of picture i.
+func (s *Set) Name(i int) string { return s.files[i].path }
+
 // Classes is their number of classes.
 func (s *Set) Classes() int { return len(s.names) }
 

@@ -62,11 +62,16 @@ func (r *Run) Checkpoint() ([]byte, error) {
 			state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
 		}
 	}
+	curve, err := json.Marshal(&r.record)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
+	}
 	b, err := container.Encode(checkpointKind, checkpointVersion, []container.Section{
 		{Name: "recipe", Data: id},
 		{Name: "text", Data: []byte(r.Text)},
 		{Name: "step", Data: step},
 		{Name: "state", Data: state},
+		{Name: "curve", Data: curve},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
@@ -93,6 +98,13 @@ type Checkpoint struct {
 	Text   string
 	step   uint64
 	state  []byte
+	record *recorder // nil in files of before there were curves
+}
+
+// Images is the number of samples shown, and of the whole run.
+func (c *Checkpoint) Images() (n, of int64) {
+	b := int64(c.Recipe.Training.Batch)
+	return int64(c.step) * b, (c.Recipe.Training.Images + b - 1) / b * b
 }
 
 // OpenCheckpoint reads a checkpoint file.
@@ -130,6 +142,12 @@ func ParseCheckpoint(b []byte) (*Checkpoint, error) {
 		return nil, fmt.Errorf("step: %w", container.ErrCorrupted)
 	}
 	c.step = binary.LittleEndian.Uint64(parts[2])
+	if b, err := f.Section("curve"); err == nil {
+		c.record = &recorder{}
+		if err := json.Unmarshal(b, c.record); err != nil {
+			return nil, fmt.Errorf("curve: %w", container.ErrCorrupted)
+		}
+	}
 	return c, nil
 }
 
@@ -150,7 +168,11 @@ func (r *Run) Restore(c *Checkpoint) error {
 	for _, s := range r.state() {
 		n += len(s)
 	}
-	if len(c.state) != 4*n || c.step > uint64(r.steps()) {
+	record := c.record
+	if record == nil {
+		record = &r.record
+	}
+	if len(c.state) != 4*n || len(record.Sum) != 0 && len(record.Sum) != len(r.terms) || c.step > uint64(r.steps()) {
 		return fmt.Errorf("pretrain: checkpoint: %w", container.ErrCorrupted)
 	}
 	b := c.state
@@ -160,6 +182,6 @@ func (r *Run) Restore(c *Checkpoint) error {
 			b = b[4:]
 		}
 	}
-	r.step = int(c.step)
+	r.step, r.record = int(c.step), *record
 	return nil
 }

@@ -5,36 +5,38 @@ import (
 	"math/rand/v2"
 
 	"cull/synth"
-	"cull/trainer/internal/loss"
+	"cull/trainer/internal/recipe"
 )
 
 // classes draw pictures that have a class. Safe for several makers at a time.
 type classes interface {
 	item(m *maker, seed uint64) (item, error)
+	count() int
 }
 
-// classify adds the classification term and what it classifies.
-func (r *Run) classify(rng *rand.Rand) error {
-	n := r.Recipe.Data.Fractals
-	if n > 0 {
+// classesOf returns what loss.class tells apart, nil where the recipe has no such loss.
+func classesOf(r *recipe.Recipe, source synth.Source) (classes, error) {
+	if r.Loss.Class == 0 {
+		return nil, nil
+	}
+	if n := r.Data.Fractals; n > 0 {
 		f := make(fractals, n)
 		for i := range f {
 			f[i] = synth.NewFractal(uint64(i))
 		}
-		r.classes = f
-	} else {
-		s, ok := r.source.(labelled)
-		if !ok || s.Classes() < 2 {
-			return fmt.Errorf("pretrain: loss.class: the pictures need two classes or more")
-		}
-		r.classes, n = crops{s}, s.Classes()
+		return f, nil
 	}
-	r.addTerm(loss.NewClass(n, r.Recipe.Shape(), rng), r.Recipe.Loss.Class)
-	return nil
+	s, ok := source.(labelled)
+	if !ok || s.Classes() < 2 {
+		return nil, fmt.Errorf("pretrain: loss.class: the pictures need two classes or more")
+	}
+	return crops{s}, nil
 }
 
 // fractals are FractalDB's classes: one iterated function system each.
 type fractals []synth.Fractal
+
+func (f fractals) count() int { return len(f) }
 
 func (f fractals) item(m *maker, seed uint64) (item, error) {
 	class := rand.New(rand.NewPCG(seed, 0x667261637461)).IntN(len(f)) // "fracta"
@@ -52,6 +54,8 @@ type labelled interface {
 
 // crops are surfaces cut from pictures that have a class.
 type crops struct{ source labelled }
+
+func (c crops) count() int { return c.source.Classes() }
 
 func (c crops) item(m *maker, seed uint64) (item, error) {
 	if err := m.gen.Render(&m.s, seed); err != nil {

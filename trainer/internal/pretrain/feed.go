@@ -18,6 +18,7 @@ const (
 	seedFit       = 1 << 60 // statistics of regression targets
 	seedSettle    = 2 << 60 // batch-norm statistics
 	seedCalibrate = 3 << 60 // ranges of int8
+	seedValidate  = 4 << 60 // validation
 )
 
 // An item is one sample, ready for the network and the losses.
@@ -215,18 +216,18 @@ var labels = map[string]func(s *synth.Sample) []float32{
 }
 
 // makers returns one maker per thread for pictures of a size.
-func (r *Run) makers(size int, everything bool) ([]*maker, error) {
-	o, err := r.Recipe.Options(size)
+func (r *Run) makers(from origin, size int, everything bool) ([]*maker, error) {
+	o, err := from.options(r.Recipe, size)
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: %w", err)
 	}
 	all := make([]*maker, r.threads)
 	for i := range all {
-		g, err := synth.New(o, r.source)
+		g, err := synth.New(o, from.source)
 		if err != nil {
 			return nil, fmt.Errorf("pretrain: %w", err)
 		}
-		all[i] = &maker{gen: g, size: size, labels: everything, label: labels[r.Recipe.Data.Label], classes: r.classes}
+		all[i] = &maker{gen: g, size: size, labels: everything, label: labels[r.Recipe.Data.Label], classes: from.classes}
 		for _, t := range r.targets {
 			all[i].make = append(all[i].make, t.NewMaker())
 		}

@@ -73,7 +73,7 @@ func (r *Run) settle() error {
 		for _, l := range r.trunk.Layers() {
 			l.Momentum = 1 / float32(i+1)
 		}
-		r.trunk.Forward(r.be, r.load(items[i*n:(i+1)*n]), true)
+		r.trunk.Forward(r.be, r.load(items[i*n:(i+1)*n], r.pairs), true)
 	}
 	for _, l := range r.trunk.Layers() {
 		l.Momentum = grad.Momentum

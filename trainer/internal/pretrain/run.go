@@ -35,16 +35,19 @@ type Run struct {
 
 	threads int
 	be      grad.Backend
-	source  synth.Source
+	train   origin // of what is trained on
 	targets []loss.Target
 	trunk   *trunk.Trunk
 	terms   []weighted
 	pairs   bool
-	classes classes // nil: the surfaces have none
 	params  []grad.Param
 	opt     grad.Optimiser
 	average *grad.Average // nil: none
 	step    int
+
+	validation origin // of what is never trained on
+	held       []item // drawn from it when first needed
+	record     recorder
 
 	x     *grad.Tensor
 	gtaps []*grad.Tensor
@@ -73,7 +76,11 @@ func open(r *recipe.Recipe, folder string) (synth.Source, error) {
 
 // NewFrom is New with a source of pictures, nil for none, instead of a folder.
 func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*Run, error) {
-	run := &Run{Recipe: r, Text: text, threads: max(1, threads), be: grad.NewCPU(threads), source: source}
+	run := &Run{Recipe: r, Text: text, threads: max(1, threads), be: grad.NewCPU(threads)}
+	run.record.Curve = Curve{Name: r.Name, Of: int64(run.steps()) * int64(r.Training.Batch)}
+	if err := run.openData(source); err != nil {
+		return nil, err
+	}
 	rng := rand.New(rand.NewPCG(uint64(r.Seed), 1))
 	shape := r.Shape()
 	run.trunk = trunk.New(shape, rng)
@@ -93,9 +100,7 @@ func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*
 		}, r.Loss.Indirect)
 	}
 	if r.Loss.Class > 0 {
-		if err := run.classify(rng); err != nil {
-			return nil, err
-		}
+		run.addTerm(loss.NewClass(run.train.classes.count(), shape, rng), r.Loss.Class)
 	}
 	run.params = run.trunk.Params()
 	for _, t := range run.terms {
@@ -122,6 +127,8 @@ func (r *Run) addTerm(t loss.Term, weight float64) {
 type Progress struct {
 	Images, Of int64
 	Losses     []Value // unweighted
+	Validation *Point  // nil: none after this step
+	Pictures   int     // shown to the network for each sample: 2 with twins
 	Norm       float64 // of the gradient, before clipping
 	Rate       float64
 	Time       time.Duration // since Train was called
@@ -153,7 +160,7 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 			return err
 		}
 	}
-	makers, err := r.makers(r.Recipe.Data.Size, true)
+	makers, err := r.makers(r.train, r.Recipe.Data.Size, true)
 	if err != nil {
 		return err
 	}
@@ -177,11 +184,33 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 			return fmt.Errorf("pretrain: step %d: %w", r.step, err)
 		}
 		g.Images, g.Of = r.Images(), int64(r.steps())*int64(n)
+		if err := r.note(&g); err != nil {
+			return err
+		}
 		g.Time, g.Done = time.Since(start), r.Images()-first
 		if err := after(g); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// note records a step on the curve, with a validation where one is due.
+func (r *Run) note(g *Progress) error {
+	g.Pictures = 1
+	if r.pairs {
+		g.Pictures = 2
+	}
+	r.record.add(g, r.step, r.steps())
+	if !r.due() {
+		return nil
+	}
+	v, err := r.validate()
+	if err != nil {
+		return err
+	}
+	g.Validation = v
+	r.record.Curve.Validation = append(r.record.Curve.Validation, *v)
 	return nil
 }
 
@@ -222,7 +251,11 @@ func (r *Run) fitTargets() error {
 
 // take renders n items at an offset from the data set's first seed.
 func (r *Run) take(size int, everything bool, offset uint64, n int) ([]item, error) {
-	makers, err := r.makers(size, everything)
+	return r.takeFrom(r.train, size, everything, offset, n)
+}
+
+func (r *Run) takeFrom(o origin, size int, everything bool, offset uint64, n int) ([]item, error) {
+	makers, err := r.makers(o, size, everything)
 	if err != nil {
 		return nil, err
 	}
@@ -237,18 +270,18 @@ func (r *Run) take(size int, everything bool, offset uint64, n int) ([]item, err
 	return items, nil
 }
 
-// load puts a batch's pictures into the input: the twins first, where a term needs them.
-func (r *Run) load(items []item) *grad.Tensor {
+// load puts a batch's pictures into the input: with pairs the twins first.
+func (r *Run) load(items []item, pairs bool) *grad.Tensor {
 	n, size := len(items), r.Recipe.Data.Size
 	total := n
-	if r.pairs {
+	if pairs {
 		total = 2 * n
 	}
 	if r.x == nil || r.x.N != total {
 		r.x = grad.NewTensor(total, size, size, 3)
 	}
 	r.be.Each(n, func(i int) {
-		if r.pairs {
+		if pairs {
 			quantise.Load(r.x, i, items[i].twin)
 		}
 		quantise.Load(r.x, total-n+i, items[i].image)
@@ -258,7 +291,7 @@ func (r *Run) load(items []item) *grad.Tensor {
 
 // learn is one step.
 func (r *Run) learn(items []item) (Progress, error) {
-	taps := r.trunk.Forward(r.be, r.load(items), true)
+	taps := r.trunk.Forward(r.be, r.load(items, r.pairs), true)
 	if r.gtaps == nil {
 		r.gtaps = make([]*grad.Tensor, len(taps))
 	}

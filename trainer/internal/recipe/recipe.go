@@ -41,6 +41,8 @@ type Data struct {
 	// Fractals stays out of the JSON at 0: checkpoints made before it existed keep their identity.
 	Fractals int `toml:"fractals" json:",omitempty" min:"0" max:"100000" doc:"classes of iterated function systems to tell apart, for loss.class; 0: the surfaces above"`
 
+	Holdout float64 `toml:"holdout" json:",omitempty" min:"0" max:"0.9" doc:"share of the folder's materials (files alike but for a trailing number) never trained on, for validation; 0: none, which is what recipes meant before this key"`
+
 	Synth map[string]string `toml:"synth" doc:"parameters of the generator, see cull-trainer synth -h"`
 }
 
@@ -93,7 +95,9 @@ type Training struct {
 	Images     int64   `toml:"images" unit:"samples" min:"0" max:"1000000000000" doc:"samples shown; 0 exports the random network"`
 	Batch      int     `toml:"batch" unit:"samples" min:"1" max:"4096" doc:"samples of a step"`
 	Checkpoint float64 `toml:"checkpoint" unit:"min" min:"0.01" max:"1440" doc:"time between checkpoints"`
-	Settle     int     `toml:"settle" unit:"batches" min:"1" max:"10000" doc:"batches from which batch-norm statistics are taken at the end"`
+	// Validate stays out of the JSON: weights do not depend on it, nor does a checkpoint's identity.
+	Validate int64 `toml:"validate" json:"-" unit:"samples" min:"0" max:"1000000000000" doc:"samples between validations; 0: none"`
+	Settle   int   `toml:"settle" unit:"batches" min:"1" max:"10000" doc:"batches from which batch-norm statistics are taken at the end"`
 }
 
 // Quantise is the step to int8.
@@ -133,7 +137,7 @@ func Default() Recipe {
 			Kind: "adamw", Rate: 3e-3, Final: 1e-6, Warmup: 50, Decay: 1e-3,
 			Momentum: 0.9, Clip: 5, Average: 0.999,
 		},
-		Training: Training{Images: 100000, Batch: 32, Checkpoint: 5, Settle: 16},
+		Training: Training{Images: 100000, Batch: 32, Checkpoint: 5, Validate: 10000, Settle: 16},
 		Quantise: Quantise{Pictures: 128, Size: 128, Percentile: 99.9},
 	}
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cull/trainer/internal/pretrain"
+)
+
+// TestMain lets the test binary be cull-trainer itself, in a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("CULL_TRAINER_CHILD") != "" {
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+func child(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), "CULL_TRAINER_CHILD=1")
+	return c
+}
+
+// A process that is killed in the middle of a run is resumed to the bytes of a whole run.
+func TestResumeAfterSIGKILL(t *testing.T) {
+	text := strings.Replace(tiny, "images = 16", "images = 1600\ncheckpoint = 0.01\nvalidate = 800", 1)
+	recipe := put(t, "tiny.toml", text)
+	whole, cut := filepath.Join(filepath.Dir(recipe), "whole"), filepath.Join(filepath.Dir(recipe), "cut")
+	c := child("pretrain", recipe, "--threads", "2", "-o", cut+".net")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if p, err := pretrain.OpenCheckpoint(cut + ".ckpt"); err == nil {
+			n, of := p.Images()
+			if n == of {
+				t.Fatal("the run ended before it could be killed: make it longer")
+			}
+			if n > 0 {
+				break
+			}
+		}
+		if time.Now().After(limit) {
+			t.Fatal("no checkpoint within a minute")
+		}
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != -1 {
+		t.Fatalf("the child ended by itself: %v", err)
+	}
+	if b, err := child("pretrain", recipe, "-o", cut+".net").CombinedOutput(); err == nil ||
+		!strings.Contains(string(b), "unfinished run") {
+		t.Errorf("a new run overwrites an unfinished one: %v\n%s", err, b)
+	}
+	for _, args := range [][]string{
+		{"pretrain", recipe, "--resume", cut + ".ckpt", "-o", cut + ".net"},
+		{"pretrain", recipe, "--threads", "2", "-o", whole + ".net"},
+	} {
+		if b, err := child(args...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, b)
+		}
+	}
+	for _, ext := range []string{".net", ".ckpt", ".curves.json"} {
+		a, err := os.ReadFile(whole + ext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(cut + ext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s of the killed and resumed run differs from that of the whole one", ext)
+		}
+	}
+}
