@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -6,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,5 +82,43 @@ func TestResumeAfterSIGKILL(t *testing.T) {
 		if !bytes.Equal(a, b) {
 			t.Errorf("%s of the killed and resumed run differs from that of the whole one", ext)
 		}
+	}
+}
+
+// A disk that is full in the middle of a run: the run stops, names the file and what to do,
+// and the checkpoint it had is intact.
+func TestFullDisk(t *testing.T) {
+	recipe := put(t, "tiny.toml", strings.Replace(tiny, "images = 16", "images = 4000\ncheckpoint = 0.01", 1))
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("mounting a small tmpfs needs root: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	out := filepath.Join(disk, "x")
+	c := child("pretrain", recipe, "-o", out+".net")
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(out + ".curves.json"); err == nil {
+			break
+		}
+	}
+	// Fill what is left.
+	if err := os.WriteFile(filepath.Join(disk, "rest"), make([]byte, 8<<20), 0o644); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != exitError {
+		t.Errorf("ended with %v, want exit %d", err, exitError)
+	}
+	for _, want := range []string{out, "no space left", "the disk is full"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("no %q in\n%s", want, stderr.String())
+		}
+	}
+	if _, err := pretrain.OpenCheckpoint(out + ".ckpt"); err != nil {
+		t.Errorf("the last good checkpoint is gone: %v", err)
 	}
 }

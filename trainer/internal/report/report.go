@@ -35,6 +35,9 @@ var tmpl = template.Must(template.New("report").Funcs(template.FuncMap{
 	"histogram": histogram,
 	"colour":    colour,
 	"best":      best,
+	"losses":    losses,
+	"cells":     cells,
+	"keys":      keys,
 }).Parse(page))
 
 // Write writes the report of t; sheets follow the plots.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cull/internal/evaluate"
+	"cull/trainer/internal/pretrain"
 	"cull/trainer/internal/table"
 )
 
@@ -25,8 +26,13 @@ func example() *table.Table {
 			{Kind: "spot", Value: 2},
 		},
 	}
+	auroc := 0.7
+	curve := &pretrain.Curve{Of: 8, Training: []pretrain.Point{
+		{Images: 4, Losses: map[string]float64{"form": 2}}, {Images: 8, Losses: map[string]float64{"form": 1}},
+	}, Validation: []pretrain.Point{{Images: 8, Losses: map[string]float64{"form": 1.5}, CellAUROC: &auroc}}}
 	return &table.Table{Size: 64, Mode: "auto", Seeds: 2, Rows: []table.Result{
-		{Name: "a", Title: "A & <B>", Cells: []table.Cell{cell}, Mean: cell, Networks: []string{strings.Repeat("0f", 32)}},
+		{Name: "a", Title: "A & <B>", Cells: []table.Cell{cell}, Mean: cell, Networks: []string{strings.Repeat("0f", 32)},
+			Curves: []*pretrain.Curve{curve}},
 		{Name: "b", Title: "B", Missing: "needs --btad DIR"},
 	}}
 }
@@ -39,7 +45,7 @@ func TestReportIsOneFileThatEscapes(t *testing.T) {
 	}
 	for _, want := range []string{
 		"not measured: needs --btad DIR", "A &amp; &lt;B&gt;", "0.850 ±0.071", "data:image/png;base64,AQID", `class="best"`,
-		"hsl(0,65%,42%)",
+		"hsl(0,65%,42%)", "Training: A &amp; &lt;B&gt;", "<title>form, validation</title>", "<title>cell AUROC</title>",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

@@ -13,6 +13,7 @@ import (
 	"cull/internal/evaluate"
 	"cull/internal/inspect"
 	"cull/padim"
+	"cull/trainer/internal/pretrain"
 )
 
 // Options are the choices of a table.
@@ -28,6 +29,8 @@ type Options struct {
 	Fit      padim.Options
 	Threads  int
 	SpoolDir string
+
+	curves string // file of the network trained last
 
 	// Overlay, where not nil, is called with every test picture of the first seed. The
 	// frame and the map are on loan.
@@ -62,6 +65,8 @@ type Result struct {
 	Images   int64    `json:"images,omitempty"`   // samples of the pre-training
 	Cells    []Cell   `json:"cells,omitempty"`
 	Mean     Cell     `json:"mean"` // over categories, then over seeds
+
+	Curves []*pretrain.Curve `json:"curves,omitempty"` // of the trainings, one per seed
 }
 
 // A Cell is one row's figures on one category.
@@ -186,6 +191,16 @@ func (o *Options) row(ctx context.Context, r *Row, sets []dataset.Category) (*Re
 		}
 		if m != nil && r.features == evaluate.Net {
 			res.note(m)
+		}
+		if r.recipe == "" {
+			continue
+		}
+		c, err := o.curve()
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			res.Curves = append(res.Curves, c)
 		}
 	}
 	for i := range res.Cells {

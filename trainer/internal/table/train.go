@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,7 @@ func (o *Options) train(ctx context.Context, row *Row, seed uint64) (*infer.Mode
 		return nil, err
 	}
 	base := filepath.Join(o.Dir, "nets", fmt.Sprintf("%s-seed%d-%s", row.Name, seed, id))
+	o.curves = base + ".curves.json"
 	if m, err := infer.Open(base + ".net"); err == nil {
 		return m, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -94,6 +96,9 @@ func (o *Options) finish(ctx context.Context, row *Row, run *pretrain.Run, base 
 	if err != nil {
 		return nil, err
 	}
+	if err := run.SaveCurve(base + ".curves.json"); err != nil {
+		return nil, err
+	}
 	if err := m.WriteFile(base + ".net"); err != nil {
 		return nil, err
 	}
@@ -101,6 +106,22 @@ func (o *Options) finish(ctx context.Context, row *Row, run *pretrain.Run, base 
 		return nil, fmt.Errorf("table: %w", err)
 	}
 	return infer.Open(base + ".net") // the file is what is measured
+}
+
+// curve reads the curve of the network trained last; networks of before there were curves have none.
+func (o *Options) curve() (*pretrain.Curve, error) {
+	b, err := os.ReadFile(o.curves)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var c pretrain.Curve
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("table: %s: %w", o.curves, err)
+	}
+	return &c, nil
 }
 
 // fingerprint is a short digest of everything the weights follow from. Pictures count by
