@@ -31,7 +31,7 @@ func child(args ...string) *exec.Cmd {
 
 // A process that is killed in the middle of a run is resumed to the bytes of a whole run.
 func TestResumeAfterSIGKILL(t *testing.T) {
-	text := strings.Replace(tiny, "images = 16", "images = 1600\ncheckpoint = 0.01\nvalidate = 800", 1)
+	text := strings.Replace(tiny, "images = 16", "images = 2000\ncheckpoint = 0.01\nvalidate = 800", 1)
 	recipe := put(t, "tiny.toml", text)
 	whole, cut := filepath.Join(filepath.Dir(recipe), "whole"), filepath.Join(filepath.Dir(recipe), "cut")
 	c := child("pretrain", recipe, "--threads", "2", "-o", cut+".net")
@@ -51,6 +51,10 @@ func TestResumeAfterSIGKILL(t *testing.T) {
 		if time.Now().After(limit) {
 			t.Fatal("no checkpoint within a minute")
 		}
+	}
+	if b, err := child("pretrain", recipe, "--resume", cut+".ckpt", "-o", cut+".net").CombinedOutput(); err == nil ||
+		!strings.Contains(string(b), "another process is training") {
+		t.Errorf("two processes train to one file: %v\n%s", err, b)
 	}
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)

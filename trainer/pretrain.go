@@ -58,6 +58,13 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, err, "data.folder is relative to the recipe file; leave it out for procedural surfaces")
 	}
+	release, err := pretrain.Lock(checkpointOf(*out))
+	if errors.Is(err, pretrain.ErrLocked) {
+		return fail(stderr, err, "wait for it, or give another -o")
+	} else if err != nil {
+		return fail(stderr, err, "the folder of -o must be writable")
+	}
+	defer release()
 	if *resume != "" {
 		if err := restore(run, *resume); err != nil {
 			return fail(stderr, err, restoreHint(err))

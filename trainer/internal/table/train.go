@@ -69,6 +69,11 @@ func (o *Options) finish(ctx context.Context, row *Row, run *pretrain.Run, base 
 	if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
 		return nil, fmt.Errorf("table: %w", err)
 	}
+	release, err := pretrain.Lock(base + ".ckpt")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	c, err := pretrain.OpenCheckpoint(base + ".ckpt")
 	if err == nil {
 		err = run.Restore(c)
