@@ -105,9 +105,11 @@ func TestSharpnessIgnoresContrast(t *testing.T) {
 func TestBrokenFramesAreErrors(t *testing.T) {
 	c, _ := New(Limits{})
 	for _, f := range []capture.Frame{
-		{}, {Format: capture.Grey, Width: 4, Height: 4, Stride: 4, Pix: make([]byte, 15)},
+		{},
+		{Format: capture.Grey, Width: 4, Height: 4, Stride: 4, Pix: make([]byte, 15)},
 		{Format: capture.RGB24, Width: 4, Height: 4, Stride: 11, Pix: make([]byte, 99)},
-		{Format: capture.MJPEG, Pix: []byte{0xff, 0xd8}}, {Format: capture.MJPEG},
+		{Format: capture.MJPEG, Pix: []byte{0xff, 0xd8}},
+		{Format: capture.MJPEG},
 	} {
 		if _, err := c.Check(&f); err == nil {
 			t.Errorf("%+v accepted", f)

@@ -94,8 +94,10 @@ func query(n node, path string) (Info, error) {
 	if caps&capVideoCapture == 0 || caps&capStreaming == 0 {
 		return Info{}, fmt.Errorf("v4l2: %s captures no video (device_caps %#x): choose another node", path, caps)
 	}
-	return Info{path, unix.ByteSliceToString(c.driver[:]), unix.ByteSliceToString(c.card[:]),
-		unix.ByteSliceToString(c.busInfo[:])}, nil
+	return Info{
+		path, unix.ByteSliceToString(c.driver[:]), unix.ByteSliceToString(c.card[:]),
+		unix.ByteSliceToString(c.busInfo[:]),
+	}, nil
 }
 
 // setFormat asks for the format and fails unless the driver gives exactly that.

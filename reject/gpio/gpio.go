@@ -152,8 +152,10 @@ func (k kernel) lines(c Chip, want func(LineInfo) bool) ([]LineInfo, error) {
 		if err := f.ioctl(getLineInfo, unsafe.Pointer(&info)); err != nil {
 			return nil, explain(c.Path, fmt.Sprintf("line %d", i), err)
 		}
-		l := LineInfo{c, i, unix.ByteSliceToString(info.name[:]), unix.ByteSliceToString(info.consumer[:]),
-			info.flags&flagUsed != 0, info.flags&flagOutput != 0}
+		l := LineInfo{
+			c, i, unix.ByteSliceToString(info.name[:]), unix.ByteSliceToString(info.consumer[:]),
+			info.flags&flagUsed != 0, info.flags&flagOutput != 0,
+		}
 		if want(l) {
 			lines = append(lines, l)
 		}

@@ -31,8 +31,10 @@ func example() *table.Table {
 		{Images: 4, Losses: map[string]float64{"form": 2}}, {Images: 8, Losses: map[string]float64{"form": 1}},
 	}, Validation: []pretrain.Point{{Images: 8, Losses: map[string]float64{"form": 1.5}, CellAUROC: &auroc}}}
 	return &table.Table{Size: 64, Mode: "auto", Seeds: 2, Rows: []table.Result{
-		{Name: "a", Title: "A & <B>", Cells: []table.Cell{cell}, Mean: cell, Networks: []string{strings.Repeat("0f", 32)},
-			Curves: []*pretrain.Curve{curve}},
+		{
+			Name: "a", Title: "A & <B>", Cells: []table.Cell{cell}, Mean: cell, Networks: []string{strings.Repeat("0f", 32)},
+			Curves: []*pretrain.Curve{curve},
+		},
 		{Name: "b", Title: "B", Missing: "needs --btad DIR"},
 	}}
 }
