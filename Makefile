@@ -33,7 +33,7 @@ eval: build ## measure on the real sets in DATA, with every control (needs DATA=
 	$(BIN)/cull eval $(DATA) --controls --json out/eval.json
 
 # Every kernel this CPU has, then every step with the fastest: the lines RESULT are what doc/performance.md quotes.
-.PHONY: bench bench-peers
+.PHONY: bench bench-peers bench-train
 bench: build ## measure kernels, network, scorer and the whole on this machine
 	$(GO) test -run '^$$' -bench '^BenchmarkKernels$$' ./infer | tee $(BIN)/kernels.txt
 	$(BIN)/cull bench
@@ -45,6 +45,11 @@ bench-peers: ## measure against ONNX Runtime and gonum (needs node and npm)
 	@mkdir -p $(BIN)/peers && cp $(PEERS)/package.json $(PEERS)/ort.js $(BIN)/peers
 	cd $(BIN)/peers && { test -d node_modules/onnxruntime-node || npm install --ignore-scripts --no-audit --no-fund; }
 	$(GO) run ./$(PEERS) -ort $(BIN)/peers
+
+PYTHON = /usr/bin/python3
+bench-train: ## measure training against PyTorch on the CPU (needs Debian's python3-torch, or PYTHON=)
+	@$(PYTHON) -c 'import numpy, torch' || { echo "bench-train needs numpy and torch: apt-get install python3-torch"; exit 1; }
+	$(GO) run ./$(PEERS)/train -python $(PYTHON) $(if $(wildcard $(DATA)/textures),-folder $(DATA)/textures)
 
 .PHONY: race purego arm64 lint fuzz cross
 race: ## all tests under the race detector

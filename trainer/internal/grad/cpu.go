@@ -28,6 +28,16 @@ func Implementations(threads int) []*CPU {
 // Name is the kernel set's name.
 func (c *CPU) Name() string { return c.k.name }
 
+// Peak does n turns of fused multiply-adds between registers, on the caller's thread, and returns how
+// many floating-point operations they were: what no kernel can exceed. It is 0 without vector kernels.
+func (c *CPU) Peak(n int) (flops float64) {
+	if c.k.peak.run == nil || n < 1 {
+		return 0
+	}
+	c.k.peak.run(n)
+	return float64(n) * float64(c.k.peak.flops)
+}
+
 // Each runs f(0..n-1) on the threads.
 func (c *CPU) Each(n int, f func(i int)) {
 	if c.threads == 1 || n < 2 {

@@ -33,6 +33,7 @@ var avx512 = kernels{
 		}},
 		elem256,
 	},
+	peak: peakLoop{2 * 16 * 12, peak512},
 }
 
 var avx2 = kernels{
@@ -49,6 +50,7 @@ var avx2 = kernels{
 		{1, 8, weight256_1x8},
 	},
 	elem: []elemKernels{elem256},
+	peak: peakLoop{2 * 8 * 12, peak256},
 }
 
 var elem256 = elemKernels{8, [elemOps]func(*elemArgs){

@@ -76,6 +76,13 @@ type kernels struct {
 	conv   []convKernel
 	weight []weightKernel
 	elem   []elemKernels
+	peak   peakLoop
+}
+
+// A peakLoop does n turns of flops floating-point operations each, in registers only.
+type peakLoop struct {
+	flops int
+	run   func(n int)
 }
 
 var generic = kernels{name: "generic"}

@@ -147,3 +147,7 @@ func add512(a *elemArgs)
 
 //go:noescape
 func add256(a *elemArgs)
+
+func peak512(n int)
+
+func peak256(n int)
