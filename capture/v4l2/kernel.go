@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cull/internal/ioctl"
 )
 
 // A node is what this driver asks of the kernel; tests put a faulty camera in its place.
@@ -42,18 +44,7 @@ func openFile(path string) (node, error) {
 	return &file{fd, event}, nil
 }
 
-func (f *file) ioctl(op uintptr, arg unsafe.Pointer) error {
-	for {
-		_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(f.fd), op, uintptr(arg))
-		switch e {
-		case 0:
-			return nil
-		case unix.EINTR:
-		default:
-			return e
-		}
-	}
-}
+func (f *file) ioctl(op uintptr, arg unsafe.Pointer) error { return ioctl.Do(f.fd, op, arg) }
 
 func (f *file) mmap(offset int64, length int) ([]byte, error) {
 	return unix.Mmap(f.fd, offset, length, unix.PROT_READ, unix.MAP_SHARED)

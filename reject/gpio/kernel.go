@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cull/internal/ioctl"
 )
 
 // A file is an open chip or line; tests put a scripted one in its place.
@@ -48,15 +50,4 @@ func newLine(fd int) file {
 	return osFile{os.NewFile(uintptr(fd), "gpio line"), fd}
 }
 
-func (f osFile) ioctl(op uintptr, arg unsafe.Pointer) error {
-	for {
-		_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(f.fd), op, uintptr(arg))
-		switch e {
-		case 0:
-			return nil
-		case unix.EINTR:
-		default:
-			return e
-		}
-	}
-}
+func (f osFile) ioctl(op uintptr, arg unsafe.Pointer) error { return ioctl.Do(f.fd, op, arg) }

@@ -3,21 +3,21 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"cull/infer"
 	"cull/internal/inspect"
 	"cull/trainer/internal/onnx"
+	"cull/trainer/internal/peers/turns"
 	"cull/weights"
 )
 
@@ -37,19 +37,9 @@ type contestant struct {
 	name    string
 	against string // the contestant of ours it is compared with
 	result  string // the name of its line, none for a variant that is only shown
-	run     func(n int) (sample, error)
+	run     func(n int) (turns.Sample, error)
 	cpu     bool // the figure that counts is CPU time; else wall
-	sample
-}
-
-// A sample is the time of some runs, in ms.
-type sample struct {
-	Wall []float64 `json:"wall"`
-	CPU  []float64 `json:"cpu"`
-}
-
-func (s *sample) append(o sample) {
-	s.Wall, s.CPU = append(s.Wall, o.Wall...), append(s.CPU, o.CPU...)
+	turns.Sample
 }
 
 // pause is between turns: a pool that spins after its work must not do so in another's turn.
@@ -65,40 +55,11 @@ func alternate(all []*contestant, rounds, runs int) error {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			if i > 0 {
-				c.append(s)
+				c.Append(s)
 			}
 		}
 	}
 	return nil
-}
-
-// ours is a contestant in this process.
-func ours(f func()) func(int) (sample, error) {
-	return func(n int) (s sample, err error) {
-		for range n {
-			start, used := time.Now(), processTime()
-			f()
-			s.Wall = append(s.Wall, milliseconds(time.Since(start)))
-			s.CPU = append(s.CPU, milliseconds(processTime()-used))
-		}
-		return s, nil
-	}
-}
-
-func processTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
-		panic(err) // every Linux has it
-	}
-	return time.Duration(t.Nano())
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func median[T cmp.Ordered](v []T) T {
-	v = slices.Clone(v)
-	slices.Sort(v)
-	return v[len(v)/2]
 }
 
 func compare(w io.Writer, dir string, rounds, runs int) error {
@@ -130,13 +91,13 @@ func report(w io.Writer, all []*contestant) error {
 	fmt.Fprintf(w, "\n%-30s %9s %9s %9s   %s\n", "median, ms", "CPU", "wall", "best", "theirs / ours: CPU, wall, best")
 	var results []string
 	for _, c := range all {
-		fmt.Fprintf(w, "%-30s %9.3f %9.3f %9.3f", c.name, median(c.CPU), median(c.Wall), slices.Min(c.Wall))
+		fmt.Fprintf(w, "%-30s %9.3f %9.3f %9.3f", c.name, turns.Median(c.CPU), turns.Median(c.Wall), slices.Min(c.Wall))
 		k := slices.IndexFunc(all, func(o *contestant) bool { return o.name == c.against })
 		if k < 0 {
 			fmt.Fprintln(w)
 			continue
 		}
-		cpu, wall := median(c.CPU)/median(all[k].CPU), median(c.Wall)/median(all[k].Wall)
+		cpu, wall := turns.Median(c.CPU)/turns.Median(all[k].CPU), turns.Median(c.Wall)/turns.Median(all[k].Wall)
 		fmt.Fprintf(w, "   %5.2f %5.2f %5.2f\n", cpu, wall, slices.Min(c.Wall)/slices.Min(all[k].Wall))
 		if !c.cpu {
 			cpu = wall
@@ -185,7 +146,7 @@ func (a *arena) network(w io.Writer) error {
 		}
 		a.closers = append(a.closers, r.Close)
 		a.maps = r.Run(pic)
-		a.add(contestant{name: oursOn(n), run: ours(func() { r.Run(pic) })})
+		a.add(contestant{name: oursOn(n), run: turns.Ours(func() { r.Run(pic) })})
 	}
 	fmt.Fprintf(w, "ours: kernel %s, %s, %d CPUs\n", infer.Kernel(), runtime.Version(), runtime.NumCPU())
 	if a.dir == "" {
@@ -198,13 +159,13 @@ func (a *arena) network(w io.Writer) error {
 		}
 		for _, n := range threads {
 			for _, spin := range []string{"1", "0"}[:n] {
-				e := engine{model: path, input: input, threads: n, spin: spin}
-				if err := e.start(a.dir); err != nil {
+				e, err := turns.Start("node", filepath.Join(a.dir, "ort.js"), path, strconv.Itoa(n), spin, input)
+				if err != nil {
 					return err
 				}
-				a.closers = append(a.closers, e.stop)
+				a.closers = append(a.closers, e.Stop)
 				c := contestant{
-					name: fmt.Sprintf("ort %s %s %dt", e.version, f.name, n), against: oursOn(n), run: e.run, cpu: n == 1,
+					name: fmt.Sprintf("ort %s %s %dt", e.Version, f.name, n), against: oursOn(n), run: e.Run, cpu: n == 1,
 				}
 				if spin == "1" && (n == 1 || f.kind != onnx.Float) {
 					c.result = fmt.Sprintf("ort_%s_%dt", f.name, n)
@@ -214,7 +175,7 @@ func (a *arena) network(w io.Writer) error {
 				}
 				a.add(c)
 				if n == 1 {
-					worst, err := e.difference(a.tmp, f, a.maps)
+					worst, err := difference(e, a.tmp, f, a.maps)
 					if err != nil {
 						return err
 					}

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"cull/infer"
 	"cull/trainer/internal/onnx"
+	"cull/trainer/internal/peers/turns"
 )
 
 // forms are the ways ONNX Runtime is given the network. "int8" is what counts: the
@@ -83,64 +80,9 @@ func dropClamps(g *onnx.Graph) {
 	}
 }
 
-// An engine is a process with one ONNX Runtime session: see ort.js.
-type engine struct {
-	model, input string
-	threads      int
-	spin         string
-
-	version string
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-}
-
-func (e *engine) start(dir string) error {
-	e.cmd = exec.Command("node", filepath.Join(dir, "ort.js"), e.model, strconv.Itoa(e.threads), e.spin, e.input)
-	e.cmd.Stderr = os.Stderr
-	out, err := e.cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if e.in, err = e.cmd.StdinPipe(); err != nil {
-		return err
-	}
-	if err := e.cmd.Start(); err != nil {
-		return err
-	}
-	e.out = bufio.NewReader(out)
-	var hello struct{ Version string }
-	err = e.answer(&hello)
-	e.version = hello.Version
-	return err
-}
-
-func (e *engine) answer(v any) error {
-	line, err := e.out.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("node: %w", err)
-	}
-	return json.Unmarshal(line, v)
-}
-
-func (e *engine) run(n int) (s sample, err error) {
-	if _, err := fmt.Fprintln(e.in, n); err != nil {
-		return s, err
-	}
-	return s, e.answer(&s)
-}
-
-func (e *engine) stop() {
-	e.in.Close()
-	_ = e.cmd.Wait() // it ends with its input
-}
-
-// difference returns how far the outputs are from maps, in units of our int8.
-func (e *engine) difference(tmp string, f form, maps []infer.Map) (string, error) {
-	if _, err := fmt.Fprintf(e.in, "output %s\n", tmp); err != nil {
-		return "", err
-	}
-	if err := e.answer(&struct{}{}); err != nil {
+// difference returns how far the outputs of ort.js are from maps, in units of our int8.
+func difference(e *turns.Peer, tmp string, f form, maps []infer.Map) (string, error) {
+	if err := e.Ask("output "+tmp, &struct{}{}); err != nil {
 		return "", err
 	}
 	worst, differ, total := 0.0, 0, 0

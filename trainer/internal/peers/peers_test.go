@@ -7,6 +7,7 @@ import (
 
 	"cull/infer"
 	"cull/trainer/internal/onnx"
+	"cull/trainer/internal/peers/turns"
 	"cull/weights"
 )
 
@@ -55,10 +56,10 @@ func TestGraphWithoutClampsIsWhole(t *testing.T) {
 
 func TestReportDividesMedians(t *testing.T) {
 	all := []*contestant{
-		{name: "ours", sample: sample{Wall: []float64{9, 2, 1}, CPU: []float64{4, 1, 1}}},
-		{name: "cpu", against: "ours", result: "a_1t", cpu: true, sample: sample{Wall: []float64{1, 1, 1}, CPU: []float64{3, 9, 2}}},
-		{name: "wall", against: "ours", result: "a_2t", sample: sample{Wall: []float64{3, 3, 8}, CPU: []float64{1, 1, 1}}},
-		{name: "shown", against: "ours", sample: sample{Wall: []float64{1}, CPU: []float64{1}}},
+		{name: "ours", Sample: turns.Sample{Wall: []float64{9, 2, 1}, CPU: []float64{4, 1, 1}}},
+		{name: "cpu", against: "ours", result: "a_1t", cpu: true, Sample: turns.Sample{Wall: []float64{1, 1, 1}, CPU: []float64{3, 9, 2}}},
+		{name: "wall", against: "ours", result: "a_2t", Sample: turns.Sample{Wall: []float64{3, 3, 8}, CPU: []float64{1, 1, 1}}},
+		{name: "shown", against: "ours", Sample: turns.Sample{Wall: []float64{1}, CPU: []float64{1}}},
 	}
 	var out bytes.Buffer
 	if err := report(&out, all); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"cull/infer"
 	"cull/padim"
+	"cull/trainer/internal/peers/turns"
 )
 
 // pictures are the samples that the scorer's model is fitted to: the time does not
@@ -75,13 +76,13 @@ func (a *arena) scorer(w io.Writer) error {
 	h, width, _ := m.Grid()
 	fmt.Fprintf(w, "scorer: %d cells of %d dimensions, kernel %s; distances within %.1e of gonum's\n",
 		h*width, m.Dim(), padim.Kernel(), worst)
-	a.add(contestant{name: "cull distances", run: ours(func() { s.Distances() })})
+	a.add(contestant{name: "cull distances", run: turns.Ours(func() { s.Distances() })})
 	a.add(contestant{
 		name: "gonum stat.Mahalanobis", against: "cull distances", result: "gonum_scorer", cpu: true,
-		run: ours(g.distances),
+		run: turns.Ours(g.distances),
 	})
-	a.add(contestant{name: "gonum blas64.Trsv", against: "cull distances", run: ours(g.solve)})
-	a.add(contestant{name: "cull whole scorer", run: ours(func() { s.Score(maps) })})
+	a.add(contestant{name: "gonum blas64.Trsv", against: "cull distances", run: turns.Ours(g.solve)})
+	a.add(contestant{name: "cull whole scorer", run: turns.Ours(func() { s.Score(maps) })})
 	return nil
 }
 

@@ -6,14 +6,9 @@
 package main
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"os"
-	"slices"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"cull/trainer/internal/recipe"
 )
@@ -64,20 +59,4 @@ func (b *bench) run() error {
 		}
 	}
 	return nil
-}
-
-func processTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
-		panic(err) // every Linux has it
-	}
-	return time.Duration(t.Nano())
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func median[T cmp.Ordered](v []T) T {
-	v = slices.Clone(v)
-	slices.Sort(v)
-	return v[len(v)/2]
 }

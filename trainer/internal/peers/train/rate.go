@@ -10,6 +10,7 @@ import (
 	"cull/internal/control"
 	"cull/synth"
 	"cull/trainer/internal/grad"
+	"cull/trainer/internal/peers/turns"
 	"cull/trainer/internal/pretrain"
 )
 
@@ -36,14 +37,14 @@ func (b *bench) convolutions(size int) {
 		n := 2 * float64(y.N*y.H*y.W) * float64(len(f.W))
 		var times [3][]float64
 		for range b.rounds {
-			start := processTime()
+			start := turns.CPU()
 			if work := be.Peak(peakTurns); work > 0 {
-				peaks = append(peaks, work/milliseconds(processTime()-start)/1e6)
+				peaks = append(peaks, work/turns.Milliseconds(turns.CPU()-start)/1e6)
 			}
 			for k, pass := range passes {
-				start := processTime()
+				start := turns.CPU()
 				pass()
-				times[k] = append(times[k], milliseconds(processTime()-start))
+				times[k] = append(times[k], turns.Milliseconds(turns.CPU()-start))
 			}
 		}
 		fmt.Printf("%-20s %3d to %3d, %dx%d, stride %d, %3d px: GFLOP/s", layer.Name, f.In, f.Out, f.Kernel, f.Kernel, f.Stride, y.H)
@@ -52,7 +53,7 @@ func (b *bench) convolutions(size int) {
 				fmt.Printf("     -") // nobody needs the pictures' gradient
 				continue
 			}
-			t := median(times[k])
+			t := turns.Median(times[k])
 			flops[k], ms[k] = flops[k]+n, ms[k]+t
 			fmt.Printf(" %5.0f", n/t/1e6)
 		}
@@ -62,7 +63,7 @@ func (b *bench) convolutions(size int) {
 		fmt.Println("no vector kernels here: no peak to compare with")
 		return
 	}
-	peak := median(peaks)
+	peak := turns.Median(peaks)
 	fmt.Printf("peak %.0f GFLOP/s; forward %.2f, input gradient %.2f, weight gradient %.2f of it\n", peak,
 		flops[0]/ms[0]/1e6/peak, flops[1]/ms[1]/1e6/peak, flops[2]/ms[2]/1e6/peak)
 	fmt.Printf("RESULT train_conv_peak%s %.2f\n", suffix(size),
@@ -92,15 +93,15 @@ func (b *bench) samples(size int) error {
 	var s synth.Sample
 	var render, maps time.Duration
 	for i := range samplesTimed {
-		start := processTime()
+		start := turns.CPU()
 		if err := g.Render(&s, uint64(b.recipe.Data.First)+uint64(i)); err != nil {
 			return err
 		}
-		drawn := processTime()
+		drawn := turns.CPU()
 		for _, k := range banks {
 			k.Maps(s.Image.Pix, size, size)
 		}
-		render, maps = render+drawn-start, maps+processTime()-drawn
+		render, maps = render+drawn-start, maps+turns.CPU()-drawn
 	}
 	fmt.Printf("RESULT generate_1t%s %.0f images/s\n", suffix(size), samplesTimed/render.Seconds())
 	fmt.Printf("RESULT generate_bank_1t%s %.0f images/s\n", suffix(size), samplesTimed/(render+maps).Seconds())
@@ -124,7 +125,7 @@ func (b *bench) pipeline(size int) error {
 	var first, done int64
 	err = run.Train(context.Background(), func(p pretrain.Progress) error {
 		if start == 0 {
-			start, first = processTime(), p.Images
+			start, first = turns.CPU(), p.Images
 		}
 		done = p.Images - first
 		if done == int64(pipelineSteps*r.Training.Batch) {
@@ -135,7 +136,7 @@ func (b *bench) pipeline(size int) error {
 	if !errors.Is(err, errEnough) {
 		return err
 	}
-	rate := float64(done) / (processTime() - start).Seconds()
+	rate := float64(done) / (turns.CPU() - start).Seconds()
 	fmt.Printf("RESULT pipeline_1t%s %.1f samples per CPU second; a million: %.2f CPU hours\n", suffix(size), rate, 1e6/rate/3600)
 	return nil
 }

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"cull/trainer/internal/grad"
+	"cull/trainer/internal/peers/turns"
 	"cull/trainer/internal/trunk"
 )
 
@@ -85,76 +82,23 @@ func (l *learner) gradient() float64 {
 	return loss
 }
 
-func (l *learner) run(n int) (s sample, err error) {
-	for range n {
-		start, used := time.Now(), processTime()
-		l.gradient()
-		l.opt.Step(l.params, l.rate)
-		s.Wall = append(s.Wall, milliseconds(time.Since(start)))
-		s.CPU = append(s.CPU, milliseconds(processTime()-used))
-	}
-	return s, nil
+// step is one step of training.
+func (l *learner) step() {
+	l.gradient()
+	l.opt.Step(l.params, l.rate)
 }
 
-// A sample is the time of some steps, in ms.
-type sample struct {
-	Wall []float64 `json:"wall"`
-	CPU  []float64 `json:"cpu"`
-}
-
-// A peer is a process of torch_step.py.
-type peer struct {
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	version string
-}
-
-func (b *bench) newPeer(dir, layout string, size, threads int) (*peer, error) {
+// start starts a process of torch_step.py.
+func (b *bench) start(dir, layout string, size, threads int) (*turns.Peer, error) {
 	s := b.recipe.Shape()
 	blocks := strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Blocks), " ", ","), "[]")
-	p := &peer{cmd: exec.Command(b.python, b.script, dir, fmt.Sprint(threads), layout, fmt.Sprint(s.Width), blocks,
+	p, err := turns.Start(b.python, b.script, dir, fmt.Sprint(threads), layout, fmt.Sprint(s.Width), blocks,
 		fmt.Sprint(b.recipe.Training.Batch), fmt.Sprint(size), fmt.Sprint(b.recipe.Optimiser.Rate),
-		fmt.Sprint(b.recipe.Optimiser.Decay))}
-	p.cmd.Stderr = os.Stderr
-	out, err := p.cmd.StdoutPipe()
+		fmt.Sprint(b.recipe.Optimiser.Decay))
 	if err != nil {
-		return nil, err
-	}
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	var hello struct{ Version string }
-	if err := p.answer(&hello); err != nil {
-		p.stop()
 		return nil, fmt.Errorf("%s with torch and numpy is needed (Debian: apt-get install python3-torch): %w", b.python, err)
 	}
-	p.version = hello.Version
 	return p, nil
-}
-
-func (p *peer) answer(v any) error {
-	line, err := p.out.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("the peer ended: %w", err)
-	}
-	return json.Unmarshal(line, v)
-}
-
-func (p *peer) run(n int) (s sample, err error) {
-	if _, err := fmt.Fprintln(p.in, n); err != nil {
-		return s, err
-	}
-	return s, p.answer(&s)
-}
-
-func (p *peer) stop() {
-	p.in.Close()
-	_ = p.cmd.Wait() // it ends with its input
 }
 
 // pause is between turns: a pool that spins after its work must not do so in another's turn.
@@ -184,37 +128,37 @@ const stepsPerTurn = 2
 func (b *bench) compare(dir string, size, threads int) error {
 	l := b.newLearner(size, threads)
 	layouts := []string{"channels_last", "contiguous"}
-	turns := []func(int) (sample, error){l.run}
+	contestants := []func(int) (turns.Sample, error){turns.Ours(l.step)}
 	var version string
 	loss := l.gradient()
 	for _, layout := range layouts {
-		p, err := b.newPeer(dir, layout, size, threads)
+		p, err := b.start(dir, layout, size, threads)
 		if err != nil {
 			return err
 		}
-		defer p.stop()
-		version = p.version
-		if err := p.agree(dir, l, loss); err != nil {
+		defer p.Stop()
+		version = p.Version
+		if err := agree(p, dir, l, loss); err != nil {
 			return fmt.Errorf("%d px, %d threads, %s: %w", size, threads, layout, err)
 		}
-		turns = append(turns, p.run)
+		contestants = append(contestants, p.Run)
 	}
-	times := make([]sample, len(turns))
+	times := make([]turns.Sample, len(contestants))
 	for i := range b.rounds + 1 {
-		for k, run := range turns {
+		for k, run := range contestants {
 			time.Sleep(pause)
 			s, err := run(stepsPerTurn)
 			if err != nil {
 				return err
 			}
 			if i > 0 { // the first warms up
-				times[k].Wall, times[k].CPU = append(times[k].Wall, s.Wall...), append(times[k].CPU, s.CPU...)
+				times[k].Append(s)
 			}
 		}
 	}
 	best := 0.0
 	for k, name := range append([]string{"cull " + l.be.Name()}, layouts...) {
-		cpu, wall := median(times[k].CPU), median(times[k].Wall)
+		cpu, wall := turns.Median(times[k].CPU), turns.Median(times[k].Wall)
 		if k > 0 {
 			name = "torch " + version + " " + name
 		}
@@ -224,7 +168,7 @@ func (b *bench) compare(dir string, size, threads int) error {
 			best = cpu
 		}
 	}
-	fmt.Printf("RESULT train_torch_%dt%s %.2f x\n", threads, suffix(size), best/median(times[0].CPU))
+	fmt.Printf("RESULT train_torch_%dt%s %.2f x\n", threads, suffix(size), best/turns.Median(times[0].CPU))
 	return nil
 }
 
@@ -238,12 +182,9 @@ func suffix(size int) string {
 
 // agree checks that the peer computes the loss that l holds, and that l's gradients are about as near to
 // the peer's in float64 as the peer's own in float32.
-func (p *peer) agree(dir string, l *learner, loss float64) error {
-	if _, err := fmt.Fprintln(p.in, "gradient"); err != nil {
-		return err
-	}
+func agree(p *turns.Peer, dir string, l *learner, loss float64) error {
 	var a struct{ Loss float64 }
-	if err := p.answer(&a); err != nil {
+	if err := p.Ask("gradient", &a); err != nil {
 		return err
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "g.bin"))
