@@ -22,6 +22,7 @@ type ConvNorm struct {
 	Gamma, Beta []float32
 	Mean, Var   []float32 // running statistics, for inference and export
 	Momentum    float32   // share of the newest batch in them
+	Frozen      bool      // training uses the running statistics, as constants
 
 	Y    *Tensor   // the convolution's result
 	A, B []float32 // z = Y*A + B
@@ -61,13 +62,21 @@ func (l *ConvNorm) Params() []Param {
 }
 
 // Forward computes Y and the affine part A, B: from the batch's statistics in
-// training, which also move the running ones, else from the running statistics.
+// training, which also move the running ones, else, or where the layer is frozen,
+// from the running statistics.
 func (l *ConvNorm) Forward(be Backend, x *Tensor, train bool) {
 	f := &l.Filter
 	l.Y = fit(l.Y, x.N, f.OutSize(x.H), f.OutSize(x.W), f.Out)
 	be.Conv(l.Y, x, f)
 	if !train {
 		l.affine(l.Mean, l.Var)
+		return
+	}
+	if l.Frozen {
+		l.affine(l.Mean, l.Var)
+		copy(l.mean, l.Mean)
+		copy(l.istd, l.Var)
+		inverseRoots(l.istd)
 		return
 	}
 	be.Moments(l.sum0, l.sum1, l.Y)
@@ -81,8 +90,13 @@ func (l *ConvNorm) Forward(be Backend, x *Tensor, train bool) {
 		l.Var[c] += l.Momentum * (float32(v*l.count/max(1, l.count-1)) - l.Var[c])
 	}
 	l.affine(l.mean, variance)
-	for c, v := range variance {
-		l.istd[c] = float32(1 / math.Sqrt(float64(v)+NormEps))
+	inverseRoots(l.istd)
+}
+
+// inverseRoots turns variances into 1/sqrt(v + eps).
+func inverseRoots(v []float32) {
+	for c := range v {
+		v[c] = float32(1 / math.Sqrt(float64(v[c])+NormEps))
 	}
 }
 
@@ -102,6 +116,10 @@ func (l *ConvNorm) Backward(be Backend, dy, g, relu, x, dx *Tensor) {
 		is := float64(l.istd[c])
 		l.dbeta[c] = float32(l.sum0[c])
 		l.dgamma[c] = float32(l.sum1[c] * is)
+		if l.Frozen {
+			l.a[c], l.b[c], l.c[c] = l.A[c], 0, 0
+			continue
+		}
 		k := float64(l.Gamma[c]) * is
 		kb := -k * is * is * l.sum1[c] / l.count
 		l.a[c], l.b[c] = float32(k), float32(kb)

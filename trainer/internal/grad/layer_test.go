@@ -62,15 +62,17 @@ func dot(a, b *Tensor) float64 {
 func TestBlockGradient(t *testing.T) {
 	for _, s := range []struct {
 		in, out, stride int
-		smooth          bool
-	}{{16, 16, 1, false}, {16, 24, 2, false}, {16, 24, 2, true}} {
+		smooth, frozen  bool
+	}{{16, 16, 1, false, false}, {16, 24, 2, false, false}, {16, 24, 2, true, false}, {16, 24, 2, true, true}} {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			be, r := NewCPU(1), rng(11)
 			b := NewBlock("b", s.in, s.out, s.stride, s.smooth, r)
 			for _, l := range b.Layers() {
 				for i := range l.Gamma { // far from the ReLU's corner, on either side of it
 					l.Gamma[i], l.Beta[i] = 0.3+0.3*r.Float32(), float32(2-4*(i%2))
+					l.Mean[i], l.Var[i] = r.Float32()-0.5, 1+r.Float32()
 				}
+				l.Frozen = s.frozen
 			}
 			x := random(r, 4, 8, 8, s.in)
 			n := 8 / s.stride
@@ -89,6 +91,26 @@ func TestBlockGradient(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A frozen layer computes in training what it does at inference and keeps its statistics.
+func TestFrozenLayerIsTheOneOfInference(t *testing.T) {
+	be, r := NewCPU(1), rng(5)
+	l := NewConvNorm("l", 8, 16, 3, 1, r)
+	for i := range l.Mean {
+		l.Mean[i], l.Var[i] = r.Float32(), 0.5+r.Float32()
+	}
+	l.Frozen = true
+	mean, variance := append([]float32(nil), l.Mean...), append([]float32(nil), l.Var...)
+	x := random(r, 2, 8, 8, 8)
+	l.Forward(be, x, false)
+	a, b := append([]float32(nil), l.A...), append([]float32(nil), l.B...)
+	l.Forward(be, x, true)
+	for i := range a {
+		if l.A[i] != a[i] || l.B[i] != b[i] || l.Mean[i] != mean[i] || l.Var[i] != variance[i] {
+			t.Fatalf("channel %d: %g %g, want %g %g", i, l.A[i], l.B[i], a[i], b[i])
+		}
 	}
 }
 

@@ -109,6 +109,13 @@ func (t *Trunk) Layers() []*grad.ConvNorm {
 	return all
 }
 
+// Freeze makes training use the running statistics as constants, or the batch's again.
+func (t *Trunk) Freeze(frozen bool) {
+	for _, l := range t.Layers() {
+		l.Frozen = frozen
+	}
+}
+
 // Params lists what is learnt.
 func (t *Trunk) Params() []grad.Param {
 	var all []grad.Param
