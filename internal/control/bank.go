@@ -24,7 +24,6 @@ var BankChannels = [BankStages]int{18, 34, 64}
 // Every product is rounded before it is summed, so all CPUs give the same bits.
 // A Bank keeps buffers and is used by one goroutine at a time.
 type Bank struct {
-	offset  float64
 	filters map[float32]derivatives
 	free    [][]float32
 	pad     []float32
@@ -38,12 +37,9 @@ type derivatives struct{ g, d, e []float32 }
 // one tells faint energies apart and makes noise louder.
 const Offset = 0.01
 
-// NewBank returns a bank with the usual offset.
-func NewBank() *Bank { return NewBankOffset(Offset) }
-
-// NewBankOffset returns a bank with another offset, which must be positive.
-func NewBankOffset(offset float64) *Bank {
-	b := &Bank{offset: offset, filters: map[float32]derivatives{}}
+// NewBank returns a bank.
+func NewBank() *Bank {
+	b := &Bank{filters: map[float32]derivatives{}}
 	for _, s := range []float64{1, 1.5, 2, 3} {
 		b.filters[float32(s)] = gaussian(s)
 	}
@@ -95,9 +91,26 @@ func (b *Bank) drop(ps ...plane) {
 	}
 }
 
-// Maps computes the features of a picture of h x w pixels, bytes R, G, B: map s is
-// [h/stride][w/stride][BankChannels[s]]. The caller owns the maps. Sides are multiples of 16.
+// Maps computes the features of a picture of h x w pixels, bytes R, G, B, with the usual offset: map
+// s is [h/stride][w/stride][BankChannels[s]]. The caller owns the maps. Sides are multiples of 16.
 func (b *Bank) Maps(rgb []uint8, h, w int) [BankStages][]float32 {
+	return b.MapsAt(rgb, h, w, Offset)[0]
+}
+
+// MapsAt computes Maps with each of some positive offsets; the picture is filtered once.
+func (b *Bank) MapsAt(rgb []uint8, h, w int, offsets ...float64) [][BankStages][]float32 {
+	energies := b.stacks(rgb, h, w)
+	all := make([][BankStages][]float32, len(offsets))
+	for i, offset := range offsets {
+		for s := range energies {
+			all[i][s] = energies[s].values(offset)
+		}
+	}
+	return all
+}
+
+// stacks filters the picture.
+func (b *Bank) stacks(rgb []uint8, h, w int) [BankStages]stack {
 	light, rg, by := b.plane(h, w), b.plane(h, w), b.plane(h, w)
 	for i := range light.v {
 		r, g, l := float32(rgb[3*i])/255, float32(rgb[3*i+1])/255, float32(rgb[3*i+2])/255
@@ -108,7 +121,7 @@ func (b *Bank) Maps(rgb []uint8, h, w int) [BankStages][]float32 {
 	var out [BankStages]stack
 	for s := range out {
 		k := 4 << s
-		out[s] = stack{h: h / k, w: w / k, n: BankChannels[s], offset: b.offset}
+		out[s] = stack{h: h / k, w: w / k, n: BankChannels[s]}
 		out[s].v = make([]float32, out[s].h*out[s].w*out[s].n)
 	}
 
@@ -136,7 +149,7 @@ func (b *Bank) Maps(rgb []uint8, h, w int) [BankStages][]float32 {
 	for _, e := range [][4]plane{a1, a2, u4, u8} {
 		b.drop(e[:]...)
 	}
-	return [BankStages][]float32{out[0].v, out[1].v, out[2].v}
+	return out
 }
 
 // middle fills stride 8: brightness and its deviation, the energies, and the
@@ -372,34 +385,45 @@ func (b *Bank) mean(p plane, k int) plane {
 	return out
 }
 
-// A stack gathers planes as the channels of a map [h][w][n].
+// A stack gathers planes as the channels of a map [h][w][n], those that are energies before
+// their logarithm.
 type stack struct {
-	h, w, n, next int
-	offset        float64
-	v             []float32
+	h, w, n int
+	energy  []bool // of the channels so far
+	v       []float32
 }
 
-func (s *stack) add(p plane) {
-	s.check(p)
-	for i, v := range p.v {
-		s.v[i*s.n+s.next] = v
-	}
-	s.next++
-}
+func (s *stack) add(p plane) { s.append(p, false) }
 
-// addLog adds log(p + offset).
+// addLog adds energies.
 func (s *stack) addLog(ps ...plane) {
 	for _, p := range ps {
-		s.check(p)
-		for i, v := range p.v {
-			s.v[i*s.n+s.next] = float32(exact.Log(float64(v) + s.offset))
-		}
-		s.next++
+		s.append(p, true)
 	}
 }
 
-func (s *stack) check(p plane) {
+func (s *stack) append(p plane, energy bool) {
 	if p.h != s.h || p.w != s.w {
 		panic("control: bank: sides must be multiples of 16")
 	}
+	c := len(s.energy)
+	for i, v := range p.v {
+		s.v[i*s.n+c] = v
+	}
+	s.energy = append(s.energy, energy)
+}
+
+// values returns the map with log(E + offset) of its energies.
+func (s *stack) values(offset float64) []float32 {
+	out := make([]float32, len(s.v))
+	for i := 0; i < len(out); i += s.n {
+		cell, energies := out[i:][:s.n], s.v[i:][:s.n]
+		for c, e := range energies {
+			if s.energy[c] {
+				e = float32(exact.Log(float64(e) + offset))
+			}
+			cell[c] = e
+		}
+	}
+	return out
 }

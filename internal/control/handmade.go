@@ -22,7 +22,7 @@ func (m handmade) maps(rgb []uint8, h, w int) [BankStages][]float32 {
 	var out [BankStages]stack
 	for s := range out {
 		k := 4 << s
-		out[s] = stack{h: h / k, w: w / k, n: handmadeChannels[s], offset: b.offset}
+		out[s] = stack{h: h / k, w: w / k, n: handmadeChannels[s]}
 		out[s].v = make([]float32, out[s].h*out[s].w*out[s].n)
 	}
 	m.scale(&out[0], light)
@@ -38,7 +38,7 @@ func (m handmade) maps(rgb []uint8, h, w int) [BankStages][]float32 {
 	m.scale(&out[1], half)
 	m.scale(&out[2], quarter)
 	b.drop(light, rg, by, half, quarter)
-	return [BankStages][]float32{out[0].v, out[1].v, out[2].v}
+	return [BankStages][]float32{out[0].values(Offset), out[1].values(Offset), out[2].values(Offset)}
 }
 
 // scale adds six channels of p at a quarter of its size: mean, deviation (log),

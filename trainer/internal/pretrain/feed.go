@@ -34,7 +34,7 @@ type maker struct {
 	gen    *synth.Generator
 	s      synth.Sample
 	label  func(s *synth.Sample) []float32
-	make   []func(rgb []uint8, size int) [trunk.Stages][]float32
+	maps   mapper
 	size   int
 	labels bool // else pictures only
 
@@ -60,10 +60,40 @@ func (m *maker) item(seed uint64) (item, error) {
 		it.label[s] = make([]float32, (m.size/stride)*(m.size/stride))
 		loss.Label(it.label[s], m.label(&m.s), m.size, m.size, stride)
 	}
-	for _, f := range m.make {
-		it.maps = append(it.maps, f(it.image, m.size))
-	}
+	it.maps = m.maps(it.image, m.size)
 	return it, nil
+}
+
+// A mapper makes the maps of all targets from a picture, for the use of one goroutine.
+type mapper func(rgb []uint8, size int) [][trunk.Stages][]float32
+
+// newMapper serves all banks among the targets from one filtering of the picture.
+func newMapper(targets []loss.Target) mapper {
+	var (
+		filters = control.NewBank()
+		offsets []float64
+		at      []int // places of the banks among the targets
+		others  = map[int]func([]uint8, int) [trunk.Stages][]float32{}
+	)
+	for i, t := range targets {
+		if b, ok := t.(bank); ok {
+			offsets, at = append(offsets, b.offset), append(at, i)
+		} else {
+			others[i] = t.NewMaker()
+		}
+	}
+	return func(rgb []uint8, size int) [][trunk.Stages][]float32 {
+		all := make([][trunk.Stages][]float32, len(targets))
+		if len(at) > 0 {
+			for i, maps := range filters.MapsAt(rgb, size, size, offsets...) {
+				all[at[i]] = maps
+			}
+		}
+		for i, f := range others {
+			all[i] = f(rgb, size)
+		}
+		return all
+	}
 }
 
 // depth bounds the items waiting between generators and network.
@@ -204,8 +234,8 @@ var (
 func (b bank) Name() string              { return b.name }
 func (bank) Channels() [trunk.Stages]int { return control.BankChannels }
 func (b bank) NewMaker() func([]uint8, int) [trunk.Stages][]float32 {
-	c := control.NewBankOffset(b.offset)
-	return func(rgb []uint8, size int) [trunk.Stages][]float32 { return c.Maps(rgb, size, size) }
+	c := control.NewBank()
+	return func(rgb []uint8, size int) [trunk.Stages][]float32 { return c.MapsAt(rgb, size, size, b.offset)[0] }
 }
 
 // labels are the scores a recipe can name.
@@ -228,9 +258,7 @@ func (r *Run) makers(from origin, size int, everything bool) ([]*maker, error) {
 			return nil, fmt.Errorf("pretrain: %w", err)
 		}
 		all[i] = &maker{gen: g, size: size, labels: everything, label: labels[r.Recipe.Data.Label], classes: from.classes}
-		for _, t := range r.targets {
-			all[i].make = append(all[i].make, t.NewMaker())
-		}
+		all[i].maps = newMapper(r.targets)
 	}
 	return all, nil
 }

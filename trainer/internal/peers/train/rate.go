@@ -89,7 +89,7 @@ func (b *bench) samples(size int) error {
 	if err != nil {
 		return err
 	}
-	banks := []*control.Bank{control.NewBankOffset(control.Offset), control.NewBankOffset(0.0005)}
+	bank := control.NewBank()
 	var s synth.Sample
 	var render, maps time.Duration
 	for i := range samplesTimed {
@@ -98,9 +98,7 @@ func (b *bench) samples(size int) error {
 			return err
 		}
 		drawn := turns.CPU()
-		for _, k := range banks {
-			k.Maps(s.Image.Pix, size, size)
-		}
+		bank.MapsAt(s.Image.Pix, size, size, control.Offset, 0.0005)
 		render, maps = render+drawn-start, maps+turns.CPU()-drawn
 	}
 	fmt.Printf("RESULT generate_1t%s %.0f images/s\n", suffix(size), samplesTimed/render.Seconds())
