@@ -14,24 +14,9 @@ import (
 // accumulator. The model is validated: no accumulator can overflow.
 func Model(n *Network, r Ranges) (*infer.Model, error) {
 	m := &infer.Model{Graph: n.Graph, Params: make([]infer.Params, len(n.Graph.Nodes))}
-	step := make([][]float32, len(r))
-	for i, clips := range r {
-		step[i] = make([]float32, len(clips))
-		for c, v := range clips {
-			step[i][c] = v / quant.Max
-		}
-	}
-	for i, node := range n.Graph.Nodes {
-		switch node.Op {
-		case net.Conv:
-			m.Params[i] = roundConv(n, i, step[node.In[0]], step[i])
-		case net.Add:
-			m.Params[i] = infer.Params{
-				Scale: ratio(step[node.In[0]], step[i]), ScaleB: ratio(step[node.In[1]], step[i]),
-			}
-		case net.AvgPool:
-			m.Params[i] = infer.Params{Scale: []float32{1 / float32(node.Kernel*node.Kernel)}}
-		}
+	step := r.steps()
+	for i := range n.Graph.Nodes {
+		m.Params[i] = round(n, i, step)
 	}
 	for _, t := range n.Graph.Taps {
 		m.TapStep = append(m.TapStep, step[t.Node])
@@ -40,6 +25,33 @@ func Model(n *Network, r Ranges) (*infer.Model, error) {
 		return nil, fmt.Errorf("quantise: %w", err)
 	}
 	return m, nil
+}
+
+// steps are the units of the int8 results: a range is quant.Max of them.
+func (r Ranges) steps() [][]float32 {
+	step := make([][]float32, len(r))
+	for i, clips := range r {
+		step[i] = make([]float32, len(clips))
+		for c, v := range clips {
+			step[i][c] = v / quant.Max
+		}
+	}
+	return step
+}
+
+// round returns the numbers of node i.
+func round(n *Network, i int, step [][]float32) infer.Params {
+	switch node := &n.Graph.Nodes[i]; node.Op {
+	case net.Conv:
+		return roundConv(n, i, step[node.In[0]], step[i])
+	case net.Add:
+		return infer.Params{
+			Scale: ratio(step[node.In[0]], step[i]), ScaleB: ratio(step[node.In[1]], step[i]),
+		}
+	case net.AvgPool:
+		return infer.Params{Scale: []float32{1 / float32(node.Kernel*node.Kernel)}}
+	}
+	return infer.Params{}
 }
 
 func ratio(in, out []float32) []float32 {
