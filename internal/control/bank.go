@@ -1,10 +1,6 @@
 package control
 
-import (
-	"math"
-
-	"cull/internal/exact"
-)
+import "cull/internal/exact"
 
 // BankStages is the number of maps of the bank: strides 4, 8 and 16.
 const BankStages = 3
@@ -73,6 +69,8 @@ type plane struct {
 	h, w int
 	v    []float32
 }
+
+func (p plane) row(y int) []float32 { return p.v[y*p.w:][:p.w] }
 
 func (b *Bank) plane(h, w int) plane {
 	for i, f := range b.free {
@@ -242,29 +240,15 @@ func (b *Bank) energies(p plane, s float32) (out [4]plane) {
 	gx, xx := b.columns(hd, f.g, even), b.columns(he, f.g, even)
 	gy, yy, xy := b.columns(hg, f.d, odd), b.columns(hg, f.e, even), b.columns(hd, f.d, odd)
 	b.drop(hg, hd, he)
+	o := orientation{x: gx.v, y: gy.v, xx: xx.v, yy: yy.v, xy: xy.v}
 	for k := range out {
 		out[k] = b.plane(p.h, p.w)
+		o.e[k] = out[k].v
 	}
-	const r = math.Sqrt2 / 2
-	for i := range gx.v {
-		x, y := gx.v[i], gy.v[i]
-		a, c, m := xx.v[i], yy.v[i], xy.v[i]
-		u, v := float32(r*(x+y)), float32(r*(y-x))
-		half := float32((a + c) / 2)
-		out[0].v[i] = energy(x, a)
-		out[1].v[i] = energy(u, half+m)
-		out[2].v[i] = energy(y, c)
-		out[3].v[i] = energy(v, half-m)
-	}
+	o.apply()
 	b.drop(gx, gy, xx, yy, xy)
 	return out
 }
-
-func energy(first, second float32) float32 {
-	return sqrt(float32(first*first) + float32(second*second) + 1e-8)
-}
-
-func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // spot is the difference of Gaussians 1.5 and 3, averaged to stride 4.
 func (b *Bank) spot(p plane) plane {
@@ -294,21 +278,16 @@ const (
 func (b *Bank) rows(p plane, f []float32, parity float32) plane {
 	out := b.plane(p.h, p.w)
 	r := len(f) - 1
-	if len(b.pad) < p.w+2*r {
-		b.pad = make([]float32, p.w+2*r)
-	}
-	pad := b.pad[:p.w+2*r]
+	pad := b.border(p.w + 2*r)
 	for y := range p.h {
-		row, dst := p.v[y*p.w:][:p.w], out.v[y*p.w:][:p.w]
+		row := p.row(y)
 		copy(pad[r:], row)
 		for t := 1; t <= r; t++ {
 			pad[r-t] = row[reflect(-t, p.w, r)]
 			pad[r+p.w-1+t] = row[reflect(p.w-1+t, p.w, r)]
 		}
-		start(dst, row, f[0])
-		for t := 1; t <= r; t++ {
-			accumulate(dst, pad[r+t:], pad[r-t:], f[t], parity)
-		}
+		c := correlation{dst: out.row(y), src: pad, stride: 1, f: f, parity: parity}
+		c.apply()
 	}
 	return out
 }
@@ -317,37 +296,23 @@ func (b *Bank) rows(p plane, f []float32, parity float32) plane {
 func (b *Bank) columns(p plane, f []float32, parity float32) plane {
 	out := b.plane(p.h, p.w)
 	r := len(f) - 1
-	for y := range p.h {
-		dst := out.v[y*p.w:][:p.w]
-		start(dst, p.v[y*p.w:], f[0])
-		for t := 1; t <= r; t++ {
-			below, above := reflect(y+t, p.h, r), reflect(y-t, p.h, r)
-			accumulate(dst, p.v[below*p.w:], p.v[above*p.w:], f[t], parity)
-		}
+	pad := b.border((p.h + 2*r) * p.w)
+	copy(pad[r*p.w:], p.v)
+	for t := 1; t <= r; t++ {
+		copy(pad[(r-t)*p.w:], p.row(reflect(-t, p.h, r)))
+		copy(pad[(r+p.h-1+t)*p.w:], p.row(reflect(p.h-1+t, p.h, r)))
 	}
+	c := correlation{dst: out.v, src: pad, stride: p.w, f: f, parity: parity}
+	c.apply()
 	return out
 }
 
-// start sets dst = f a.
-func start(dst, a []float32, f float32) {
-	a = a[:len(dst)]
-	for i := range dst {
-		dst[i] = f * a[i]
+// border returns the buffer for a picture with its border, of n values.
+func (b *Bank) border(n int) []float32 {
+	if len(b.pad) < n {
+		b.pad = make([]float32, n)
 	}
-}
-
-// accumulate adds f (a + parity c).
-func accumulate(dst, a, c []float32, f, parity float32) {
-	a, c = a[:len(dst)], c[:len(dst)]
-	if parity == odd {
-		for i := range dst {
-			dst[i] += float32(f * (a[i] - c[i]))
-		}
-		return
-	}
-	for i := range dst {
-		dst[i] += float32(f * (a[i] + c[i]))
-	}
+	return b.pad[:n]
 }
 
 func reflect(i, n, r int) int {
@@ -372,10 +337,11 @@ func (b *Bank) mean(p plane, k int) plane {
 		clear(dst)
 		for j := range k {
 			row := p.v[(y*k+j)*p.w:][:out.w*k]
-			for x := range dst {
+			for x, sum := range dst {
 				for _, v := range row[x*k : x*k+k] {
-					dst[x] += v
+					sum += v
 				}
+				dst[x] = sum
 			}
 		}
 		for x := range dst {
