@@ -253,6 +253,8 @@ type show struct {
 	next time.Duration
 	mean []float64 // of the losses since the last line
 	n    int
+
+	aware bool // the line that says so is written
 }
 
 const showEvery = 10 * time.Second
@@ -279,6 +281,10 @@ func (s *show) step(p pretrain.Progress) {
 		s.mean[i] += l.Value
 	}
 	s.n++
+	if p.Aware && !s.aware {
+		s.aware = true
+		fmt.Fprintln(s.w, "from here on in the device's arithmetic (quantise.aware)")
+	}
 	if v := p.Validation; v != nil {
 		s.validation(v)
 	}

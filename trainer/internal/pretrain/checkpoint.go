@@ -36,6 +36,7 @@ func (r *Run) state() [][]float32 {
 	if r.average != nil {
 		all = append(all, r.average.W, r.average.T)
 	}
+	all = append(all, r.ranges...)
 	return all
 }
 
@@ -183,5 +184,6 @@ func (r *Run) Restore(c *Checkpoint) error {
 		}
 	}
 	r.step, r.record = int(c.step), *record
+	r.resumeAware()
 	return nil
 }

@@ -12,28 +12,23 @@ import (
 )
 
 // Finish makes the int8 model: moving average of the weights, batch-norm statistics
-// taken anew, folding, calibration, rounding. It writes what was lost to report and
-// leaves the run unable to train on.
+// taken anew, folding, calibration, rounding. After quantisation-aware training statistics and
+// ranges are those it was made with. Finish writes what was lost to report and leaves the
+// run unable to train on.
 func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
-	if r.average != nil && r.step > 0 {
-		r.average.Store(r.trunk.Params())
-	}
-	if err := r.settle(); err != nil {
+	if err := r.settled(); err != nil {
 		return nil, err
 	}
 	n := quantise.FromTrunk(r.trunk)
-	q := r.Recipe.Quantise
-	items, err := r.take(q.Size, false, seedCalibrate, q.Pictures)
+	pictures, err := r.calibration()
 	if err != nil {
 		return nil, err
 	}
-	pictures := make([][]uint8, len(items))
-	for i, it := range items {
-		pictures[i] = it.image
-	}
-	ranges, err := quantise.Calibrate(r.be, n, quantise.Rule{Percentile: q.Percentile}, batches(pictures, q.Size))
-	if err != nil {
-		return nil, err
+	ranges := r.ranges
+	if r.aware == nil {
+		if ranges, err = r.calibrate(n, pictures); err != nil {
+			return nil, err
+		}
 	}
 	m, err := quantise.Model(n, ranges)
 	if err != nil {
@@ -43,6 +38,7 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 	if err := m.AddAnswers(64, 96, 1, 2); err != nil {
 		return nil, err
 	}
+	q := r.Recipe.Quantise
 	losses, err := quantise.Compare(r.be, n, ranges, m, q.Size, pictures[:min(len(pictures), 16)])
 	if err != nil {
 		return nil, err
@@ -60,6 +56,37 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 		return nil, err
 	}
 	return m, quantise.PrintShifts(report, shifts)
+}
+
+// settled brings the trunk to what is exported: the moving average of the weights with
+// statistics of its own, unless they are frozen.
+func (r *Run) settled() error {
+	if r.average != nil && r.step > 0 {
+		r.average.Store(r.trunk.Params())
+	}
+	if r.aware != nil {
+		return nil
+	}
+	return r.settle()
+}
+
+// calibration renders the pictures of quantise.pictures.
+func (r *Run) calibration() ([][]uint8, error) {
+	q := r.Recipe.Quantise
+	items, err := r.take(q.Size, false, seedCalibrate, q.Pictures)
+	if err != nil {
+		return nil, err
+	}
+	pictures := make([][]uint8, len(items))
+	for i, it := range items {
+		pictures[i] = it.image
+	}
+	return pictures, nil
+}
+
+func (r *Run) calibrate(n *quantise.Network, pictures [][]uint8) (quantise.Ranges, error) {
+	q := r.Recipe.Quantise
+	return quantise.Calibrate(r.be, n, quantise.Rule{Percentile: q.Percentile}, batches(pictures, q.Size))
 }
 
 // settle replaces the running statistics by the mean over training batches.

@@ -43,6 +43,8 @@ type Run struct {
 	params  []grad.Param
 	opt     grad.Optimiser
 	average *grad.Average // nil: none
+	ranges  quantise.Ranges
+	aware   *quantise.Aware // nil: not begun
 	step    int
 
 	validation origin // of what is never trained on
@@ -102,6 +104,7 @@ func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*
 	if r.Loss.Class > 0 {
 		run.addTerm(loss.NewClass(run.train.classes.count(), shape, rng), r.Loss.Class)
 	}
+	run.openAware()
 	run.params = run.trunk.Params()
 	for _, t := range run.terms {
 		run.params = append(run.params, t.Params()...)
@@ -128,6 +131,7 @@ type Progress struct {
 	Images, Of int64
 	Losses     []Value // unweighted
 	Validation *Point  // nil: none after this step
+	Aware      bool    // the step was quantisation-aware
 	Pictures   int     // shown to the network for each sample: 2 with twins
 	Norm       float64 // of the gradient, before clipping
 	Rate       float64
@@ -174,6 +178,11 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 	for r.step < r.steps() {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if r.aware == nil && r.step == r.awareFrom() {
+			if err := r.beginAware(); err != nil {
+				return err
+			}
 		}
 		items, err := p.batch(n, r.step)
 		if err != nil {
@@ -291,7 +300,7 @@ func (r *Run) load(items []item, pairs bool) *grad.Tensor {
 
 // learn is one step.
 func (r *Run) learn(items []item) (Progress, error) {
-	taps := r.trunk.Forward(r.be, r.load(items, r.pairs), true)
+	taps := r.forward(r.load(items, r.pairs), true)
 	if r.gtaps == nil {
 		r.gtaps = make([]*grad.Tensor, len(taps))
 	}
@@ -300,7 +309,7 @@ func (r *Run) learn(items []item) (Progress, error) {
 		r.gtaps[i].Clear()
 	}
 	b := r.batch(items)
-	var p Progress
+	p := Progress{Aware: r.aware != nil}
 	for _, t := range r.terms {
 		v := t.Apply(r.be, b, taps, r.gtaps, t.weight)
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -308,7 +317,7 @@ func (r *Run) learn(items []item) (Progress, error) {
 		}
 		p.Losses = append(p.Losses, Value{t.Name(), v})
 	}
-	r.trunk.Backward(r.be, r.gtaps)
+	r.backward(r.gtaps)
 	p.Norm = grad.Clip(r.params, r.Recipe.Optimiser.Clip)
 	if math.IsNaN(p.Norm) || math.IsInf(p.Norm, 0) {
 		return p, fmt.Errorf("gradient: %w", ErrDiverged)

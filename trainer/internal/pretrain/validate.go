@@ -25,7 +25,8 @@ func (r *Run) due() bool {
 	return r.step == r.steps() || r.Images()/every > (r.Images()-n)/every
 }
 
-// validate measures the network as it is, with its running statistics, on fixed samples that
+// validate measures the network as it is, with its running statistics and, once training is
+// quantisation-aware, in the device's arithmetic, on fixed samples that
 // are never trained on: their surfaces are cut from the pictures held out, or, where none
 // is, they are other samples of the surfaces trained on. It changes nothing that training
 // depends on: its samples have seeds of their own and what the terms keep is put back.
@@ -80,7 +81,7 @@ func (r *Run) validateCount() int { return validateSamples / r.validateBatch() *
 // and without defect.
 func (r *Run) validatePart(items []item, sums map[string]float64) (bad, good []float64, err error) {
 	pairs := r.validation.classes == nil
-	taps := r.trunk.Forward(r.be, r.load(items, pairs), false)
+	taps := r.forward(r.load(items, pairs), false)
 	waste := make([]*grad.Tensor, len(taps))
 	for i, t := range taps {
 		waste[i] = grad.Like(nil, t)

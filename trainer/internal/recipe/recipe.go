@@ -105,6 +105,7 @@ type Quantise struct {
 	Pictures   int     `toml:"pictures" min:"1" max:"100000" doc:"calibration pictures"`
 	Size       int     `toml:"size" unit:"px" min:"32" max:"1024" multiple:"16" doc:"their side"`
 	Percentile float64 `toml:"percentile" unit:"%" min:"0" max:"100" doc:"share of values that is not clipped; 0: least mean square error"`
+	Aware      float64 `toml:"aware" json:",omitempty" min:"0" max:"0.5" doc:"share of the run, its last part, in which the network is trained as the device computes it, rounding included; 0: it is rounded at the end only"`
 }
 
 // Teacher is a network trained elsewhere whose features are matched: loss.teacher.
