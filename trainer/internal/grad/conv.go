@@ -234,58 +234,53 @@ func (c *CPU) ConvWeight(dw []float32, x, dy *Tensor, f *Filter) {
 	})
 }
 
-// weightRow adds image n's share of kernel row ky to part [kx][in][out].
+// weightRow adds image n's share of kernel row ky to part [kx][in][out]. The taps of a kernel row times
+// the input channels are neighbours in the picture and in part: one matrix product.
 func (c *CPU) weightRow(part []float32, x, dy *Tensor, f *Filter, n, ky int) {
 	strip := max(1, stripBytes/(4*(f.Stride*x.Pitch()+dy.Pitch())))
+	depth := f.Kernel * f.In
+	a := weightArgs{
+		xPix: 4 * f.Stride * x.C, dyPix: 4 * dy.C, cols: dy.W,
+		xSkip: 4 * f.Stride * (x.Pitch() - dy.W*x.C), dySkip: 8 * dy.C, outSkip: 4 * dy.C,
+	}
 	for y := 0; y < dy.H; y += strip {
-		rows := min(strip, dy.H-y)
-		for kx := range f.Kernel {
-			xo := x.At(n, y*f.Stride+ky-f.pad(), kx-f.pad())
-			yo := dy.At(n, y, 0)
-			c.weightTap(part[kx*f.In*f.Out:][:f.In*f.Out], x, dy, xo, yo, rows, f.Stride)
+		a.rows = min(strip, dy.H-y)
+		xs, dys := x.Data[x.At(n, y*f.Stride+ky-f.pad(), -f.pad()):], dy.Data[dy.At(n, y, 0):]
+		done := c.weightTiles(&a, part, xs, dys, depth, dy.C)
+		for row := 0; row < a.rows && done < dy.C; row++ {
+			for col := range dy.W {
+				g := dys[row*dy.Pitch()+col*dy.C:][done:dy.C]
+				for k, v := range xs[f.Stride*(row*x.Pitch()+col*x.C):][:depth] {
+					o := part[k*dy.C+done:][:len(g)]
+					for j, gv := range g {
+						o[j] += v * gv
+					}
+				}
+			}
 		}
 	}
 }
 
-// weightTap adds, for one tap, rows of x from index xo times rows of dy from yo.
-func (c *CPU) weightTap(out []float32, x, dy *Tensor, xo, yo, rows, stride int) {
-	done := 0 // output channels
-	a := weightArgs{
-		xPix: 4 * stride * x.C, dyPix: 4 * dy.C, rows: rows, cols: dy.W,
-		xSkip: 4 * stride * (x.Pitch() - dy.W*x.C), dySkip: 8 * dy.C, outSkip: 4 * dy.C,
-	}
-	for i := 0; i < len(c.k.weight); {
-		width := c.k.weight[i].width
-		for ; dy.C-done >= width; done += width {
-			ci := 0
-			for _, k := range c.k.weight[i:] {
-				if k.width != width {
-					break
-				}
-				for ; x.C-ci >= k.depth; ci += k.depth {
-					a.x, a.dy, a.out = &x.Data[xo+ci], &dy.Data[yo+done], &out[ci*dy.C+done]
-					k.run(&a)
+// weightTiles adds what the kernels can to out [depth][channels] and returns the output channels they did.
+func (c *CPU) weightTiles(a *weightArgs, out, x, dy []float32, depth, channels int) (done int) {
+	all := c.k.weight
+	for len(all) > 0 {
+		width, n := all[0].width, 1
+		for n < len(all) && all[n].width == width {
+			n++
+		}
+		for ; channels-done >= width; done += width {
+			at := 0
+			for _, k := range all[:n] {
+				for ; depth-at >= k.depth; at += k.depth {
+					a.x, a.dy, a.out = &x[at], &dy[done], &out[at*channels+done]
+					k.run(a)
 				}
 			}
 		}
-		for i < len(c.k.weight) && c.k.weight[i].width == width {
-			i++
-		}
+		all = all[n:]
 	}
-	if done == dy.C {
-		return
-	}
-	for y := range rows {
-		for col := range dy.W {
-			g := dy.Data[yo+y*dy.Pitch()+col*dy.C:][done:dy.C]
-			for ci, v := range x.Data[xo+stride*(y*x.Pitch()+col*x.C):][:x.C] {
-				o := out[ci*dy.C+done:][:len(g)]
-				for j, gv := range g {
-					o[j] += v * gv
-				}
-			}
-		}
-	}
+	return done
 }
 
 func checkConv(y, x *Tensor, f *Filter) {

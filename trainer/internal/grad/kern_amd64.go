@@ -40,10 +40,12 @@ var avx2 = kernels{
 	name: "avx2",
 	conv: []convKernel{{3, 16, conv256x16}, {3, 8, conv256x8}},
 	weight: []weightKernel{
+		{6, 16, weight256_6x16},
 		{4, 16, weight256_4x16},
 		{3, 16, weight256_3x16},
 		{2, 16, weight256_2x16},
 		{1, 16, weight256_1x16},
+		{6, 8, weight256_6x8},
 		{4, 8, weight256_4x8},
 		{3, 8, weight256_3x8},
 		{2, 8, weight256_2x8},

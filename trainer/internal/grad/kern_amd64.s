@@ -360,7 +360,7 @@ conv256x8_k:
 	RET
 
 // func weight512_8x32(a *weightArgs)
-// 8 input channels, 32 output channels
+// 8 values of the window, 32 output channels
 TEXT ·weight512_8x32(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -468,7 +468,7 @@ weight512_8x32_col:
 	RET
 
 // func weight512_4x32(a *weightArgs)
-// 4 input channels, 32 output channels
+// 4 values of the window, 32 output channels
 TEXT ·weight512_4x32(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -536,7 +536,7 @@ weight512_4x32_col:
 	RET
 
 // func weight512_3x32(a *weightArgs)
-// 3 input channels, 32 output channels
+// 3 values of the window, 32 output channels
 TEXT ·weight512_3x32(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -594,7 +594,7 @@ weight512_3x32_col:
 	RET
 
 // func weight512_2x32(a *weightArgs)
-// 2 input channels, 32 output channels
+// 2 values of the window, 32 output channels
 TEXT ·weight512_2x32(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -642,7 +642,7 @@ weight512_2x32_col:
 	RET
 
 // func weight512_1x32(a *weightArgs)
-// 1 input channels, 32 output channels
+// 1 values of the window, 32 output channels
 TEXT ·weight512_1x32(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -680,7 +680,7 @@ weight512_1x32_col:
 	RET
 
 // func weight512_8x16(a *weightArgs)
-// 8 input channels, 16 output channels
+// 8 values of the window, 16 output channels
 TEXT ·weight512_8x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -755,7 +755,7 @@ weight512_8x16_col:
 	RET
 
 // func weight512_4x16(a *weightArgs)
-// 4 input channels, 16 output channels
+// 4 values of the window, 16 output channels
 TEXT ·weight512_4x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -806,7 +806,7 @@ weight512_4x16_col:
 	RET
 
 // func weight512_3x16(a *weightArgs)
-// 3 input channels, 16 output channels
+// 3 values of the window, 16 output channels
 TEXT ·weight512_3x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -851,7 +851,7 @@ weight512_3x16_col:
 	RET
 
 // func weight512_2x16(a *weightArgs)
-// 2 input channels, 16 output channels
+// 2 values of the window, 16 output channels
 TEXT ·weight512_2x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -890,7 +890,7 @@ weight512_2x16_col:
 	RET
 
 // func weight512_1x16(a *weightArgs)
-// 1 input channels, 16 output channels
+// 1 values of the window, 16 output channels
 TEXT ·weight512_1x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -923,7 +923,7 @@ weight512_1x16_col:
 	RET
 
 // func weight512_8x8(a *weightArgs)
-// 8 input channels, 8 output channels
+// 8 values of the window, 8 output channels
 TEXT ·weight512_8x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -998,7 +998,7 @@ weight512_8x8_col:
 	RET
 
 // func weight512_4x8(a *weightArgs)
-// 4 input channels, 8 output channels
+// 4 values of the window, 8 output channels
 TEXT ·weight512_4x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1049,7 +1049,7 @@ weight512_4x8_col:
 	RET
 
 // func weight512_3x8(a *weightArgs)
-// 3 input channels, 8 output channels
+// 3 values of the window, 8 output channels
 TEXT ·weight512_3x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1094,7 +1094,7 @@ weight512_3x8_col:
 	RET
 
 // func weight512_2x8(a *weightArgs)
-// 2 input channels, 8 output channels
+// 2 values of the window, 8 output channels
 TEXT ·weight512_2x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1133,7 +1133,7 @@ weight512_2x8_col:
 	RET
 
 // func weight512_1x8(a *weightArgs)
-// 1 input channels, 8 output channels
+// 1 values of the window, 8 output channels
 TEXT ·weight512_1x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1165,8 +1165,96 @@ weight512_1x8_col:
 	VZEROUPPER
 	RET
 
+// func weight256_6x16(a *weightArgs)
+// 6 values of the window, 16 output channels
+TEXT ·weight256_6x16(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ weightArgs_x(AX), SI
+	MOVQ weightArgs_dy(AX), DI
+	MOVQ weightArgs_xPix(AX), R8
+	MOVQ weightArgs_dyPix(AX), R9
+	MOVQ weightArgs_rows(AX), DX
+	MOVQ weightArgs_xSkip(AX), R10
+	MOVQ weightArgs_dySkip(AX), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+weight256_6x16_row:
+	MOVQ weightArgs_cols(AX), CX
+weight256_6x16_col:
+	VMOVUPS 0(DI), Y12
+	VMOVUPS 32(DI), Y13
+	VBROADCASTSS 0(SI), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y13, Y1
+	VBROADCASTSS 4(SI), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y3
+	VBROADCASTSS 8(SI), Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y13, Y5
+	VBROADCASTSS 12(SI), Y15
+	VFMADD231PS Y15, Y12, Y6
+	VFMADD231PS Y15, Y13, Y7
+	VBROADCASTSS 16(SI), Y14
+	VFMADD231PS Y14, Y12, Y8
+	VFMADD231PS Y14, Y13, Y9
+	VBROADCASTSS 20(SI), Y15
+	VFMADD231PS Y15, Y12, Y10
+	VFMADD231PS Y15, Y13, Y11
+	ADDQ R8, SI
+	ADDQ R9, DI
+	DECQ CX
+	JNZ weight256_6x16_col
+	ADDQ R10, SI
+	ADDQ R11, DI
+	DECQ DX
+	JNZ weight256_6x16_row
+	MOVQ weightArgs_out(AX), DI
+	MOVQ weightArgs_outSkip(AX), R8
+	VADDPS 0(DI), Y0, Y0
+	VMOVUPS Y0, 0(DI)
+	VADDPS 32(DI), Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y2, Y2
+	VMOVUPS Y2, 0(DI)
+	VADDPS 32(DI), Y3, Y3
+	VMOVUPS Y3, 32(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y4, Y4
+	VMOVUPS Y4, 0(DI)
+	VADDPS 32(DI), Y5, Y5
+	VMOVUPS Y5, 32(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y6, Y6
+	VMOVUPS Y6, 0(DI)
+	VADDPS 32(DI), Y7, Y7
+	VMOVUPS Y7, 32(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y8, Y8
+	VMOVUPS Y8, 0(DI)
+	VADDPS 32(DI), Y9, Y9
+	VMOVUPS Y9, 32(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y10, Y10
+	VMOVUPS Y10, 0(DI)
+	VADDPS 32(DI), Y11, Y11
+	VMOVUPS Y11, 32(DI)
+	VZEROUPPER
+	RET
+
 // func weight256_4x16(a *weightArgs)
-// 4 input channels, 16 output channels
+// 4 values of the window, 16 output channels
 TEXT ·weight256_4x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1234,7 +1322,7 @@ weight256_4x16_col:
 	RET
 
 // func weight256_3x16(a *weightArgs)
-// 3 input channels, 16 output channels
+// 3 values of the window, 16 output channels
 TEXT ·weight256_3x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1292,7 +1380,7 @@ weight256_3x16_col:
 	RET
 
 // func weight256_2x16(a *weightArgs)
-// 2 input channels, 16 output channels
+// 2 values of the window, 16 output channels
 TEXT ·weight256_2x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1340,7 +1428,7 @@ weight256_2x16_col:
 	RET
 
 // func weight256_1x16(a *weightArgs)
-// 1 input channels, 16 output channels
+// 1 values of the window, 16 output channels
 TEXT ·weight256_1x16(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1377,8 +1465,71 @@ weight256_1x16_col:
 	VZEROUPPER
 	RET
 
+// func weight256_6x8(a *weightArgs)
+// 6 values of the window, 8 output channels
+TEXT ·weight256_6x8(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ weightArgs_x(AX), SI
+	MOVQ weightArgs_dy(AX), DI
+	MOVQ weightArgs_xPix(AX), R8
+	MOVQ weightArgs_dyPix(AX), R9
+	MOVQ weightArgs_rows(AX), DX
+	MOVQ weightArgs_xSkip(AX), R10
+	MOVQ weightArgs_dySkip(AX), R11
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+weight256_6x8_row:
+	MOVQ weightArgs_cols(AX), CX
+weight256_6x8_col:
+	VMOVUPS 0(DI), Y6
+	VBROADCASTSS 0(SI), Y7
+	VFMADD231PS Y7, Y6, Y0
+	VBROADCASTSS 4(SI), Y8
+	VFMADD231PS Y8, Y6, Y1
+	VBROADCASTSS 8(SI), Y9
+	VFMADD231PS Y9, Y6, Y2
+	VBROADCASTSS 12(SI), Y10
+	VFMADD231PS Y10, Y6, Y3
+	VBROADCASTSS 16(SI), Y7
+	VFMADD231PS Y7, Y6, Y4
+	VBROADCASTSS 20(SI), Y8
+	VFMADD231PS Y8, Y6, Y5
+	ADDQ R8, SI
+	ADDQ R9, DI
+	DECQ CX
+	JNZ weight256_6x8_col
+	ADDQ R10, SI
+	ADDQ R11, DI
+	DECQ DX
+	JNZ weight256_6x8_row
+	MOVQ weightArgs_out(AX), DI
+	MOVQ weightArgs_outSkip(AX), R8
+	VADDPS 0(DI), Y0, Y0
+	VMOVUPS Y0, 0(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y1, Y1
+	VMOVUPS Y1, 0(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y2, Y2
+	VMOVUPS Y2, 0(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y3, Y3
+	VMOVUPS Y3, 0(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y4, Y4
+	VMOVUPS Y4, 0(DI)
+	ADDQ R8, DI
+	VADDPS 0(DI), Y5, Y5
+	VMOVUPS Y5, 0(DI)
+	VZEROUPPER
+	RET
+
 // func weight256_4x8(a *weightArgs)
-// 4 input channels, 8 output channels
+// 4 values of the window, 8 output channels
 TEXT ·weight256_4x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1429,7 +1580,7 @@ weight256_4x8_col:
 	RET
 
 // func weight256_3x8(a *weightArgs)
-// 3 input channels, 8 output channels
+// 3 values of the window, 8 output channels
 TEXT ·weight256_3x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1474,7 +1625,7 @@ weight256_3x8_col:
 	RET
 
 // func weight256_2x8(a *weightArgs)
-// 2 input channels, 8 output channels
+// 2 values of the window, 8 output channels
 TEXT ·weight256_2x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI
@@ -1513,7 +1664,7 @@ weight256_2x8_col:
 	RET
 
 // func weight256_1x8(a *weightArgs)
-// 1 input channels, 8 output channels
+// 1 values of the window, 8 output channels
 TEXT ·weight256_1x8(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ weightArgs_x(AX), SI

@@ -17,7 +17,7 @@ type convArgs struct {
 
 const maxPairs = 4
 
-// weightArgs describes a tile of a weight gradient: some input channels times
+// weightArgs describes a tile of a weight gradient: some neighbouring values of the window's row times
 // some output channels, summed over rows x cols pixels and added to out.
 type weightArgs struct {
 	x, dy, out    *float32
@@ -58,7 +58,7 @@ type convKernel struct {
 	run          func(*convArgs)
 }
 
-// A weightKernel computes depth input channels times width output channels.
+// A weightKernel computes depth values of the window's row times width output channels.
 type weightKernel struct {
 	depth, width int
 	run          func(*weightArgs)

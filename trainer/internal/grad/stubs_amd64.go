@@ -65,6 +65,9 @@ func weight512_2x8(a *weightArgs)
 func weight512_1x8(a *weightArgs)
 
 //go:noescape
+func weight256_6x16(a *weightArgs)
+
+//go:noescape
 func weight256_4x16(a *weightArgs)
 
 //go:noescape
@@ -75,6 +78,9 @@ func weight256_2x16(a *weightArgs)
 
 //go:noescape
 func weight256_1x16(a *weightArgs)
+
+//go:noescape
+func weight256_6x8(a *weightArgs)
 
 //go:noescape
 func weight256_4x8(a *weightArgs)

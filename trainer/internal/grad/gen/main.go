@@ -119,10 +119,10 @@ func conv(e *emitter, name string, v vec, pairs, nv int) {
 	e.op("RET")
 }
 
-// weight emits mr input channels times nv vectors of output channels of the
+// weight emits mr values of the window's row times nv vectors of output channels of the
 // weight gradient: the sum over rows x cols pixels of x*dy, added to out.
 func weight(e *emitter, name string, v vec, mr, nv int) {
-	e.text(name, "weightArgs", fmt.Sprintf("%d input channels, %d output channels", mr, nv*v.lanes()))
+	e.text(name, "weightArgs", fmt.Sprintf("%d values of the window, %d output channels", mr, nv*v.lanes()))
 	e.load("weightArgs", "x", "SI", "dy", "DI", "xPix", "R8", "dyPix", "R9", "rows", "DX",
 		"xSkip", "R10", "dySkip", "R11")
 	n := mr * nv
@@ -343,8 +343,8 @@ func generate() (text, stubs string) {
 		{"512", zmm, 2, []int{8, 4, 3, 2, 1}},
 		{"512", zmm, 1, []int{8, 4, 3, 2, 1}},
 		{"512", ymm512, 1, []int{8, 4, 3, 2, 1}},
-		{"256", ymm, 2, []int{4, 3, 2, 1}},
-		{"256", ymm, 1, []int{4, 3, 2, 1}},
+		{"256", ymm, 2, []int{6, 4, 3, 2, 1}},
+		{"256", ymm, 1, []int{6, 4, 3, 2, 1}},
 	} {
 		for _, mr := range k.mr {
 			name := fmt.Sprintf("weight%s_%dx%d", k.isa, mr, k.nv*k.v.lanes())
