@@ -17,7 +17,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
 
   synth     write pictures of the semi-formula data set
   pretrain  train a network from a recipe and write its int8 .net file
-  quantize  make the .net file of a checkpoint
+  quantize  make the .net file of a checkpoint; measure int8 against float
   import    make the .net file of a network from elsewhere (ONNX)
   table     measure features from many sources on data sets
   export    write a .net file as ONNX
@@ -48,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case "pretrain":
 		return runPretrain(ctx, args[1:], stderr)
 	case "quantize":
-		return runQuantize(args[1:], stderr)
+		return runQuantize(ctx, args[1:], stdout, stderr)
 	case "import":
 		return runImport(args[1:], stderr)
 	case "table":

@@ -70,6 +70,20 @@ func TestPretrainWritesAFileThatRuns(t *testing.T) {
 	if !bytes.Equal(a, b) {
 		t.Error("quantize and pretrain make different files of one checkpoint")
 	}
+	plates := filepath.Join(t.TempDir(), "plate")
+	plate(t, plates)
+	for _, more := range [][]string{nil, {"--parent", checkpoint}} {
+		var stdout bytes.Buffer
+		args := append([]string{
+			"quantize", checkpoint, "-o", again, "--against", plates, "--size", "64", "--seeds", "2",
+		}, more...)
+		if code := run(args, &stdout, &stderr); code != exitOK {
+			t.Fatalf("%v: exit %d:\n%s", args, code, stderr.String())
+		}
+		if s := stdout.String(); !strings.Contains(s, "plate") || !strings.Contains(s, "100.00") {
+			t.Errorf("%v:\n%s", args, s)
+		}
+	}
 }
 
 func TestInterruptedPretrainSaysHowToGoOn(t *testing.T) {
@@ -116,6 +130,7 @@ func TestMistakesAreNamedInOneLineWithAHint(t *testing.T) {
 		{[]string{"pretrain", recipe, "-o", "/nowhere/x.net"}, exitError, "hint:"},
 		{[]string{"pretrain", recipe, "--resume", recipe, "-o", out}, exitError, "not a cull file"},
 		{[]string{"quantize", "-o", out}, exitUsage, "needs a checkpoint"},
+		{[]string{"quantize", "a.ckpt", "-o", out, "--parent", "b.ckpt"}, exitUsage, "--parent is for --against"},
 		{[]string{"quantize", recipe, "-o", out}, exitError, "not a cull file"},
 	} {
 		var stdout, stderr bytes.Buffer

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"cull/infer"
-	"cull/internal/container"
 	"cull/trainer/internal/pretrain"
 	"cull/trainer/internal/recipe"
 )
@@ -193,58 +192,6 @@ func deliver(m *infer.Model, out string, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "%s: %d samples, digest %x\n", out, m.Meta.Images, back.Digest())
 	return exitOK
-}
-
-// runQuantize makes the .net file of a checkpoint.
-func runQuantize(args []string, stderr io.Writer) int {
-	f := flag.NewFlagSet("quantize", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() {
-		fmt.Fprint(stderr, "usage: cull-trainer quantize CKPT [flags] -o F.net\n\n"+
-			"Makes the int8 file of a checkpoint as pretrain does at its end.\n\n")
-		f.PrintDefaults()
-	}
-	out := f.String("o", "", "the `.net` file to write")
-	dir := f.String("folder", "", "`folder` of pictures, for a recipe that has data.folder")
-	teacher := f.String("teacher", "", "the ONNX `file` of a recipe that has a teacher")
-	threads := f.Int("threads", runtime.NumCPU(), "threads; the result does not depend on it")
-	path, err := parse(f, args)
-	switch {
-	case err != nil:
-		return misuse(f, err)
-	case path == "":
-		return misuse(f, errors.New("quantize needs a checkpoint"))
-	case !strings.HasSuffix(*out, ".net"):
-		return misuse(f, errors.New("quantize needs -o with a .net file"))
-	case *threads < 1 || *threads > 1024:
-		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", *threads))
-	}
-	limit(*threads)
-	c, err := pretrain.OpenCheckpoint(path)
-	if err != nil {
-		hint := ""
-		if errors.Is(err, container.ErrKind) || errors.Is(err, container.ErrForeign) {
-			hint = "quantize reads a .ckpt file that pretrain left"
-		}
-		return fail(stderr, err, hint)
-	}
-	if (c.Recipe.Data.Folder != "") != (*dir != "") {
-		return misuse(f, fmt.Errorf("the recipe's data.folder is %q: give --folder for it, and only then",
-			c.Recipe.Data.Folder))
-	}
-	if (c.Recipe.Teacher.Model != "") != (*teacher != "") {
-		return misuse(f, fmt.Errorf("the recipe's teacher.model is %q: give --teacher for it, and only then",
-			c.Recipe.Teacher.Model))
-	}
-	c.Recipe.Teacher.Model = *teacher
-	run, err := pretrain.New(c.Recipe, c.Text, *dir, *threads)
-	if err == nil {
-		err = run.Restore(c)
-	}
-	if err != nil {
-		return fail(stderr, err, "")
-	}
-	return export(run, *out, stderr)
 }
 
 // show prints a line of progress now and then.

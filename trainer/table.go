@@ -58,7 +58,7 @@ func runTable(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	if err != nil {
 		return fail(stderr, err, "cull-trainer table -h lists the rows")
 	}
-	sets, err := j.categories()
+	sets, err := categories(j.data)
 	if err != nil {
 		return fail(stderr, err, "a category has the folders train/good and test/good, test/<defect>")
 	}
@@ -158,9 +158,10 @@ func (j *tableJob) choose() ([]table.Row, error) {
 	return rows, nil
 }
 
-func (j *tableJob) categories() ([]dataset.Category, error) {
+// categories opens data sets.
+func categories(paths []string) ([]dataset.Category, error) {
 	var all []dataset.Category
-	for _, path := range j.data {
+	for _, path := range paths {
 		sets, err := dataset.Open(path)
 		if err != nil {
 			return nil, err

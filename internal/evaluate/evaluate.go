@@ -37,6 +37,7 @@ const (
 	Handmade Features = "handmade" // 22 textbook filters
 	Bank     Features = "bank"     // 116 filters defined by formulas
 	Grey     Features = "grey"     // four single numbers of the picture, no PaDiM
+	Given    Features = "given"    // Options.Extractor's; no control, not in All
 )
 
 // All lists the features, Net first.
@@ -51,6 +52,10 @@ type Options struct {
 	Seed     uint64       // of the draw, the projection and random weights
 	Fit      padim.Options
 	Threads  int
+
+	// Extractor makes the features Given, for pictures of Size.
+	Extractor func(size int) (inspect.Extractor, error)
+
 	SpoolDir string // of temporary files
 
 	// Overlay, where not nil, is called with every test picture's result. The
@@ -201,6 +206,8 @@ func (r *run) extractor(ctx context.Context) (inspect.Extractor, error) {
 			return nil, err
 		}
 		return e, e.Calibrate()
+	case Given:
+		return r.Extractor(r.Size)
 	}
 	return nil, fmt.Errorf("features %q are not known", r.Features)
 }

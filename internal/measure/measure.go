@@ -48,21 +48,69 @@ func AUROCInterval(good, bad []float64) (low, high float64) {
 		r := Rate{Count: int(a) * min(n, m), Of: min(n, m)}
 		return r.ClopperPearson()
 	}
-	sortedGood := slices.Sorted(slices.Values(good))
-	sortedBad := slices.Sorted(slices.Values(bad))
-	var ofBad, ofGood float64 // sums of squared deviations of the placements
-	for _, s := range bad {
-		d := below(sortedGood, s)/float64(n) - a
-		ofBad += float64(d * d)
-	}
-	for _, s := range good {
-		d := 1 - below(sortedBad, s)/float64(m) - a
-		ofGood += float64(d * d)
-	}
-	sd := math.Sqrt(ofBad/float64(m-1)/float64(m) + ofGood/float64(n-1)/float64(n))
+	ofGood, ofBad := placements(good, bad)
+	sd := math.Sqrt(meanVariance(ofGood) + meanVariance(ofBad))
 	logit := math.Log(a / (1 - a))
 	d := 1.959964 * sd / (a * (1 - a))
 	return logistic(logit - d), logistic(logit + d)
+}
+
+// placements returns the share of bad parts above each good one and of good parts below each
+// bad one, equals counting one half: the mean of either is AUROC (DeLong et al. 1988, equation 5).
+func placements(good, bad []float64) (ofGood, ofBad []float64) {
+	sortedGood := slices.Sorted(slices.Values(good))
+	sortedBad := slices.Sorted(slices.Values(bad))
+	for _, s := range good {
+		ofGood = append(ofGood, 1-below(sortedBad, s)/float64(len(bad)))
+	}
+	for _, s := range bad {
+		ofBad = append(ofBad, below(sortedGood, s)/float64(len(good)))
+	}
+	return ofGood, ofBad
+}
+
+// meanVariance estimates the variance of the mean of v.
+func meanVariance(v []float64) float64 {
+	n := float64(len(v))
+	var mean, square float64
+	for _, x := range v {
+		mean += x / n
+	}
+	for _, x := range v {
+		square += float64((x - mean) * (x - mean))
+	}
+	return square / (n - 1) / n
+}
+
+// Scores are one detector's of the good and of the bad parts.
+type Scores struct{ Good, Bad []float64 }
+
+// AUROCDifference returns the mean over runs of AUROC(b) - AUROC(a), where a run is a pair of
+// detectors and all score the same parts in the same order, and the 95 % interval of that mean
+// over the choice of parts, after DeLong et al. 1988, paired. It does not cover the choice of
+// runs. Without two parts of each class the interval is -1..1; where all runs agree on every
+// part it has no width.
+func AUROCDifference(a, b []Scores) (d, low, high float64) {
+	var ofGood, ofBad []float64
+	for i := range a {
+		ga, ba := placements(a[i].Good, a[i].Bad)
+		gb, bb := placements(b[i].Good, b[i].Bad)
+		if i == 0 {
+			ofGood, ofBad = make([]float64, len(ga)), make([]float64, len(ba))
+		}
+		for j := range ga {
+			ofGood[j] += (gb[j] - ga[j]) / float64(len(a))
+		}
+		for j := range ba {
+			ofBad[j] += (bb[j] - ba[j]) / float64(len(a))
+		}
+		d += (AUROC(b[i].Good, b[i].Bad) - AUROC(a[i].Good, a[i].Bad)) / float64(len(a))
+	}
+	if len(ofGood) < 2 || len(ofBad) < 2 {
+		return d, -1, 1
+	}
+	half := float64(1.959964 * math.Sqrt(meanVariance(ofGood)+meanVariance(ofBad)))
+	return d, max(d-half, -1), min(d+half, 1)
 }
 
 func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

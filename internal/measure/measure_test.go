@@ -104,6 +104,58 @@ func TestAUROCIntervalCovers(t *testing.T) {
 	}
 }
 
+// Two detectors on the same parts, one with more noise: their difference varies less than
+// either, and the interval knows. The truth is the mean over the rounds' own parts.
+func TestAUROCDifferenceCovers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 4))
+	const rounds, noise = 400, 0.7
+	truth := 0.5*(1+math.Erf(1.5/2/math.Sqrt(1+noise*noise))) - 0.5*(1+math.Erf(1.5/2))
+	covered := 0
+	var width, single float64
+	for range rounds {
+		var a, b Scores
+		draw := func(shift float64, n int) (u, v []float64) {
+			for range n {
+				x := rng.NormFloat64() + shift
+				u, v = append(u, x), append(v, x+noise*rng.NormFloat64())
+			}
+			return u, v
+		}
+		a.Good, b.Good = draw(0, 40)
+		a.Bad, b.Bad = draw(1.5, 60)
+		d, low, high := AUROCDifference([]Scores{a}, []Scores{b})
+		if want := AUROC(b.Good, b.Bad) - AUROC(a.Good, a.Bad); !near(d, want, 1e-12) || low > d || high < d {
+			t.Fatalf("%v in %v..%v, want %v", d, low, high, want)
+		}
+		if low <= truth && truth <= high {
+			covered++
+		}
+		l, h := AUROCInterval(a.Good, a.Bad)
+		width, single = width+(high-low), single+(h-l)
+	}
+	if covered < rounds*92/100 || covered > rounds*98/100 {
+		t.Errorf("covered %d of %d", covered, rounds)
+	}
+	if width > single {
+		t.Errorf("mean width %v, of one detector %v", width/rounds, single/rounds)
+	}
+}
+
+func TestAUROCDifferenceOfRuns(t *testing.T) {
+	a := []Scores{{[]float64{1, 2, 3}, []float64{2, 4}}, {[]float64{1, 2, 9}, []float64{3, 4}}}
+	if d, low, high := AUROCDifference(a, a); d != 0 || low != 0 || high != 0 {
+		t.Errorf("a detector and itself: %v in %v..%v", d, low, high)
+	}
+	b := []Scores{{[]float64{1, 2, 3}, []float64{4, 5}}, a[1]} // 0.75 becomes 1, and no change
+	if d, _, _ := AUROCDifference(a, b); !near(d, 0.125, 1e-12) {
+		t.Errorf("%v, want 0.125", d)
+	}
+	one := []Scores{{[]float64{1}, []float64{2}}}
+	if d, low, high := AUROCDifference(one, one); d != 0 || low != -1 || high != 1 {
+		t.Errorf("one part each: %v in %v..%v", d, low, high)
+	}
+}
+
 func TestRateIntervals(t *testing.T) {
 	// Clopper-Pearson: 0 of 10: 1-0.025^(1/10). 8 of 20: R's binom.test.
 	for _, c := range []struct {

@@ -58,6 +58,9 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 	return m, quantise.PrintShifts(report, shifts)
 }
 
+// Float is the float network of the last Finish, the parent of its model.
+func (r *Run) Float() *quantise.Network { return quantise.FromTrunk(r.trunk) }
+
 // settled brings the trunk to what is exported: the moving average of the weights with
 // statistics of its own, unless they are frozen.
 func (r *Run) settled() error {

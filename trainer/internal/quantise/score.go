@@ -46,10 +46,10 @@ func CompareScores(be grad.Backend, n *Network, m *infer.Model, size int, produc
 		}
 		return maps
 	}
-	x := grad.NewTensor(1, size, size, 3)
+	parent := NewFloat(be, n, m, size)
 	float := func(p []uint8) []padim.Map {
-		Load(x, 0, p)
-		return rounded(n, m, n.Run(be, x))
+		Int8(in, p)
+		return parent.Maps(in)
 	}
 	var out []Shift
 	for _, p := range products {
@@ -70,21 +70,48 @@ func CompareScores(be grad.Backend, n *Network, m *infer.Model, size int, produc
 	return out, nil
 }
 
-// rounded brings the taps of a float run to the device's maps.
-func rounded(n *Network, m *infer.Model, nodes []*grad.Tensor) []padim.Map {
-	var maps []padim.Map
-	for k, tap := range n.Graph.Taps {
-		t, step := nodes[tap.Node], m.TapStep[k]
-		f := padim.Map{H: t.H, W: t.W, C: t.C, Stride: n.Graph.Stride(tap.Node), Step: step}
+// A Float turns pictures into feature maps as the device does, but computes in float up to
+// the maps: the parent of an int8 network.
+type Float struct {
+	be    grad.Backend
+	net   *Network
+	model *infer.Model
+	x     *grad.Tensor
+	nodes []*grad.Tensor
+	maps  []padim.Map
+}
+
+// NewFloat returns the parent of m, size x size: n, its taps rounded to m's steps, because
+// that is the form of a map.
+func NewFloat(be grad.Backend, n *Network, m *infer.Model, size int) *Float {
+	return &Float{be: be, net: n, model: m, x: grad.NewTensor(1, size, size, 3)}
+}
+
+// Maps returns the taps of the picture, [size][size][3]. They are Float's until the next call.
+func (f *Float) Maps(pic []int8) []padim.Map {
+	for y := range f.x.H {
+		row := f.x.Row(0, y)
+		for i, v := range pic[y*len(row):][:len(row)] {
+			row[i] = float32(v) * InputStep
+		}
+	}
+	f.nodes = f.net.RunInto(f.nodes, f.be, f.x)
+	if f.maps == nil {
+		f.maps = make([]padim.Map, len(f.net.Graph.Taps))
+	}
+	for k, tap := range f.net.Graph.Taps {
+		t, step, m := f.nodes[tap.Node], f.model.TapStep[k], &f.maps[k]
+		*m = padim.Map{
+			H: t.H, W: t.W, C: t.C, Stride: f.net.Graph.Stride(tap.Node), Step: step, Data: m.Data[:0],
+		}
 		for y := range t.H {
 			for i, v := range t.Row(0, y) {
 				q := math.RoundToEven(float64(v / step[i%t.C]))
-				f.Data = append(f.Data, int8(min(max(q, -quant.Max), quant.Max)))
+				m.Data = append(m.Data, int8(min(max(q, -quant.Max), quant.Max)))
 			}
 		}
-		maps = append(maps, f)
 	}
-	return maps
+	return f.maps
 }
 
 // samples are the taught pictures of a product under one network.
