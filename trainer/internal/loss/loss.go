@@ -123,26 +123,37 @@ func huber(x, beta float32) (value, slope float32) {
 	return x * x / (2 * beta), x / beta
 }
 
-// Label brings a score map [h][w] to the grid of a tap: 3x3 mean (zeros outside),
-// then the maximum of each stride x stride block.
-func Label(dst, score []float32, h, w, stride int) {
-	row := make([]float32, w)
-	clear(dst)
-	for y := range h / stride * stride {
-		for x := range row {
+// Labels brings a score map [h][w] to the grids of the taps: 3x3 mean (zeros outside),
+// then the maximum of each 4 x 4, 8 x 8 and 16 x 16 block.
+func Labels(score []float32, h, w int) (all [trunk.Stages][]float32) {
+	mean := make([]float32, h*w)
+	for y := range h {
+		for x := range w {
 			var s float32
 			for j := max(0, y-1); j <= min(h-1, y+1); j++ {
 				for i := max(0, x-1); i <= min(w-1, x+1); i++ {
 					s += score[j*w+i]
 				}
 			}
-			row[x] = s / 9
-		}
-		out := dst[y/stride*(w/stride):][:w/stride]
-		for x := range out {
-			for _, v := range row[x*stride : (x+1)*stride] {
-				out[x] = max(out[x], v)
-			}
+			mean[y*w+x] = s / 9
 		}
 	}
+	from, k := mean, 4
+	for s := range all {
+		all[s] = blockMax(from, h, w, k)
+		from, h, w, k = all[s], h/k, w/k, 2
+	}
+	return all
+}
+
+// blockMax is the maximum of each k x k block of values that are not negative.
+func blockMax(v []float32, h, w, k int) []float32 {
+	out := make([]float32, (h/k)*(w/k))
+	for y := range h / k * k {
+		o := out[y/k*(w/k):]
+		for x := range w / k * k {
+			o[x/k] = max(o[x/k], v[y*w+x])
+		}
+	}
+	return out
 }

@@ -157,15 +157,21 @@ func TestAntiCollapseGradient(t *testing.T) {
 	}
 }
 
-func TestLabel(t *testing.T) {
-	score := make([]float32, 8*8)
-	score[1*8+1] = 0.9
-	got := make([]float32, 4)
-	Label(got, score, 8, 8, 4)
-	want := []float32{0.1, 0, 0, 0}
-	for i := range want {
-		if math.Abs(float64(got[i]-want[i])) > 1e-6 {
-			t.Errorf("label[%d] = %v, want %v", i, got[i], want[i])
+func TestLabels(t *testing.T) {
+	score := make([]float32, 32*16)
+	score[1*16+1], score[22*16+15] = 0.9, 0.45
+	for s, got := range Labels(score, 32, 16) {
+		h, w := 8>>s, 4>>s
+		want := make([]float32, h*w)
+		want[0] = 0.1
+		want[(5>>s)*w+w-1] = max(want[(5>>s)*w+w-1], 0.05)
+		if len(got) != len(want) {
+			t.Fatalf("stage %d: %d cells, want %d", s, len(got), len(want))
+		}
+		for i := range want {
+			if math.Abs(float64(got[i]-want[i])) > 1e-6 {
+				t.Errorf("stage %d: label[%d] = %v, want %v", s, i, got[i], want[i])
+			}
 		}
 	}
 }

@@ -55,11 +55,7 @@ func (m *maker) item(seed uint64) (item, error) {
 	if !m.labels {
 		return it, nil
 	}
-	for s := range it.label {
-		stride := 4 << s
-		it.label[s] = make([]float32, (m.size/stride)*(m.size/stride))
-		loss.Label(it.label[s], m.label(&m.s), m.size, m.size, stride)
-	}
+	it.label = loss.Labels(m.label(&m.s), m.size, m.size)
 	it.maps = m.maps(it.image, m.size)
 	return it, nil
 }
