@@ -5,24 +5,43 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
+	"runtime"
+	"strings"
 
 	"cull/infer"
 	"cull/internal/container"
 	"cull/trainer/internal/onnx"
+	"cull/trainer/internal/quantise"
 )
 
-const exportUsage = `usage: cull-trainer export FILE.net [--format FORM] -o FILE.onnx
+const exportUsage = `usage: cull-trainer export FILE.net [--format FORM] -o FILE
+       cull-trainer export FILE.ckpt [--folder DIR] [--teacher FILE.onnx] -o FILE.safetensors
 
-Writes a network for other programs (ONNX, opset 13):
+Writes a network for other programs:
 
   onnx             real numbers, no rounding: input (p-128)/127.5 of pixel p, output
-                   int8 x step
+                   int8 x step (opset 13)
   onnx-int8        the device's arithmetic: input the pixel, output the device's int8
-                   plus 128; steps in the metadata
+                   plus 128; steps in the metadata (opset 13)
+  safetensors      float parameters under PyTorch's names, of this program's own trunk:
+                   of a .net file int8 x scale with batch normalisation folded, of a
+                   checkpoint what was trained; import reads both
 
 `
 
-var forms = map[string]onnx.Form{"onnx": onnx.Float, "onnx-int8": onnx.Int8}
+// Formats of export.
+const (
+	formatONNX        = "onnx"
+	formatONNXInt8    = "onnx-int8"
+	formatSafeTensors = "safetensors"
+)
+
+// An exportJob is a command line of export.
+type exportJob struct {
+	format, out     string
+	folder, teacher string // of a checkpoint
+}
 
 func runExport(args []string, stderr io.Writer) int {
 	f := flag.NewFlagSet("export", flag.ContinueOnError)
@@ -31,31 +50,102 @@ func runExport(args []string, stderr io.Writer) int {
 		fmt.Fprint(stderr, exportUsage)
 		f.PrintDefaults()
 	}
-	form := f.String("format", "onnx", "onnx or onnx-int8")
-	out := f.String("o", "", "the file to write")
+	var j exportJob
+	f.StringVar(&j.format, "format", "", "onnx, onnx-int8 or safetensors (default: by the name of the output, onnx or safetensors)")
+	f.StringVar(&j.out, "o", "", "the `file` to write")
+	f.StringVar(&j.folder, "folder", "", "`folder` of pictures, for a checkpoint whose recipe has data.folder")
+	f.StringVar(&j.teacher, "teacher", "", "the ONNX `file` of a checkpoint whose recipe has a teacher")
 	path, err := parse(f, args)
+	if err == nil {
+		err = j.check(path)
+	}
 	if err != nil {
 		return misuse(f, err)
 	}
-	kind, known := forms[*form]
+	b, err := j.encode(path)
+	var misfit misfitError
 	switch {
-	case path == "":
-		return misuse(f, errors.New("no network named"))
-	case *out == "":
-		return misuse(f, errors.New("no output named: -o FILE.onnx"))
-	case !known:
-		return misuse(f, fmt.Errorf("no format %q", *form))
-	}
-	m, err := infer.Open(path)
-	if err != nil {
+	case errors.As(err, &misfit):
+		return misuse(f, err)
+	case err != nil:
 		return fail(stderr, err, "")
 	}
-	o, err := onnx.Export(m, kind)
-	if err != nil {
-		return fail(stderr, err, "")
-	}
-	if err := container.WriteFile(*out, o.Encode()); err != nil {
+	if err := container.WriteFile(j.out, b); err != nil {
 		return fail(stderr, err, "")
 	}
 	return exitOK
+}
+
+// check completes the command line.
+func (j *exportJob) check(path string) error {
+	if j.format == "" {
+		j.format = formatONNX
+		if strings.HasSuffix(j.out, ".safetensors") {
+			j.format = formatSafeTensors
+		}
+	}
+	checkpoint := strings.HasSuffix(path, ".ckpt")
+	switch {
+	case path == "":
+		return errors.New("no network named")
+	case j.out == "":
+		return errors.New("no output named: -o FILE")
+	case j.format != formatONNX && j.format != formatONNXInt8 && j.format != formatSafeTensors:
+		return fmt.Errorf("no format %q", j.format)
+	case checkpoint && j.format != formatSafeTensors:
+		return errors.New("a .ckpt file goes to a .safetensors file; quantize makes a .net file of it, which goes to ONNX")
+	case !checkpoint && (j.folder != "" || j.teacher != ""):
+		return errors.New("--folder and --teacher are for a .ckpt file")
+	}
+	return nil
+}
+
+// encode reads the network and returns the bytes of the output.
+func (j *exportJob) encode(path string) ([]byte, error) {
+	if strings.HasSuffix(path, ".ckpt") {
+		return j.checkpoint(path)
+	}
+	m, err := infer.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if j.format == formatSafeTensors {
+		t, _, err := quantise.Trunk(m)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		f := t.SafeTensors()
+		f.Meta["name"] = m.Meta.Name
+		if of := m.Meta.Notes["teacher"]; of != "" {
+			f.Meta["teacher"] = of
+		}
+		return f.Encode()
+	}
+	form := onnx.Float
+	if j.format == formatONNXInt8 {
+		form = onnx.Int8
+	}
+	o, err := onnx.Export(m, form)
+	if err != nil {
+		return nil, err
+	}
+	return o.Encode(), nil
+}
+
+// checkpoint returns the float network that quantize would make int8.
+func (j *exportJob) checkpoint(path string) ([]byte, error) {
+	run, err := openRun(path, j.folder, j.teacher, runtime.NumCPU())
+	if err != nil {
+		return nil, err
+	}
+	t, err := run.Trunk()
+	if err != nil {
+		return nil, err
+	}
+	f := t.SafeTensors()
+	f.Meta["name"] = run.Recipe.Name
+	if j.teacher != "" {
+		f.Meta["teacher"] = filepath.Base(j.teacher) + ", sha256 " + run.Recipe.Teacher.SHA256
+	}
+	return f.Encode()
 }

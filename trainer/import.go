@@ -16,12 +16,14 @@ import (
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/onnx"
 	"cull/trainer/internal/quantise"
+	"cull/trainer/internal/safetensors"
+	"cull/trainer/internal/trunk"
 )
 
-const importUsage = `usage: cull-trainer import MODEL.onnx --calibrate FOLDER [flags] -o F.net
+const importUsage = `usage: cull-trainer import MODEL --calibrate FOLDER [flags] -o F.net
 
 Makes a .net file of a network trained elsewhere: float weights, picture RGB in -1..1, or what --mean and
---std say.
+--std say: MODEL.onnx, or MODEL.safetensors of a trunk that export wrote.
 doc/onnx.md lists the operations that are read. The ranges of the int8 values are
 measured on pictures of FOLDER, which must not be pictures that are evaluated later.
 
@@ -33,6 +35,7 @@ type importJob struct {
 	outputs            []string
 	mean, std          *[3]float64 // of the model's input; both nil: -1..1
 	licence            string
+	teacher            string // named by the file's metadata
 	size, pictures     int
 	percentile         float64
 	threads            int
@@ -99,15 +102,7 @@ func runImport(args []string, stderr io.Writer) int {
 
 // run imports, calibrates, quantises and reports what was lost.
 func (j *importJob) run(report io.Writer) (*infer.Model, error) {
-	b, err := os.ReadFile(j.model)
-	if err != nil {
-		return nil, err
-	}
-	o, err := onnx.Parse(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", j.model, err)
-	}
-	n, err := onnx.Import(o, j.outputs...)
+	n, err := j.read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.model, err)
 	}
@@ -149,6 +144,36 @@ func (j *importJob) run(report io.Writer) (*infer.Model, error) {
 		}
 	}
 	return m, quantise.Print(report, taps)
+}
+
+// read returns the float network of the file: our own trunk's safetensors, or ONNX.
+func (j *importJob) read() (*quantise.Network, error) {
+	b, err := os.ReadFile(j.model)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasSuffix(j.model, ".safetensors") {
+		o, err := onnx.Parse(b)
+		if err != nil {
+			return nil, err
+		}
+		return onnx.Import(o, j.outputs...)
+	}
+	if j.outputs != nil {
+		return nil, errors.New("--outputs: a trunk's outputs are its three stages")
+	}
+	f, err := safetensors.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	if j.teacher = f.Meta["teacher"]; len(j.teacher) > 256 {
+		return nil, errors.New("metadata: teacher: more than 256 bytes")
+	}
+	t, err := trunk.FromSafeTensors(f)
+	if err != nil {
+		return nil, err
+	}
+	return quantise.FromTrunk(t), nil
 }
 
 // triple reads three numbers separated by commas, nil for none.
@@ -208,13 +233,17 @@ func (j *importJob) describe(m *infer.Model, calibrated int) {
 	for _, t := range m.Graph.Taps {
 		multiple = max(multiple, m.Graph.Stride(t.Node))
 	}
-	name := strings.TrimSuffix(filepath.Base(j.model), ".onnx")
+	ext := filepath.Ext(j.model)
+	name := strings.TrimSuffix(filepath.Base(j.model), ext)
 	m.Meta = infer.Meta{
 		Name: name, CreatedBy: "cull-trainer",
-		Sources: []infer.Source{{Name: name, Licence: j.licence, Note: "imported from ONNX"}},
+		Sources: []infer.Source{{Name: name, Licence: j.licence, Note: "imported from " + filepath.Base(j.model)}},
 		Input:   infer.Geometry{Size: j.size, Smallest: min(64, j.size), Multiple: multiple},
 		Notes: map[string]string{
 			"calibration": fmt.Sprintf("%d pictures of %s", calibrated, filepath.Base(j.folder)),
 		},
+	}
+	if j.teacher != "" {
+		m.Meta.Notes["teacher"] = j.teacher
 	}
 }

@@ -18,9 +18,9 @@ const usage = `usage: cull-trainer COMMAND [arguments]
   synth     write pictures of the semi-formula data set
   pretrain  train a network from a recipe and write its int8 .net file
   quantize  make the .net file of a checkpoint; measure int8 against float
-  import    make the .net file of a network from elsewhere (ONNX)
+  import    make the .net file of a network from elsewhere (ONNX, safetensors)
   table     measure features from many sources on data sets
-  export    write a .net file as ONNX
+  export    write a .net file as ONNX or safetensors, a checkpoint as safetensors
 
 cull-trainer COMMAND -h describes a command.
 `

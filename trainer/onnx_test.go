@@ -134,6 +134,15 @@ func TestExportWritesWhatImportReads(t *testing.T) {
 	}
 	m, report := imported(t, path)
 	checkReport(t, report, 3, 15)
+	var again bytes.Buffer
+	quantized := filepath.Join(filepath.Dir(path), "int8.onnx")
+	if code := run([]string{"export", "../weights/cull.net", "--format", "onnx-int8", "-o", quantized}, &stdout, &again); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, &again)
+	}
+	if code := run([]string{"import", quantized, "-o", path + ".net", "--calibrate", "."}, &stdout, &again); code != exitError ||
+		!strings.Contains(again.String(), "is uint8") {
+		t.Errorf("the device's arithmetic read as a float network: exit %d, %s", code, &again)
+	}
 	if len(m.Graph.Taps) != 3 || m.Graph.Taps[0].Name != "stage1" {
 		t.Errorf("taps %v", m.Graph.Taps)
 	}
@@ -142,6 +151,10 @@ func TestExportWritesWhatImportReads(t *testing.T) {
 func TestImportAndExportNameWhatIsWrong(t *testing.T) {
 	junk := filepath.Join(t.TempDir(), "junk.onnx")
 	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tensors := filepath.Join(filepath.Dir(junk), "junk.safetensors")
+	if err := os.WriteFile(tensors, []byte("junk"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -162,6 +175,12 @@ func TestImportAndExportNameWhatIsWrong(t *testing.T) {
 		{"export a.net", exitUsage, "-o"},
 		{"export a.net -o a --format png", exitUsage, "png"},
 		{"export absent.net -o a", exitError, "absent.net"},
+		{"export a.ckpt -o a.onnx", exitUsage, "quantize"},
+		{"export a.net --folder . -o a.onnx", exitUsage, "--folder"},
+		{"export absent.ckpt -o a.safetensors", exitError, "absent.ckpt"},
+		{"export ../weights/cull.net -o " + filepath.Join(filepath.Dir(junk), "absent", "a.safetensors"), exitError, "absent"},
+		{"import " + tensors + " --calibrate . -o a.net", exitError, "safetensors: "},
+		{"import " + tensors + " --calibrate . -o a.net --outputs a", exitError, "--outputs"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(strings.Fields(c.args), &stdout, &stderr)

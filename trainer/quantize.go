@@ -111,20 +111,25 @@ func (e misfitError) Error() string { return e.text }
 
 // open restores the run of a checkpoint.
 func (j *quantizeJob) open(path string) (*pretrain.Run, error) {
+	return openRun(path, j.folder, j.teacher, j.o.Threads)
+}
+
+// openRun restores the run of a checkpoint with the folder and the teacher that its recipe asks for.
+func openRun(path, folder, teacher string, threads int) (*pretrain.Run, error) {
 	c, err := pretrain.OpenCheckpoint(path)
 	if err != nil {
 		return nil, err
 	}
-	if (c.Recipe.Data.Folder != "") != (j.folder != "") {
+	if (c.Recipe.Data.Folder != "") != (folder != "") {
 		return nil, misfitError{fmt.Sprintf("the recipe's data.folder is %q: give --folder for it, and only then",
 			c.Recipe.Data.Folder)}
 	}
-	if (c.Recipe.Teacher.Model != "") != (j.teacher != "") {
+	if (c.Recipe.Teacher.Model != "") != (teacher != "") {
 		return nil, misfitError{fmt.Sprintf("the recipe's teacher.model is %q: give --teacher for it, and only then",
 			c.Recipe.Teacher.Model)}
 	}
-	c.Recipe.Teacher.Model = j.teacher
-	run, err := pretrain.New(c.Recipe, c.Text, j.folder, j.o.Threads)
+	c.Recipe.Teacher.Model = teacher
+	run, err := pretrain.New(c.Recipe, c.Text, folder, threads)
 	if err != nil {
 		return nil, err
 	}

@@ -72,8 +72,14 @@ func (p *importer) input(g *Graph) error {
 			in = append(in, v)
 		}
 	}
-	if len(in) != 1 || len(in[0].Dims) != 4 || in[0].Dims[1].Size != 3 || in[0].Type != F32 {
+	switch {
+	case len(in) != 1:
 		return fmt.Errorf("%d inputs: want one, float [N][3][H][W]", len(in))
+	case in[0].Type == U8:
+		return fmt.Errorf("input %q is uint8: want float [N][3][H][W]; "+
+			"what export --format onnx-int8 wrote is read as its .net file", in[0].Name)
+	case in[0].Type != F32 || len(in[0].Dims) != 4 || in[0].Dims[1].Size != 3:
+		return fmt.Errorf("input %q: want float [N][3][H][W]", in[0].Name)
 	}
 	p.net.Graph.InputChannels = 3
 	p.done[want{in[0].Name, net.None}] = p.add(net.Node{Name: in[0].Name, Op: net.Input}, filter{})

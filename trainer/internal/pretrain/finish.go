@@ -61,6 +61,10 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 // Float is the float network of the last Finish, the parent of its model.
 func (r *Run) Float() *quantise.Network { return quantise.FromTrunk(r.trunk) }
 
+// Trunk is what Finish makes int8: the moving average of the weights, batch-norm statistics
+// taken anew. Like Finish it leaves the run unable to train on.
+func (r *Run) Trunk() (*trunk.Trunk, error) { return r.trunk, r.settled() }
+
 // settled brings the trunk to what is exported: the moving average of the weights with
 // statistics of its own, unless they are frozen.
 func (r *Run) settled() error {
