@@ -198,7 +198,7 @@ func TestRefusedModelsNameTheFault(t *testing.T) {
 			g.Nodes[2] = Node{Op: "Clip", In: []string{"n"}, Out: []string{"y"}, Attrs: []Attr{{Name: "min"}, {Name: "max", F: 5}}}
 		}},
 		{"bytes", func(g *Graph) { g.Init[0].Raw = g.Init[0].Raw[1:] }},
-		{"inputs", func(g *Graph) { g.In[0].Dims[1].Size = 1 }},
+		{"want float [N][3][H][W]", func(g *Graph) { g.In[0].Dims[1].Size = 1 }},
 	} {
 		m := small()
 		c.change(&m.Graph)
