@@ -152,35 +152,40 @@ func rows(be grad.Backend, t *grad.Tensor, f func(n, y int)) {
 
 // requantize turns a row of sums of products into activations.
 func requantize(row, inside []float32, p *infer.Params, lo int8) {
-	inside = inside[:len(row)]
-	for at := 0; at < len(row); at += len(p.Bias) {
+	n := len(p.Bias)
+	scale := p.Scale[:n]
+	for at := 0; at < len(row); at += n {
+		v, in := row[at:][:n], inside[at:][:n]
 		for c, bias := range p.Bias {
-			acc, scale := int32(row[at+c])+bias, p.Scale[c]
-			row[at+c] = float32(quant.Requantize(acc, scale, lo))
-			inside[at+c] = within(float32(acc)*scale, lo)
+			acc := int32(v[c]) + bias
+			v[c] = float32(quant.Requantize(acc, scale[c], lo))
+			in[c] = within(float32(acc)*scale[c], lo)
 		}
 	}
 }
 
 // addRequantize adds two rows of activations.
 func addRequantize(row, inside, x, y []float32, p *infer.Params, lo int8) {
-	for at := 0; at < len(row); at += len(p.Scale) {
-		for c, sa := range p.Scale {
-			u, v, sb := x[at+c], y[at+c], p.ScaleB[c]
-			row[at+c] = float32(quant.AddRequantize(int8(u), int8(v), sa, sb, lo))
-			inside[at+c] = within(float32(u*sa)+float32(v*sb), lo)
+	n := len(p.Scale)
+	scaleB := p.ScaleB[:n]
+	for at := 0; at < len(row); at += n {
+		v, in, x, y := row[at:][:n], inside[at:][:n], x[at:][:n], y[at:][:n]
+		for c, scale := range p.Scale {
+			v[c] = float32(quant.AddRequantize(int8(x[c]), int8(y[c]), scale, scaleB[c], lo))
+			in[c] = within(float32(x[c]*scale)+float32(y[c]*scaleB[c]), lo)
 		}
 	}
 }
 
-// within is 1 where the clamp of a result does nothing. After a ReLU, 0 itself is outside,
-// as the gradient of a ReLU has it.
+// within is 1 where the clamp lo..127 leaves x alone, else 0. No branch: after a ReLU half of
+// them would be mispredicted.
 func within(x float32, lo int8) float32 {
-	if x <= quant.Max && (x > float32(lo) || lo != 0 && x == float32(lo)) {
-		return 1
-	}
-	return 0
+	over := math.Float32bits(x-min(max(x, float32(lo)), quant.Max)) << 1 // 0: nothing
+	return math.Float32frombits(((over|-over)>>31 - 1) & one)
 }
+
+// one is the bit pattern of 1.
+const one = 0x3f800000
 
 // average computes row y of image img of an AvgPool: the sum of the window, requantised.
 func average(node *net.Node, out, in *grad.Tensor, img, y int, scale float32, lo int8) {
