@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cull/device/internal/commands"
+	"cull/reject/pulse"
 )
 
 // Exit codes.
@@ -24,6 +25,7 @@ const (
 )
 
 func main() {
+	pulse.Child() // this binary may be the pulse process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once, but not the echo of the first.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })

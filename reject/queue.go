@@ -18,7 +18,7 @@ const (
 	Extend                // every pulse adds its full width to the end
 )
 
-// Options of a Queue. Zero fields take the value in brackets.
+// Options of a rejecter. Zero fields take the value in brackets.
 type Options struct {
 	Width   time.Duration // on-time of one pulse; must be positive
 	MaxOn   time.Duration // longest uninterrupted on-time [8 Width]; at least Width
@@ -61,14 +61,22 @@ type pulse struct {
 
 // NewQueue returns a queue for line. Nothing happens until Run.
 func NewQueue(line Line, o Options) (*Queue, error) {
+	if err := o.Complete(); err != nil {
+		return nil, err
+	}
+	return &Queue{line: line, o: o, wake: make(chan struct{}, 1)}, nil
+}
+
+// Complete checks the options and gives zero fields their value.
+func (o *Options) Complete() error {
 	if o.Width <= 0 {
-		return nil, fmt.Errorf("reject: pulse width %v: must be positive", o.Width)
+		return fmt.Errorf("reject: pulse width %v: must be positive", o.Width)
 	}
 	if o.MaxOn == 0 {
 		o.MaxOn = 8 * o.Width
 	}
 	if o.MaxOn < o.Width {
-		return nil, fmt.Errorf("reject: longest on-time %v: less than the pulse width %v", o.MaxOn, o.Width)
+		return fmt.Errorf("reject: longest on-time %v: less than the pulse width %v", o.MaxOn, o.Width)
 	}
 	if o.Late == 0 {
 		o.Late = o.Width / 2
@@ -77,12 +85,12 @@ func NewQueue(line Line, o Options) (*Queue, error) {
 		o.Cap = 256
 	}
 	if o.Late < 0 || o.Cap < 0 {
-		return nil, fmt.Errorf("reject: late %v, cap %d: must not be negative", o.Late, o.Cap)
+		return fmt.Errorf("reject: late %v, cap %d: must not be negative", o.Late, o.Cap)
 	}
 	if o.Report == nil {
 		o.Report = func(Outcome) {}
 	}
-	return &Queue{line: line, o: o, wake: make(chan struct{}, 1)}, nil
+	return nil
 }
 
 // Push schedules the pulse of part id. It returns ErrLate, ErrFull or ErrClosed when

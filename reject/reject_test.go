@@ -3,7 +3,6 @@ package reject_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,256 +72,27 @@ func TestPinPolarity(t *testing.T) {
 	}
 }
 
-// A bench runs a Queue on a recording line and keeps the outcomes.
-type bench struct {
-	line rejecttest.Line
-	*reject.Queue
-	outcomes []reject.Outcome
-	start    time.Time
-	stop     func() error
+func TestQueue(t *testing.T) {
+	rejecttest.Conform(t, func(t *testing.T, line reject.Line, o reject.Options) rejecttest.Rejecter {
+		q, err := reject.NewQueue(line, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	})
 }
 
-// newBench must be called inside a synctest bubble.
-func newBench(t *testing.T, o reject.Options) *bench {
-	t.Helper()
-	b := &bench{start: time.Now()}
-	o.Report = func(r reject.Outcome) { b.outcomes = append(b.outcomes, r) }
-	var err error
-	if b.Queue, err = reject.NewQueue(&b.line, o); err != nil {
+func TestQueueCounts(t *testing.T) {
+	q, err := reject.NewQueue(&rejecttest.Line{}, reject.Options{Width: 20 * ms})
+	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
-	synctest.Wait()
-	b.stop = func() error {
-		cancel()
-		return <-done
+	q.Push(1, time.Now().Add(time.Hour))
+	q.Push(2, time.Now().Add(time.Hour))
+	q.Cancel(1)
+	if q.Len() != 1 {
+		t.Errorf("%d pulses wait", q.Len())
 	}
-	return b
-}
-
-func (b *bench) at(d time.Duration) time.Time { return b.start.Add(d) }
-
-// fired returns the parts whose pulse was fired, and those refused.
-func (b *bench) fired() (ok, refused []uint64) {
-	for _, o := range b.outcomes {
-		if o.Err == nil {
-			ok = append(ok, o.ID)
-		} else {
-			refused = append(refused, o.ID)
-		}
-	}
-	return ok, refused
-}
-
-func TestQueue(t *testing.T) {
-	type part struct {
-		id  uint64
-		due time.Duration
-	}
-	for _, tc := range []struct {
-		name    string
-		o       reject.Options
-		parts   []part
-		want    []rejecttest.Pulse
-		refused []uint64
-	}{
-		{
-			"in order of due time, not of arrival",
-			reject.Options{Width: 20 * ms},
-			[]part{{1, 300 * ms}, {2, 100 * ms}, {3, 200 * ms}},
-			[]rejecttest.Pulse{{At: 100 * ms, Width: 20 * ms}, {At: 200 * ms, Width: 20 * ms}, {At: 300 * ms, Width: 20 * ms}},
-			nil,
-		},
-		{
-			"overlapping pulses merge",
-			reject.Options{Width: 30 * ms},
-			[]part{{1, 100 * ms}, {2, 120 * ms}, {3, 120 * ms}},
-			[]rejecttest.Pulse{{At: 100 * ms, Width: 50 * ms}},
-			nil,
-		},
-		{
-			"overlapping pulses extend",
-			reject.Options{Width: 30 * ms, Overlap: reject.Extend},
-			[]part{{1, 100 * ms}, {2, 120 * ms}, {3, 120 * ms}},
-			[]rejecttest.Pulse{{At: 100 * ms, Width: 90 * ms}},
-			nil,
-		},
-		{
-			"a pulse that begins where another ends is an edge of its own",
-			reject.Options{Width: 30 * ms},
-			[]part{{1, 100 * ms}, {2, 131 * ms}},
-			[]rejecttest.Pulse{{At: 100 * ms, Width: 30 * ms}, {At: 131 * ms, Width: 30 * ms}},
-			nil,
-		},
-		{
-			"the on-time is bounded",
-			reject.Options{Width: 30 * ms, MaxOn: 70 * ms, Overlap: reject.Extend},
-			[]part{{1, 100 * ms}, {2, 110 * ms}, {3, 120 * ms}, {4, 300 * ms}},
-			[]rejecttest.Pulse{{At: 100 * ms, Width: 70 * ms}, {At: 300 * ms, Width: 30 * ms}},
-			[]uint64{3},
-		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t, tc.o)
-				for _, p := range tc.parts {
-					if err := b.Push(p.id, b.at(p.due)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				time.Sleep(time.Second)
-				if err := b.stop(); !errors.Is(err, context.Canceled) {
-					t.Errorf("Run: %v", err)
-				}
-				b.line.Want(t, tc.want...)
-				if _, refused := b.fired(); !slices.Equal(refused, tc.refused) {
-					t.Errorf("refused %v, want %v", refused, tc.refused)
-				}
-			})
-		})
-	}
-}
-
-func TestQueueRefusesLatePulse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 20 * ms, Late: 5 * ms})
-		time.Sleep(100 * ms)
-		if err := b.Push(1, b.at(94*ms)); !errors.Is(err, reject.ErrLate) {
-			t.Errorf("6 ms late: err = %v", err)
-		}
-		if err := b.Push(2, b.at(96*ms)); err != nil {
-			t.Errorf("4 ms late: err = %v", err)
-		}
-		time.Sleep(time.Second)
-		b.stop()
-		b.line.Want(t, rejecttest.Pulse{At: 100 * ms, Width: 20 * ms})
-	})
-}
-
-// A driver that blocks makes the queue itself late: the pulse behind it must be
-// refused and reported, not fired at the wrong part.
-func TestQueueRefusesPulseThatBecameLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 20 * ms, Late: 5 * ms})
-		b.line.Fail = func(active bool) error {
-			if active {
-				time.Sleep(50 * ms)
-			}
-			return nil
-		}
-		b.Push(1, b.at(100*ms))
-		b.Push(2, b.at(140*ms))
-		time.Sleep(time.Second)
-		b.stop()
-		if ok, refused := b.fired(); !slices.Equal(ok, []uint64{1}) || !slices.Equal(refused, []uint64{2}) {
-			t.Errorf("fired %v, refused %v", ok, refused)
-		}
-		b.line.WantInactive(t)
-	})
-}
-
-func TestQueueMovesAndCancels(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 20 * ms})
-		b.Push(1, b.at(100*ms))
-		b.Push(2, b.at(200*ms))
-		if err := b.Move(1, b.at(400*ms)); err != nil { // the belt slows down
-			t.Error(err)
-		}
-		if !b.Cancel(2) || b.Cancel(2) || b.Cancel(9) {
-			t.Error("Cancel does not tell what it withdrew")
-		}
-		time.Sleep(time.Second)
-		if b.Cancel(1) {
-			t.Error("a fired pulse was cancelled")
-		}
-		if err := b.Move(1, b.at(2*time.Second)); err != nil || b.Len() != 0 {
-			t.Error("a fired pulse was moved: it would fire twice")
-		}
-		b.Push(3, b.at(2*time.Second))
-		if err := b.Move(3, b.at(900*ms)); !errors.Is(err, reject.ErrLate) || b.Len() != 0 {
-			t.Errorf("moved into the past: err = %v, %d wait", err, b.Len())
-		}
-		b.stop()
-		b.line.Want(t, rejecttest.Pulse{At: 400 * ms, Width: 20 * ms})
-	})
-}
-
-func TestQueueIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 20 * ms, Cap: 2})
-		for id := range uint64(3) {
-			err := b.Push(id, b.at(time.Second))
-			if want := id == 2; errors.Is(err, reject.ErrFull) != want {
-				t.Errorf("part %d: err = %v", id, err)
-			}
-		}
-		b.stop()
-	})
-}
-
-func TestQueueStoppedLeavesLineOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 100 * ms})
-		b.Push(1, b.at(10*ms))
-		b.Push(2, b.at(time.Second))
-		time.Sleep(50 * ms) // in the middle of a pulse
-		if !b.line.Active() {
-			t.Fatal("no pulse")
-		}
-		b.stop()
-		b.line.WantInactive(t)
-		if _, refused := b.fired(); !slices.Equal(refused, []uint64{1, 2}) || b.outcomes[0].At.IsZero() {
-			t.Errorf("outcomes %+v: part 1 was cut short, part 2 never fired", b.outcomes)
-		}
-		if err := b.Push(3, b.at(2*time.Second)); !errors.Is(err, reject.ErrClosed) {
-			t.Errorf("Push after the end: err = %v", err)
-		}
-	})
-}
-
-func TestQueueReportsTheDriver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 20 * ms})
-		stuck := true
-		b.line.Fail = func(active bool) error {
-			if active && stuck {
-				stuck = false
-				return errStuck
-			}
-			return nil
-		}
-		b.Push(1, b.at(10*ms))
-		b.Push(2, b.at(40*ms))
-		time.Sleep(time.Second)
-		b.stop()
-		if len(b.outcomes) != 2 || !errors.Is(b.outcomes[0].Err, errStuck) || b.outcomes[1].Err != nil {
-			t.Errorf("outcomes %v", b.outcomes)
-		}
-	})
-}
-
-// A line that cannot be switched off ends Run: nothing may be fired through it.
-func TestQueueEndsWhenLineStaysActive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, reject.Options{Width: 20 * ms})
-		b.line.Fail = func(active bool) error {
-			if !active {
-				return errStuck
-			}
-			return nil
-		}
-		b.Push(1, b.at(10*ms))
-		time.Sleep(time.Second)
-		if err := b.Push(2, b.at(2*time.Second)); !errors.Is(err, reject.ErrClosed) {
-			t.Errorf("Push: %v", err)
-		}
-		if err := b.stop(); !errors.Is(err, errStuck) {
-			t.Errorf("Run: %v", err)
-		}
-	})
 }
 
 func TestNewQueueChecksOptions(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,6 +26,8 @@ import (
 	"golang.org/x/sys/unix"
 	periph "periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
+
+	"cull/reject"
 )
 
 // Reasons why a line is not to be had or does not do what it was told.
@@ -287,6 +290,19 @@ func readLine(f file, ref string) (bool, error) {
 
 // Close releases the line. Its level is then undefined: set it inactive before.
 func (o *Output) Close() error { return o.f.Close() }
+
+// File is the line's descriptor, for a process that is to drive it too; see Inherit.
+func (o *Output) File() *os.File {
+	f, ok := o.f.(osFile)
+	if !ok {
+		return nil
+	}
+	return f.File
+}
+
+// Inherit is the output whose descriptor a parent process opened as ref and handed on. The
+// kernel releases a line when the last of its holders has closed it.
+func Inherit(fd uintptr, ref string) reject.Line { return &Output{ref: ref, f: newLine(int(fd))} }
 
 // The vocabulary of periph.io: levels are those of the pin, whatever the polarity.
 var _ periph.PinOut = (*Output)(nil)

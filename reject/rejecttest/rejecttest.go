@@ -31,6 +31,13 @@ type Line struct {
 	edges  []Edge
 }
 
+// FailWith sets Fail while the line is in use.
+func (l *Line) FailWith(fail func(active bool) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Fail = fail
+}
+
 // Set implements reject.Line.
 func (l *Line) Set(active bool) error {
 	l.mu.Lock()
