@@ -28,6 +28,15 @@ run: build ## run the demonstration line on built-in data (PARTS=N, SEED=N)
 test: ## run all tests (under 10 minutes on two cores)
 	$(GO) test -timeout 10m ./...
 
+SOAK_PARTS ?= 5000000
+SOAK_SEED  ?= 1000000
+.PHONY: soak
+soak: ## the line against fakes under random faults: two processes of SOAK_PARTS=5000000 parts each (SOAK_SEED=N)
+	$(GO) test -c -o $(BIN)/line.test ./device/internal/line
+	@cd device/internal/line && soak() { GOMAXPROCS=1 GOGC=400 ../../../$(BIN)/line.test -test.run '^TestSoak$$' -test.timeout 6h \
+		-soak.parts $(SOAK_PARTS) -soak.seed $$1; }; \
+	soak $(SOAK_SEED) & first=$$!; soak $$(($(SOAK_SEED) + 1000000)) && wait $$first
+
 .PHONY: eval
 eval: build ## measure on the real sets in DATA, with every control (needs DATA=../shared/data)
 	$(BIN)/cull eval $(DATA) --controls --json out/eval.json

@@ -125,6 +125,12 @@ func (j *journal) event(e line.Event) {
 		j.log.Error("many rejects in a row", "parts", e.N)
 	case line.NoReject:
 		j.log.Warn("no reject for a long time", "parts", e.N)
+	case line.NoTrigger:
+		j.log.Warn("no trigger for a long way of the belt", "counts", e.N)
+	case line.NotSeen:
+		j.log.Error("no confirmation that the part left the belt", "part_id", e.Part.ID, "missing_in_a_row", e.N)
+	case line.Unexpected:
+		j.log.Error("a part left the belt that was not fired at", "confirmed_twice", e.Part != nil)
 	case line.Ambiguous:
 		j.log.Error("frame may show another part", "part_id", e.Part.ID)
 	case line.OutputFailed:

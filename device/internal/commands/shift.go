@@ -63,6 +63,9 @@ func (r *run) Ready() error {
 	return r.log.Ready()
 }
 
+// Begin implements line.Recorder.
+func (r *run) Begin(uint64, line.Trigger) {}
+
 // Append implements line.Recorder.
 func (r *run) Append(p line.Part) {
 	r.belt.Verdict(p.ID-r.first+1, p.Verdict)

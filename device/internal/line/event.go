@@ -14,6 +14,9 @@ const (
 	MissedTrigger // N edges were lost
 	RejectsInRow  // N parts in a row were judged bad
 	NoReject      // N parts in a row were judged good
+	NoTrigger     // the belt moved N counts without a trigger
+	NotSeen       // Part was fired at, but REJECT-CONFIRM did not see it go: N in a row
+	Unexpected    // REJECT-CONFIRM saw a part go that was not fired at, or with Part: a good one, or a fault
 	Ambiguous     // a frame was claimed that may show the next part; Part is the older
 	OutputFailed  // Err: an output did not follow
 	Draining      // no new parts; N are under way

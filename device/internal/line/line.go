@@ -30,15 +30,15 @@ type Inspector interface {
 	Inspect(f *capture.Frame) (Finding, error)
 }
 
-// A Trigger says that a part passed the sensor.
+// A Trigger is an edge of an input: of the part sensor, of REJECT-CONFIRM or of RESET.
 type Trigger struct {
 	At    time.Time // of the edge, not of its delivery
 	Count int64     // where the belt was then; zero without an encoder
 	Seq   uint32    // counts edges; a gap means that some were lost
 }
 
-// Triggers delivers the sensor's edges in order. Next blocks until there is one or
-// ctx ends. io.EOF says that there will be no more: the line then clears and ends.
+// Triggers delivers an input's edges in order. Next blocks until there is one or ctx ends.
+// io.EOF says that there will be no more: when the part sensor says so, the line clears and ends.
 type Triggers interface {
 	Next(ctx context.Context) (Trigger, error)
 }
@@ -66,6 +66,9 @@ type Rejecter interface {
 // A Recorder keeps what became of every part. Its methods do not block.
 type Recorder interface {
 	Ready() error // not nil: a record made now would be lost
+	// Begin notes that a part is under way; Append follows, once, unless the process dies first:
+	// the next run then gets the part in Options.Unfinished.
+	Begin(id uint64, tr Trigger)
 	Append(Part)
 }
 
@@ -110,8 +113,13 @@ type Reason string
 // LineStopped and Shutdown count as uninspected.
 const (
 	ByScore        Reason = "score"
-	FrameLost      Reason = "frame lost"        // no frame in the part's window
-	FrameAmbiguous Reason = "frame ambiguous"   // the frame may show the next part
+	FrameLost      Reason = "frame lost"      // no frame in the part's window
+	FrameAmbiguous Reason = "frame ambiguous" // the frame may show the next part
+	FrameBlack     Reason = "frame black"     // Options.Check says so, as of the next four
+	FrameSaturated Reason = "frame saturated"
+	FrameBlurred   Reason = "frame blurred"
+	FrameFrozen    Reason = "frame frozen"
+	FrameUnfit     Reason = "frame unfit"       // any other error of Options.Check
 	DeadlineMissed Reason = "deadline missed"   // no verdict before the rejecter
 	QueueFull      Reason = "queue full"        // too many frames wait for inspection
 	Failed         Reason = "inspection failed" // it returned an error or panicked
@@ -119,10 +127,36 @@ const (
 	TriggerMissed  Reason = "trigger missed"    // the sensor lost the part's edge
 	TooMany        Reason = "too many parts"    // more than Options.MaxParts under way
 	PulseFailed    Reason = "pulse failed"      // bad, but the rejecter did not fire
+	NotConfirmed   Reason = "confirm missing"   // bad, the rejecter fired, but no sensor saw the part go
 	OutputStuck    Reason = "output failed"     // an output of the line did not follow
+	SensorLost     Reason = "sensor lost"       // an input of the line failed
 	LineStopped    Reason = "line stopped"      // came while the line was stopped
 	Shutdown       Reason = "shutdown"          // under way when the line ended
+	Interrupted    Reason = "interrupted"       // under way when an earlier process died
 )
+
+// A Confirmation is what the REJECT-CONFIRM sensor says of a rejected part.
+type Confirmation uint8
+
+// Confirmations. Zero: there is no such sensor, or no pulse.
+const (
+	Confirmed      Confirmation = iota + 1 // one edge in the part's window
+	ConfirmMissing                         // none: the part may still be on the belt
+	ConfirmExtra                           // more than one: a neighbour went too, or the sensor bounces
+)
+
+// String returns confirmed, missing or extra, and nothing for zero.
+func (c Confirmation) String() string {
+	switch c {
+	case Confirmed:
+		return "confirmed"
+	case ConfirmMissing:
+		return "missing"
+	case ConfirmExtra:
+		return "extra"
+	}
+	return ""
+}
 
 // A Part is what is known of one part when it has ended.
 type Part struct {
@@ -143,6 +177,7 @@ type Part struct {
 	HasSlack bool          // false: the belt stood, there is no such instant
 	Due      time.Time     // when the pulse was due; zero: none
 	Fired    time.Time     // when the rejecter went active for it; zero: it did not
+	Confirm  Confirmation
 }
 
 // Policy says what becomes of a part that could not be judged.
@@ -172,6 +207,18 @@ type Options struct {
 	Outputs  Outputs
 	Notify   func(Event) // called by Run's goroutine, must not block; may be nil
 
+	// Check says that a frame cannot be judged, by one of capture/check's errors. It sees every frame, in
+	// order, in the camera's goroutine. A part that gets such a frame is uninspected. May be nil.
+	Check   func(*capture.Frame) error
+	Confirm Triggers // REJECT-CONFIRM: an edge for each part that left the belt; may be nil
+	Resets  Triggers // RESET: each edge is a call of Line.Reset; may be nil
+
+	// Unfinished are parts that an earlier process began and did not end. They end as STOP when Run
+	// begins. With them, or with Hold, the line starts stopped: what is on the belt is not known, so
+	// somebody clears it and resets the line.
+	Unfinished []uint64
+	Hold       bool
+
 	Epoch     time.Time // the instant at which capture.Frame.Mono is zero
 	FirstPart uint64    // id of the first part [1]
 
@@ -183,6 +230,11 @@ type Options struct {
 	Margin     time.Duration // a verdict must come this long before the pulse is due [10 ms]
 	Debounce   time.Duration // an edge this soon after another is the same part [0]
 
+	ConfirmFrom time.Duration // a part's confirmation comes from Fired + ConfirmFrom
+	ConfirmTo   time.Duration // ... to Fired + ConfirmTo, both included [500 ms]
+	ConfirmWait time.Duration // how long after ConfirmTo the edge may still be delivered [50 ms]
+	ConfirmStop int           // missing confirmations in a row that stop the line [1]; -1: alarm only
+
 	Backlog   int    // frames waiting for or in inspection [8]
 	MaxParts  int    // parts under way [256]
 	OnMiss    Policy // what becomes of an uninspected part
@@ -190,6 +242,11 @@ type Options struct {
 
 	RejectsAlarm  int // alarm after so many parts in a row judged bad [10]; -1: never
 	NoRejectAlarm int // alarm after so many parts without a reject [never]
+
+	// FramePerTrigger: the camera exposes at each edge of the part sensor and never else, so a frame
+	// without an edge shows a part that nobody tracks: it ends as STOP and the line stops.
+	FramePerTrigger bool
+	QuietCounts     int64 // alarm when the belt moves so far without a trigger [never]; needs Travel.Counts
 
 	Heartbeat time.Duration // [500 ms]
 	Poll      time.Duration // encoder polling [5 ms]
@@ -206,4 +263,6 @@ type Counts struct {
 	Bounces                   uint64 // edges within Debounce
 	Frames, Unclaimed         uint64 // Unclaimed: belonged to no part
 	LateFindings              uint64 // came after the part's deadline
+	Confirmed, Missing        uint64 // of Reject and Stop: what REJECT-CONFIRM said
+	Unexpected                uint64 // edges of REJECT-CONFIRM that no pulse explains
 }

@@ -36,7 +36,9 @@ type rig struct {
 	broken  error // of the sensor, when edges is closed
 	enc     encoder
 
-	lost   chan error // what the camera's Next returns
+	sensor chan line.Trigger // REJECT-CONFIRM
+	press  chan line.Trigger // RESET
+	lost   chan error        // what the camera's Next returns
 	reject rejecttest.Line
 	ready  rejecttest.Line
 	busy   rejecttest.Line
@@ -123,7 +125,8 @@ func (e *encoder) instant(d time.Duration) time.Duration {
 }
 
 // Recorder.
-func (r *rig) Ready() error { return r.unready }
+func (r *rig) Ready() error               { return r.unready }
+func (r *rig) Begin(uint64, line.Trigger) {}
 
 func (r *rig) Append(p line.Part) {
 	r.mu.Lock()
@@ -406,7 +409,7 @@ func TestLine(t *testing.T) {
 			r.t.Error("OK-to-run without a log")
 		}
 		r.finish()
-		r.want("REJECT no record", "REJECT no record", "REJECT no record")
+		r.want("STOP no record", "STOP no record", "STOP no record") // they never came to the rejecter
 	})
 	run(t, "missed trigger stops the line", nil, func(r *rig) {
 		r.pass(false)
@@ -501,7 +504,8 @@ func TestInspectionTrouble(t *testing.T) {
 			r.t.Error("OK-to-run after three uninspected parts")
 		}
 		r.finish()
-		r.want("REJECT frame lost", "REJECT frame lost", "REJECT frame lost", "STOP line stopped")
+		r.want("REJECT frame lost", "REJECT frame lost", "STOP frame lost", "STOP line stopped")
+		r.pulses(500*ms, 800*ms, 1100*ms) // fired at all the same, should the belt run on
 	})
 	run(t, "an inspected part begins the count anew", func(_ *rig, o *line.Options) { o.StopAfter = 2 }, func(r *rig) {
 		for range 3 {
@@ -624,7 +628,7 @@ func TestShutdownWithPartsUnderWay(t *testing.T) {
 		time.AfterFunc(1010*ms, func() { r.edge() }) // its pulse would be due after the end
 		r.interrupt()
 		r.want("REJECT score", "PASS score", "REJECT frame lost", "REJECT frame lost",
-			"REJECT frame lost", "STOP shutdown")
+			"REJECT frame lost", "STOP frame lost")
 		if !r.saw(line.Draining) {
 			r.t.Error("no event")
 		}
@@ -675,7 +679,7 @@ func TestManyPartsUnderWay(t *testing.T) {
 			r.t.Error("the line runs on")
 		}
 		r.finish()
-		if c := r.Counts(); c.Reject != 32 || c.Stop != 1 {
+		if c := r.Counts(); c.Stop != 33 { // by time, and the belt has stopped
 			r.t.Errorf("counts %+v", c)
 		}
 	})
@@ -734,7 +738,8 @@ func TestSensorFails(t *testing.T) {
 		if err := <-r.ended; !errors.Is(err, r.broken) {
 			r.t.Errorf("Run: %v", err)
 		}
-		r.want("REJECT score")
+		r.want("STOP score")
+		r.pulses(500 * ms)
 		if !r.saw(line.Stopped) {
 			r.t.Error("OK-to-run without a sensor")
 		}

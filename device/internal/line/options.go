@@ -17,12 +17,21 @@ func (o *Options) complete() error {
 	if o.Travel.Counts > 0 && o.Encoder == nil {
 		return fmt.Errorf("line: travel of %d counts needs an encoder", o.Travel.Counts)
 	}
+	if o.QuietCounts > 0 && o.Travel.Counts == 0 {
+		return fmt.Errorf("line: an alarm after %d counts without a trigger needs travel in counts", o.QuietCounts)
+	}
 	if o.WindowTo == 0 {
 		o.WindowTo = 50 * time.Millisecond
 	}
 	if o.WindowFrom > o.WindowTo {
 		return fmt.Errorf("line: frame window %v to %v is empty", o.WindowFrom, o.WindowTo)
 	}
+	set(&o.ConfirmTo, 500*time.Millisecond)
+	if o.ConfirmFrom < 0 || o.ConfirmFrom > o.ConfirmTo {
+		return fmt.Errorf("line: confirm window %v to %v is empty or begins before the pulse", o.ConfirmFrom, o.ConfirmTo)
+	}
+	set(&o.ConfirmWait, 50*time.Millisecond)
+	set(&o.ConfirmStop, 1)
 	set(&o.FrameWait, 200*time.Millisecond)
 	set(&o.Margin, 10*time.Millisecond)
 	set(&o.Heartbeat, 500*time.Millisecond)
@@ -41,10 +50,11 @@ func (o *Options) complete() error {
 		}
 	}
 	for name, v := range map[string]int64{
-		"frame wait": int64(o.FrameWait), "margin": int64(o.Margin), "heartbeat": int64(o.Heartbeat),
+		"frame wait": int64(o.FrameWait), "confirm wait": int64(o.ConfirmWait), "quiet counts": o.QuietCounts + 1, "margin": int64(o.Margin), "heartbeat": int64(o.Heartbeat),
 		"poll": int64(o.Poll), "horizon": int64(o.Horizon), "reopen": int64(o.Reopen),
 		"backlog": int64(o.Backlog), "max parts": int64(o.MaxParts), "stop after": int64(o.StopAfter),
-		"drain": int64(o.Drain), "deadline": int64(o.Deadline) + 1, "debounce": int64(o.Debounce) + 1,
+		"drain":    int64(o.Drain),
+		"deadline": int64(o.Deadline) + 1, "debounce": int64(o.Debounce) + 1,
 	} {
 		if v <= 0 {
 			return fmt.Errorf("line: %s is negative", name)

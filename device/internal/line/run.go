@@ -20,6 +20,8 @@ type Line struct {
 	outs []*output
 
 	triggers chan edge
+	confirms chan edge
+	pressed  chan edge // RESET
 	frames   chan shot
 	results  chan result
 	jobs     chan job
@@ -36,11 +38,12 @@ type edge struct {
 	err error
 }
 
-// A shot is what the camera's goroutine hands over: a frame, or that it was lost or came back.
+// A shot is what the camera's goroutine hands over: a frame and why it cannot be judged, or that
+// the camera was opened (neither) or lost.
 type shot struct {
 	frame *capture.Frame
+	unfit error
 	lost  error
-	back  bool
 }
 
 // Errors of Run, besides those of its parts.
@@ -57,6 +60,8 @@ func New(o Options) (*Line, error) {
 	l := &Line{
 		o:        o,
 		triggers: make(chan edge),
+		confirms: make(chan edge),
+		pressed:  make(chan edge),
 		frames:   make(chan shot),
 		results:  make(chan result, o.Backlog+1),
 		jobs:     make(chan job, o.Backlog),
@@ -112,7 +117,14 @@ func (l *Line) Run(ctx context.Context) (err error) {
 	defer stopRejecter()
 
 	var wg sync.WaitGroup
-	wg.Go(func() { l.readTriggers(inputs) })
+	l.t.start(time.Now())
+	wg.Go(func() { readEdges(inputs, l.o.Triggers, l.triggers) })
+	if l.o.Confirm != nil {
+		wg.Go(func() { readEdges(inputs, l.o.Confirm, l.confirms) })
+	}
+	if l.o.Resets != nil {
+		wg.Go(func() { readEdges(inputs, l.o.Resets, l.pressed) })
+	}
 	wg.Go(func() { l.readCamera(inputs) })
 	inspected := make(chan struct{})
 	go func() {
@@ -122,12 +134,10 @@ func (l *Line) Run(ctx context.Context) (err error) {
 	rejecter := make(chan error, 1)
 	go func() { rejecter <- l.t.rejecter.Run(rejecting) }()
 
-	l.t.note(Event{Kind: Running})
 	rejecterEnded, err := l.loop(ctx, rejecter)
 
 	l.off()
-	stopInputs()
-	if !l.sweep(&wg) {
+	if !l.sweep(&wg, stopInputs) {
 		err = errors.Join(err, ErrStuck)
 	}
 	l.t.abandon()
@@ -156,6 +166,11 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 	defer beat.Stop()
 	var drained <-chan time.Time
 	done, triggers := ctx.Done(), (<-chan edge)(l.triggers)
+	broken := func(input string, why error) { // no line without its inputs
+		triggers, err = nil, errors.Join(err, fmt.Errorf("line: %s: %w", input, why))
+		t.stop(SensorLost)
+		drained = time.After(l.o.Drain)
+	}
 	for {
 		t.poll(time.Now())
 		l.publish()
@@ -166,16 +181,28 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 		timer.Reset(t.until(time.Now()))
 		select {
 		case e := <-triggers:
-			if e.err != nil {
+			switch {
+			case e.err == nil:
+				t.trigger(e.Trigger, time.Now())
+			case errors.Is(e.err, io.EOF):
 				triggers = nil
-				if !errors.Is(e.err, io.EOF) {
-					err = fmt.Errorf("line: trigger: %w", e.err)
-					t.stop(TriggerMissed)
-					drained = time.After(l.o.Drain)
-				}
-				break
+			default:
+				broken("trigger", e.err)
 			}
-			t.trigger(e.Trigger, time.Now())
+		case e := <-l.confirms:
+			switch {
+			case e.err == nil:
+				t.confirm(e.At)
+			case !errors.Is(e.err, io.EOF):
+				broken("confirm", e.err)
+			}
+		case e := <-l.pressed:
+			switch {
+			case e.err == nil:
+				t.reset()
+			case !errors.Is(e.err, io.EOF):
+				broken("reset", e.err)
+			}
 		case s := <-l.frames:
 			l.shot(s)
 		case r := <-l.results:
@@ -214,25 +241,41 @@ func (l *Line) drainOutcomes(rejecter <-chan error) error {
 	}
 }
 
-// sweep takes what the inputs still hand over while they end, so that every edge that
-// was read becomes a part. It reports false when one of them does not end.
-func (l *Line) sweep(wg *sync.WaitGroup) bool {
-	late := time.After(l.o.Drain)
+// coast is how long the inputs are read after OK-to-run has dropped: edges may be on their way,
+// and a belt does not stop at once.
+const coast = 100 * time.Millisecond
+
+// sweep takes what the inputs still hand over while they end, so that every edge
+// becomes a part. It reports false when one of them does not end.
+func (l *Line) sweep(wg *sync.WaitGroup, stopInputs func()) bool {
+	stop, late := time.After(coast), time.After(coast+l.o.Drain)
 	l.t.stopped, l.t.draining = true, true
+	l.t.halt()
 	ended := make(chan struct{})
 	go func() { wg.Wait(); close(ended) }()
+	tick := time.NewTicker(l.o.Poll)
+	defer tick.Stop()
 	for {
+		l.t.poll(time.Now()) // pulses still follow the belt
 		select {
+		case <-tick.C:
 		case e := <-l.triggers:
 			if e.err == nil {
 				l.t.trigger(e.Trigger, time.Now())
 			}
+		case e := <-l.confirms:
+			if e.err == nil {
+				l.t.confirm(e.At)
+			}
+		case <-l.pressed:
 		case s := <-l.frames:
 			l.shot(s)
 		case r := <-l.results:
 			l.t.result(r, time.Now())
 		case o := <-l.outcomes:
 			l.t.outcome(o)
+		case <-stop:
+			stopInputs()
 		case <-ended:
 			return true
 		case <-late:
@@ -244,11 +287,11 @@ func (l *Line) sweep(wg *sync.WaitGroup) bool {
 func (l *Line) shot(s shot) {
 	switch {
 	case s.frame != nil:
-		l.t.frame(s.frame, time.Now())
-	case s.back:
-		l.t.note(Event{Kind: CameraBack})
+		l.t.frame(s.frame, s.unfit, time.Now())
+	case s.lost != nil:
+		l.t.camera(s.lost)
 	default:
-		l.t.note(Event{Kind: CameraLost, Err: s.lost})
+		l.t.camera(nil)
 	}
 }
 
@@ -259,11 +302,11 @@ func (l *Line) publish() {
 	l.mu.Unlock()
 }
 
-// readTriggers hands edges over until ctx ends or the sensor does.
-func (l *Line) readTriggers(ctx context.Context) {
+// readEdges hands edges over until ctx ends or the input does.
+func readEdges(ctx context.Context, src Triggers, to chan<- edge) {
 	for {
-		tr, err := l.o.Triggers.Next(ctx)
-		l.triggers <- edge{tr, err}
+		tr, err := src.Next(ctx)
+		to <- edge{tr, err}
 		if err != nil {
 			return
 		}
@@ -271,15 +314,13 @@ func (l *Line) readTriggers(ctx context.Context) {
 }
 
 // readCamera hands frames over until ctx ends or the source is exhausted. A lost camera is
-// reopened, with growing pauses.
+// closed and opened anew, with growing pauses: here and nowhere else.
 func (l *Line) readCamera(ctx context.Context) {
 	pause, lost := l.o.Reopen, false
 	for ctx.Err() == nil {
 		src, err := l.o.Camera(ctx)
 		if err == nil {
-			if lost {
-				l.frames <- shot{back: true}
-			}
+			l.frames <- shot{}
 			pause, lost = l.o.Reopen, false
 			err = l.readFrames(ctx, src)
 		}
@@ -305,8 +346,16 @@ func (l *Line) readFrames(ctx context.Context, src capture.Source) error {
 		if err != nil {
 			return err
 		}
-		l.frames <- shot{frame: f}
+		l.frames <- shot{frame: f, unfit: l.check(f)}
 	}
+}
+
+// check says whether f can be judged.
+func (l *Line) check(f *capture.Frame) error {
+	if l.o.Check == nil {
+		return nil
+	}
+	return l.o.Check(f)
 }
 
 // inspect judges frames until there are no more jobs.

@@ -1,10 +1,12 @@
 package line
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"cull/capture"
+	"cull/capture/check"
 	"cull/reject"
 )
 
@@ -14,7 +16,8 @@ type state uint8
 const (
 	awaitFrame state = iota
 	inInspection
-	awaitPulse // to be rejected, the rejecter has not answered yet
+	awaitPulse   // to be rejected, the rejecter has not answered yet
+	awaitConfirm // fired at, the REJECT-CONFIRM sensor has its time to see it go
 )
 
 // A tracked part is under way.
@@ -22,11 +25,13 @@ type tracked struct {
 	Part
 	state  state
 	pushed bool // the rejecter has its pulse
+	halted bool // travels by time, and the line stopped on its way: nobody knows where it is
 }
 
 // A kept frame has no part yet: its trigger may still be on its way.
 type kept struct {
 	frame *capture.Frame
+	unfit error
 	at    time.Time // start of exposure
 	seen  time.Time // delivery
 }
@@ -62,25 +67,55 @@ type tracker struct {
 	next    uint64
 	pending int // parts that need the inspector: not yet in awaitPulse
 
-	infer time.Duration // what an inspection takes: the longest of late, forgotten by a tenth each
+	infer    time.Duration // what an inspection takes: the longest of late, forgotten by a tenth each
+	judgedAt time.Time     // the newest of them
 
 	stopped  bool
 	draining bool
-	last     Trigger // newest edge
-	seen     bool    // there was one
-	missRun  int     // uninspected parts in a row
-	badRun   int     // parts judged bad in a row
-	goodRun  int     // parts judged good in a row
+	open     bool          // there is a camera
+	lost     bool          // ... or was, before
+	last     Trigger       // newest edge
+	seen     bool          // there was one
+	recent   [64]time.Time // the newest edges, at edges modulo its length
+	edges    int
+	orphans  []time.Time // frames of parts that were known by them only
+	holes    []hole
+	began    time.Time   // Run
+	quiet    int64       // the belt's count at the newest edge or alarm
+	confirms []time.Time // edges of REJECT-CONFIRM that have no part yet
+	notSeen  int         // confirmations missing in a row
+	missRun  int         // uninspected parts in a row
+	badRun   int         // parts judged bad in a row
+	goodRun  int         // parts judged good in a row
 	counts   Counts
 }
 
+// start ends what an earlier process left.
+func (t *tracker) start(now time.Time) {
+	t.began = now
+	for _, id := range t.o.Unfinished {
+		t.o.Recorder.Append(Part{ID: id, Verdict: Stop, Reason: Interrupted})
+	}
+	if t.o.Hold || len(t.o.Unfinished) > 0 {
+		t.stop(Interrupted)
+		return
+	}
+	t.note(Event{Kind: Running})
+}
+
+// maxMissed is how many edges can be lost at once. A longer gap is a counter that began anew.
+const maxMissed = 1 << 16
+
 // trigger begins a part.
 func (t *tracker) trigger(tr Trigger, now time.Time) {
+	t.recent[t.edges%len(t.recent)] = tr.At
+	t.edges++
+	t.quiet = tr.Count
 	if t.seen {
-		if lost := tr.Seq - t.last.Seq - 1; lost > 0 && lost < 1<<31 {
-			t.missed(int(lost), tr, now)
+		if lost := tr.Seq - t.last.Seq - 1; lost > 0 && lost <= maxMissed {
+			t.missed(int(lost), tr)
 		}
-		if tr.At.Sub(t.last.At) < t.o.Debounce {
+		if d := tr.At.Sub(t.last.At); d >= 0 && d < t.o.Debounce {
 			t.counts.Bounces++
 			t.last.Seq = tr.Seq
 			return
@@ -100,6 +135,7 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 		t.stop(TooMany)
 		return
 	}
+	t.o.Recorder.Begin(p.ID, tr)
 	t.pending++
 	t.disown(tr)
 	t.claimKept(p, now)
@@ -113,13 +149,59 @@ func (t *tracker) begin(tr Trigger) *tracked {
 	return p
 }
 
-// missed accounts for edges that the sensor lost: parts passed, nobody knows when, so
-// they cannot be rejected.
-func (t *tracker) missed(n int, tr Trigger, now time.Time) {
-	t.note(Event{Kind: MissedTrigger, N: n})
-	for range min(n, t.o.MaxParts) {
-		t.end(t.begin(Trigger{At: tr.At, Count: tr.Count}), Stop, TriggerMissed)
+// missed accounts for n edges that the sensor lost before tr: parts passed, nobody knows
+// when, so they cannot be rejected.
+func (t *tracker) missed(n int, tr Trigger) {
+	gap := hole{t.last.At, tr.At, n}
+	t.orphans = slices.DeleteFunc(t.orphans, func(at time.Time) bool { return gap.explains(at) })
+	if gap.n == 0 {
+		return // their frames have told
 	}
+	t.note(Event{Kind: MissedTrigger, N: gap.n})
+	for i := range gap.n {
+		t.end(t.begin(Trigger{At: tr.At, Count: tr.Count, Seq: tr.Seq - uint32(gap.n-i)}), Stop, TriggerMissed)
+	}
+	t.holes = append(t.holes[max(0, len(t.holes)-maxHoles):], gap)
+	t.stop(TriggerMissed)
+}
+
+// maxHoles bounds how many holes and orphans are remembered.
+const maxHoles = 16
+
+// A hole is a time between two edges in which the sensor lost n, and no frame was seen of them.
+type hole struct {
+	from, to time.Time
+	n        int
+}
+
+// explains reports whether a frame exposed at is that of one of the lost edges, once for each.
+func (h *hole) explains(at time.Time) bool {
+	if h.n == 0 || !at.After(h.from) || !at.Before(h.to) {
+		return false
+	}
+	h.n--
+	return true
+}
+
+// orphan deals with a frame that no part claimed. Where the camera exposes at each edge, it shows
+// a part whose edge was lost, unless an edge explains it: the part's frame came twice or too late.
+func (t *tracker) orphan(at time.Time) {
+	if !t.o.FramePerTrigger || at.Before(t.began) {
+		return
+	}
+	for _, edge := range t.recent[:min(t.edges, len(t.recent))] {
+		if t.within(at, Trigger{At: edge}) {
+			return
+		}
+	}
+	for i := range t.holes {
+		if t.holes[i].explains(at) {
+			return
+		}
+	}
+	t.orphans = append(t.orphans[max(0, len(t.orphans)-maxHoles):], at)
+	t.note(Event{Kind: MissedTrigger, N: 1})
+	t.end(t.begin(Trigger{At: at.Add(-t.o.WindowFrom)}), Stop, TriggerMissed)
 	t.stop(TriggerMissed)
 }
 
@@ -156,7 +238,7 @@ func (t *tracker) claimKept(p *tracked, now time.Time) {
 	for i, k := range t.frames {
 		if t.within(k.at, p.Trigger) {
 			t.frames = slices.Delete(t.frames, i, i+1)
-			t.claim(p, k.frame, k.at, now)
+			t.claim(p, k, now)
 			return
 		}
 	}
@@ -164,16 +246,16 @@ func (t *tracker) claimKept(p *tracked, now time.Time) {
 
 // frame takes a frame from the camera. Of several parts in whose windows its exposure
 // lies it belongs to the one that came last: the older ones have moved on.
-func (t *tracker) frame(f *capture.Frame, now time.Time) {
+func (t *tracker) frame(f *capture.Frame, unfit error, now time.Time) {
 	t.counts.Frames++
-	at := t.o.Epoch.Add(f.Mono)
+	k := kept{f, unfit, t.o.Epoch.Add(f.Mono), now}
 	for _, p := range slices.Backward(t.parts) {
-		if p.state == awaitFrame && t.within(at, p.Trigger) {
-			t.claim(p, f, at, now)
+		if p.state == awaitFrame && t.within(k.at, p.Trigger) {
+			t.claim(p, k, now)
 			return
 		}
 	}
-	t.frames = append(t.frames, kept{f, at, now})
+	t.frames = append(t.frames, k)
 	if len(t.frames) > keep {
 		t.drop()
 	}
@@ -182,24 +264,57 @@ func (t *tracker) frame(f *capture.Frame, now time.Time) {
 // drop gives the oldest kept frame back.
 func (t *tracker) drop() {
 	t.counts.Unclaimed++
-	t.frames[0].frame.Release()
+	k := t.frames[0]
+	k.frame.Release()
 	t.frames = slices.Delete(t.frames, 0, 1)
+	t.orphan(k.at)
 }
 
-func (t *tracker) claim(p *tracked, f *capture.Frame, at, now time.Time) {
-	p.FrameAt, p.FrameSeq = at, f.Seq
+// claim gives a part its frame and sends it to the inspector.
+func (t *tracker) claim(p *tracked, k kept, now time.Time) {
+	p.FrameAt, p.FrameSeq = k.at, k.frame.Seq
 	p.Capture = now.Sub(p.Trigger.At)
 	p.state = inInspection
-	if !t.dispatch(job{p.ID, f}) {
-		f.Release()
+	switch {
+	case k.unfit != nil:
+		k.frame.Release()
+		t.uninspected(p, unfitReason(k.unfit), k.unfit, now)
+	case !t.dispatch(job{p.ID, k.frame}):
+		k.frame.Release()
 		t.uninspected(p, QueueFull, nil, now)
 	}
+}
+
+// unfitReason returns the reason that belongs to an error of Options.Check.
+func unfitReason(err error) Reason {
+	switch {
+	case errors.Is(err, check.ErrBlack):
+		return FrameBlack
+	case errors.Is(err, check.ErrSaturated):
+		return FrameSaturated
+	case errors.Is(err, check.ErrBlurred):
+		return FrameBlurred
+	case errors.Is(err, check.ErrFrozen):
+		return FrameFrozen
+	}
+	return FrameUnfit
+}
+
+// camera notes that the camera was opened or, with a reason, lost.
+func (t *tracker) camera(lost error) {
+	switch {
+	case lost != nil:
+		t.note(Event{Kind: CameraLost, Err: lost})
+	case t.lost:
+		t.note(Event{Kind: CameraBack})
+	}
+	t.open, t.lost = lost == nil, lost != nil
 }
 
 // result takes what the inspector found. A part whose deadline has passed stays
 // rejected, whatever the finding.
 func (t *tracker) result(r result, now time.Time) {
-	t.infer = max(r.took, t.infer*9/10)
+	t.infer, t.judgedAt = max(r.took, t.expect(now)*9/10), now
 	p := t.find(r.id)
 	if p == nil {
 		t.counts.LateFindings++
@@ -210,7 +325,7 @@ func (t *tracker) result(r result, now time.Time) {
 		p.Judged, p.Finding = true, r.finding
 	}
 	switch {
-	case p.state == awaitPulse:
+	case p.state >= awaitPulse:
 		t.counts.LateFindings++
 	case r.err != nil:
 		t.uninspected(p, Failed, r.err, now)
@@ -332,7 +447,19 @@ func (t *tracker) outcome(o reject.Outcome) {
 		t.pulseFailed(p, o.Err)
 	default:
 		p.Fired, p.Due = o.At, o.Due
+		t.fired(p)
+	}
+}
+
+// fired deals with a part that the rejecter fired at.
+func (t *tracker) fired(p *tracked) {
+	switch {
+	case p.halted:
+		t.end(p, Stop, p.Reason)
+	case t.o.Confirm == nil:
 		t.end(p, Reject, p.Reason)
+	default:
+		p.state = awaitConfirm
 	}
 }
 
@@ -360,17 +487,33 @@ func (t *tracker) end(p *tracked, v Verdict, why Reason) {
 	t.o.Recorder.Append(p.Part)
 }
 
-// stop drops OK-to-run until reset.
+// stop drops OK-to-run until reset. Parts that travel by time are then not where the time says:
+// those that are bad end as STOP, though the pulse is fired.
 func (t *tracker) stop(why Reason) {
-	if !t.stopped {
-		t.stopped = true
-		t.note(Event{Kind: Stopped, Reason: why, N: t.missRun})
+	if t.stopped {
+		return
+	}
+	t.stopped = true
+	t.halt()
+	t.note(Event{Kind: Stopped, Reason: why, N: t.missRun})
+}
+
+// halt marks the parts that travel by time when OK-to-run drops.
+func (t *tracker) halt() {
+	for _, p := range t.parts {
+		p.halted = t.belt == nil
 	}
 }
 
-// reset lets the line run again.
+// reset lets the line run again. Pulses of parts that travelled by time through the stop would
+// now hit others.
 func (t *tracker) reset() {
-	t.missRun, t.badRun, t.goodRun = 0, 0, 0
+	t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
+	t.each(func(p *tracked) {
+		if p.halted && p.state == awaitPulse && t.rejecter.Cancel(p.ID) {
+			t.end(p, Stop, p.Reason)
+		}
+	})
 	if t.stopped {
 		t.stopped = false
 		t.note(Event{Kind: Running})
@@ -379,14 +522,19 @@ func (t *tracker) reset() {
 
 // poll applies what only the passing of time decides.
 func (t *tracker) poll(now time.Time) {
-	if t.belt != nil && len(t.parts) > 0 {
+	if t.belt != nil && (len(t.parts) > 0 || t.o.QuietCounts > 0) {
 		t.belt.sample(now)
+		t.listen()
 	}
 	for len(t.frames) > 0 && now.Sub(t.frames[0].seen) > t.o.WindowTo+t.o.FrameWait {
 		t.drop()
 	}
 	t.each(func(p *tracked) {
 		switch {
+		case p.state == awaitConfirm:
+			if !now.Before(t.confirmBy(p)) {
+				t.confirmed(p)
+			}
 		case p.state == awaitPulse:
 			if t.belt != nil {
 				t.steer(p, now)
@@ -397,6 +545,19 @@ func (t *tracker) poll(now time.Time) {
 			t.uninspected(p, FrameLost, nil, now)
 		}
 	})
+	t.unexpected()
+}
+
+// listen raises the alarm when the belt has moved far without a trigger.
+func (t *tracker) listen() {
+	here := t.belt.here()
+	switch far := here - t.quiet; {
+	case t.edges == 0 && t.quiet == 0:
+		t.quiet = here
+	case t.o.QuietCounts > 0 && far >= t.o.QuietCounts:
+		t.note(Event{Kind: NoTrigger, N: int(far)})
+		t.quiet = here
+	}
 }
 
 // never is later than every deadline.
@@ -420,14 +581,26 @@ func (t *tracker) frameDeadline(p *tracked) time.Time {
 	return p.Trigger.At.Add(t.o.WindowTo + t.o.FrameWait)
 }
 
+// idlePoll is how often the belt is read while no parts are under way.
+const idlePoll = 100 * time.Millisecond
+
 // until returns how long nothing but an input can change anything.
 func (t *tracker) until(now time.Time) time.Duration {
 	if t.belt != nil && len(t.parts) > 0 {
 		return t.o.Poll
 	}
 	first := now.Add(time.Hour)
+	if t.o.QuietCounts > 0 {
+		first = now.Add(idlePoll)
+	}
 	for _, p := range t.parts {
-		if p.state == awaitPulse {
+		switch p.state {
+		case awaitPulse:
+			continue
+		case awaitConfirm:
+			if d := t.confirmBy(p); d.Before(first) {
+				first = d
+			}
 			continue
 		}
 		d := t.deadline(p)
@@ -461,7 +634,7 @@ func (t *tracker) abandon() {
 // ready reports whether a part that comes now would be judged in time: the frames before
 // it, its own, and the wait for it take less than its way to the rejecter.
 func (t *tracker) ready(now time.Time) bool {
-	if t.stopped || t.draining || t.pending >= t.o.Backlog {
+	if t.stopped || t.draining || !t.open || t.pending >= t.o.Backlog {
 		return false
 	}
 	way, known := t.o.Travel.Time, true
@@ -470,8 +643,14 @@ func (t *tracker) ready(now time.Time) bool {
 		due, known = t.belt.eta(t.belt.here() + t.o.Travel.Counts)
 		way = due.Sub(now)
 	}
-	need := t.o.WindowTo + time.Duration(t.pending+1)*t.infer + t.o.Margin
+	need := t.o.WindowTo + time.Duration(t.pending+1)*t.expect(now) + t.o.Margin
 	return !known || need <= way
+}
+
+// expect returns how long an inspection will take. The longest is also forgotten by half each second: one
+// that hung must not hold READY down, and with it the parts whose inspection would show better.
+func (t *tracker) expect(now time.Time) time.Duration {
+	return t.infer >> min(62, max(0, now.Sub(t.judgedAt)/time.Second))
 }
 
 func (t *tracker) find(id uint64) *tracked {

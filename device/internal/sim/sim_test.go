@@ -55,7 +55,8 @@ type book struct {
 	parts []line.Part
 }
 
-func (b *book) Ready() error { return nil }
+func (b *book) Ready() error               { return nil }
+func (b *book) Begin(uint64, line.Trigger) {}
 func (b *book) Append(p line.Part) {
 	b.belt.Verdict(p.ID, p.Verdict)
 	b.parts = append(b.parts, p)

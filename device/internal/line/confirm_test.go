@@ -1,0 +1,368 @@
+package line_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cull/capture"
+	"cull/capture/check"
+	"cull/device/internal/line"
+)
+
+// confirms adds a REJECT-CONFIRM sensor: a part that was fired at at 500 ms is seen from 500 to 1000 ms.
+func confirms(change func(*line.Options)) func(*rig, *line.Options) {
+	return func(r *rig, o *line.Options) {
+		r.sensor = make(chan line.Trigger, 100)
+		o.Confirm = input{c: r.sensor}
+		if change != nil {
+			change(o)
+		}
+	}
+}
+
+// see is an edge of the REJECT-CONFIRM sensor at an instant after the start.
+func (r *rig) see(at time.Duration) {
+	time.Sleep(at - time.Since(r.start))
+	r.sensor <- line.Trigger{At: time.Now()}
+}
+
+func (r *rig) confirmations(want ...line.Confirmation) {
+	r.t.Helper()
+	var got []line.Confirmation
+	for _, p := range r.records {
+		got = append(got, p.Confirm)
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("confirmations %v, want %v", got, want)
+	}
+}
+
+func TestRejectConfirmation(t *testing.T) {
+	with := func(name string, change func(*line.Options), script func(*rig)) {
+		run(t, name, confirms(change), script)
+	}
+	with("seen", nil, func(r *rig) {
+		r.pass(true)
+		r.see(600 * ms)
+		r.finish()
+		r.want("REJECT score")
+		r.confirmations(line.Confirmed)
+		if c := r.Counts(); c.Confirmed != 1 || c.Unexpected != 0 || r.saw(line.Stopped) {
+			r.t.Errorf("counts %+v", c)
+		}
+	})
+	with("the edge comes before the pulse has ended", nil, func(r *rig) {
+		r.pass(true)
+		r.see(505 * ms)
+		r.finish()
+		r.confirmations(line.Confirmed)
+	})
+	with("missing: the part is still there, the line stops", nil, func(r *rig) {
+		r.pass(true)
+		time.Sleep(1100 * ms)
+		if r.ok.Active() || !r.saw(line.NotSeen) {
+			r.t.Error("the line runs on")
+		}
+		r.finish()
+		r.want("STOP confirm missing")
+		r.confirmations(line.ConfirmMissing)
+	})
+	with("too late and too early are missing, and unexpected", func(o *line.Options) { o.ConfirmFrom = 50 * ms }, func(r *rig) {
+		r.pass(true)
+		r.see(540 * ms)
+		r.see(1001 * ms)
+		r.finish()
+		r.want("STOP confirm missing")
+		if c := r.Counts(); c.Unexpected != 2 || c.Missing != 1 || !r.saw(line.Unexpected) {
+			r.t.Errorf("counts %+v", c)
+		}
+	})
+	with("so many in a row", func(o *line.Options) { o.ConfirmStop = 2 }, func(r *rig) {
+		for i := range 4 { // seen only: the second
+			r.pass(true)
+			time.Sleep(580 * ms)
+			if i == 1 {
+				r.sensor <- line.Trigger{At: time.Now()}
+			}
+			time.Sleep(600 * ms)
+		}
+		if r.ok.Active() {
+			r.t.Error("the line runs on")
+		}
+		r.finish()
+		r.want("REJECT score", "REJECT score", "REJECT score", "STOP confirm missing")
+		r.confirmations(line.ConfirmMissing, line.Confirmed, line.ConfirmMissing, line.ConfirmMissing)
+	})
+	with("alarm only", func(o *line.Options) { o.ConfirmStop = -1 }, func(r *rig) {
+		r.pass(true)
+		time.Sleep(1200 * ms)
+		if !r.ok.Active() || !r.saw(line.NotSeen) {
+			r.t.Error("stopped, or no alarm")
+		}
+		r.finish()
+		r.want("REJECT score")
+		r.confirmations(line.ConfirmMissing)
+	})
+	with("two for one pulse: a neighbour went too", nil, func(r *rig) {
+		r.pass(true)
+		r.see(600 * ms)
+		r.see(650 * ms)
+		r.finish()
+		r.want("REJECT score")
+		r.confirmations(line.ConfirmExtra)
+		if !r.saw(line.Unexpected) {
+			r.t.Error("no alarm")
+		}
+	})
+	with("overlapping windows: each takes one", nil, func(r *rig) {
+		r.pass(true) // 500 ms
+		time.Sleep(80 * ms)
+		r.pass(true) // 600 ms
+		r.see(650 * ms)
+		r.see(750 * ms)
+		r.finish()
+		r.confirmations(line.Confirmed, line.Confirmed)
+		if c := r.Counts(); c.Unexpected != 0 {
+			r.t.Errorf("counts %+v", c)
+		}
+	})
+	with("out of the blue", nil, func(r *rig) {
+		r.pass(false)
+		r.see(100 * ms)
+		time.Sleep(ms)
+		if !r.saw(line.Unexpected) || !r.ok.Active() {
+			r.t.Error("no alarm, or stopped")
+		}
+		r.finish()
+		r.confirmations(0)
+	})
+	with("the sensor breaks", nil, func(r *rig) {
+		close(r.sensor) // io.EOF: no more edges, so the next is missing
+		r.pass(true)
+		r.finish()
+		r.want("STOP confirm missing")
+	})
+}
+
+func TestUnfitFrames(t *testing.T) {
+	reasons := map[error]string{
+		check.ErrBlack: "black", check.ErrSaturated: "saturated", check.ErrBlurred: "blurred",
+		check.ErrFrozen: "frozen", io.ErrUnexpectedEOF: "unfit",
+	}
+	for why, reason := range reasons {
+		run(t, reason, func(_ *rig, o *line.Options) {
+			o.Check = func(f *capture.Frame) error {
+				if f.Seq == 2 {
+					return fmt.Errorf("frame 2 is %w", why)
+				}
+				return nil
+			}
+		}, func(r *rig) {
+			for range 3 {
+				r.pass(false)
+				time.Sleep(80 * ms)
+			}
+			r.finish()
+			r.want("PASS score", "REJECT frame "+reason, "PASS score")
+			r.pulses(600 * ms)
+			if p := r.records[1]; p.Judged || !errors.Is(p.Err, why) && !errors.Is(r.records[2].Err, why) {
+				r.t.Errorf("%+v", r.records)
+			}
+		})
+	}
+	run(t, "so many in a row stop the line", func(_ *rig, o *line.Options) {
+		o.StopAfter = 2
+		o.Check = func(*capture.Frame) error { return check.ErrBlack }
+	}, func(r *rig) {
+		r.pass(false)
+		time.Sleep(80 * ms)
+		r.pass(false)
+		if r.ok.Active() {
+			r.t.Error("the line runs on in the dark")
+		}
+		r.finish()
+	})
+}
+
+func TestFrameWithoutTrigger(t *testing.T) {
+	strobe := func(_ *rig, o *line.Options) { o.FramePerTrigger = true }
+	run(t, "shows a part that nobody tracks", strobe, func(r *rig) {
+		r.pass(false)
+		time.Sleep(180 * ms) // 200
+		r.shoot(190*ms, true)
+		time.Sleep(300 * ms)
+		if r.ok.Active() || !r.saw(line.MissedTrigger) {
+			r.t.Error("the line runs on")
+		}
+		r.finish()
+		r.want("PASS score", "STOP trigger missed")
+	})
+	run(t, "and the gap in the edges is the same part", strobe, func(r *rig) {
+		r.pass(false)
+		time.Sleep(180 * ms)
+		r.shoot(190*ms, true)
+		time.Sleep(300 * ms)
+		r.Reset()
+		time.Sleep(ms)
+		r.seq++ // the edge that was lost
+		r.pass(false)
+		r.finish()
+		r.want("PASS score", "STOP trigger missed", "PASS score")
+	})
+	run(t, "also when the gap is known first", strobe, func(r *rig) {
+		r.pass(false)
+		time.Sleep(180 * ms)
+		r.shoot(190*ms, true)
+		r.seq++
+		r.edge()
+		time.Sleep(ms)
+		r.finish()
+		r.want("PASS score", "STOP trigger missed", "STOP line stopped")
+	})
+	run(t, "a frame that comes twice or too late has its trigger", strobe, func(r *rig) {
+		r.pass(false)
+		r.shoot(5*ms, false)
+		time.Sleep(80 * ms)
+		r.edge() // 100
+		time.Sleep(300 * ms)
+		r.shoot(105*ms, false)
+		time.Sleep(400 * ms)
+		if !r.ok.Active() {
+			r.t.Error("stopped")
+		}
+		r.finish()
+		r.want("PASS score", "REJECT frame lost")
+	})
+	run(t, "of a free-running camera means nothing", nil, func(r *rig) {
+		r.shoot(0, true)
+		time.Sleep(time.Second)
+		if !r.ok.Active() {
+			r.t.Error("stopped")
+		}
+		r.finish()
+	})
+}
+
+func TestNoTriggerForALongWay(t *testing.T) {
+	run(t, "alarm", func(r *rig, o *line.Options) {
+		counts(500, 0, 3*time.Second)(r, o)
+		o.QuietCounts = 1000
+	}, func(r *rig) {
+		time.Sleep(500 * ms)
+		r.pass(false) // at 500, belt until 3000
+		time.Sleep(900 * ms)
+		if r.saw(line.NoTrigger) {
+			r.t.Error("alarm 920 counts after a trigger")
+		}
+		time.Sleep(10 * time.Second)
+		n := 0
+		for _, e := range r.events {
+			if e.Kind == line.NoTrigger {
+				n++
+			}
+		}
+		if n != 2 || !r.ok.Active() {
+			r.t.Errorf("%d alarms in 2500 counts, want 2 and no stop", n)
+		}
+		r.finish()
+	})
+}
+
+func TestStartAfterACrash(t *testing.T) {
+	run(t, "parts under way end, the line waits for RESET", func(r *rig, o *line.Options) {
+		r.press = make(chan line.Trigger, 1)
+		o.Resets, o.Unfinished, o.FirstPart = input{c: r.press}, []uint64{6, 8}, 9
+	}, func(r *rig) {
+		if r.ok.Active() || r.ready.Active() || r.saw(line.Running) {
+			r.t.Error("OK-to-run with parts of unknown verdict on the belt")
+		}
+		r.want("STOP interrupted", "STOP interrupted")
+		r.records = nil
+		r.press <- line.Trigger{}
+		time.Sleep(ms)
+		if !r.ok.Active() || !r.ready.Active() {
+			r.t.Error("RESET does nothing")
+		}
+		r.pass(false)
+		r.finish()
+		r.want("PASS score")
+		if r.records[0].ID != 9 {
+			r.t.Errorf("%+v", r.records)
+		}
+	})
+	run(t, "hold", func(_ *rig, o *line.Options) { o.Hold = true }, func(r *rig) {
+		if r.ok.Active() {
+			r.t.Error("OK-to-run")
+		}
+		r.Reset()
+		time.Sleep(ms)
+		if !r.ok.Active() {
+			r.t.Error("Reset does nothing")
+		}
+		r.finish()
+	})
+}
+
+func TestReadyReturnsAfterAnInspectionThatHung(t *testing.T) {
+	run(t, "without parts", func(r *rig, _ *line.Options) {
+		r.judge = func(f *capture.Frame) (line.Finding, error) {
+			time.Sleep(3 * time.Second)
+			return finding(f), nil
+		}
+	}, func(r *rig) {
+		r.pass(false)
+		time.Sleep(3100 * ms)
+		if r.ready.Active() {
+			r.t.Error("READY, though the next would not be judged in time either")
+		}
+		time.Sleep(5 * time.Second)
+		if !r.ready.Active() {
+			r.t.Error("READY never returns: no part comes that could show that inspections are fast again")
+		}
+		r.finish()
+	})
+}
+
+func TestNotReadyWithoutCamera(t *testing.T) {
+	var back atomic.Bool
+	run(t, "lost", func(r *rig, o *line.Options) {
+		o.Camera = func(context.Context) (capture.Source, error) {
+			if !back.Load() {
+				return nil, capture.ErrLost
+			}
+			return camera{r}, nil
+		}
+	}, func(r *rig) {
+		if r.ready.Active() {
+			r.t.Error("READY without a camera")
+		}
+		back.Store(true)
+		time.Sleep(10 * time.Second)
+		if !r.ready.Active() || !r.saw(line.CameraBack) {
+			r.t.Error("not READY with a camera")
+		}
+		r.finish()
+	})
+}
+
+func TestStormOfEdges(t *testing.T) {
+	run(t, "each is accounted for", nil, func(r *rig) {
+		for range 500 {
+			r.edge()
+			time.Sleep(100 * time.Microsecond)
+		}
+		if r.ok.Active() || r.Counts().UnderWay > 256 {
+			r.t.Errorf("the line runs on: %+v", r.Counts())
+		}
+		r.finish()
+		if c := r.Counts(); c.Parts != 500 || c.Stop+c.Reject != 500 {
+			r.t.Errorf("counts %+v", c)
+		}
+	})
+}
