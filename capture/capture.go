@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrLost reports that the camera went away. The source must be reopened.
+// ErrLost reports that the camera went away. The source is of no more use: close it and open another.
 var ErrLost = errors.New("capture: camera lost")
 
 // A PixelFormat says how the bytes of a frame become colours.
@@ -69,10 +69,11 @@ func (f *Frame) Release() {
 
 // A Source delivers frames in capture order.
 //
-// Next blocks until a frame is ready or ctx ends. A live source returns the
-// newest frame when its consumer is slow and drops the older ones: a late
-// verdict is useless. A finite source (folder, recording) ends with io.EOF.
-// Other errors are ctx.Err, an error wrapping ErrLost, or fatal.
+// Next blocks until a frame is ready or ctx ends. For a slow consumer a live source
+// holds a few frames, in order; those it cannot hold are lost and show as a gap in Seq.
+// So a frame may be old: what it shows is told by Mono, never by when it arrives. A
+// finite source (folder, recording) ends with io.EOF. Other errors are ctx.Err, an
+// error wrapping ErrLost, or fatal.
 type Source interface {
 	Next(ctx context.Context) (*Frame, error)
 	Close() error

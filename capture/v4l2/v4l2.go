@@ -4,9 +4,10 @@
 // memory-mapped buffers. Frames carry the kernel's CLOCK_MONOTONIC timestamp and sequence
 // number; those that the driver flags as damaged or that are short are never delivered.
 //
-// A Source recovers from an unplugged camera, a broken queue and a stalled stream by opening
-// everything anew. It never holds a mapped picture: Next copies it and gives the buffer back
-// at once, so that the newest few frames are all that ever waits.
+// An unplugged camera, a broken queue and a stalled stream are all a loss: Next returns
+// capture.ErrLost and has closed everything. To recover is to Open anew, with pauses, and the
+// business of who opened. A Source never holds a mapped picture: Next copies it and gives the
+// buffer back at once, so that Config.Buffers frames are all that ever waits.
 package v4l2
 
 import (
@@ -34,7 +35,6 @@ type Config struct {
 
 	Buffers int           // 2 to 8 [4]: frames that may wait in the driver
 	Stall   time.Duration // no good frame for so long is a loss [1 s]; -1: never (external trigger)
-	Backoff time.Duration // first pause before opening again, doubled up to 32 times [100 ms]
 
 	Exposure     time.Duration // manual exposure in steps of 100 us [left alone]
 	Gain         *int32        // manual gain in the driver's units [left alone]
@@ -48,7 +48,6 @@ type Stats struct {
 	Short     uint64 // with too few bytes
 	Gaps      uint64 // that the driver dropped, by sequence number
 	Unstamped uint64 // delivered with the time of arrival: no monotonic timestamp
-	Losses    uint64 // of the stream
 }
 
 // A Source delivers a camera's frames in order. Next and Close may be called by different goroutines.
@@ -58,20 +57,17 @@ type Source struct {
 
 	reading sync.Mutex // held by Next
 	mu      sync.Mutex // guards n's changes
-	n       node       // nil: not open
+	n       node       // nil: lost or closed
 	closed  chan struct{}
 	once    sync.Once // closes closed
 
 	maps   [][]byte
 	got    format
-	last   uint32 // sequence of the last frame taken from the driver
-	first  bool   // none was taken yet since the stream began
-	base   uint32 // added to the driver's sequence, so that it goes on after a loss
-	seq    uint32 // last delivered
-	pause  time.Duration
+	last   uint32    // sequence of the last frame taken from the driver
+	first  bool      // none was taken yet
 	good   time.Time // of the last good frame, or of the start
 	free   chan []byte
-	counts [6]atomic.Uint64
+	counts [5]atomic.Uint64
 }
 
 const (
@@ -80,7 +76,6 @@ const (
 	short
 	gaps
 	unstamped
-	losses
 )
 
 // Open opens the camera, sets it up and starts its stream.
@@ -104,9 +99,6 @@ func (c *Config) complete() error {
 	if c.Stall == 0 {
 		c.Stall = time.Second
 	}
-	if c.Backoff == 0 {
-		c.Backoff = 100 * time.Millisecond
-	}
 	switch {
 	case c.Device == "":
 		return errors.New("v4l2: no device: name /dev/v4l/by-path/... or the camera")
@@ -116,8 +108,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("v4l2: %s: size %dx%d: sides must be 1 to %d", c.Device, c.Width, c.Height, maxSide)
 	case c.Buffers < 2 || c.Buffers > 8:
 		return fmt.Errorf("v4l2: %s: %d buffers: must be 2 to 8", c.Device, c.Buffers)
-	case c.FPS < 0 || c.Backoff < 0:
-		return fmt.Errorf("v4l2: %s: rate and backoff must not be negative", c.Device)
+	case c.FPS < 0:
+		return fmt.Errorf("v4l2: %s: rate must not be negative", c.Device)
 	}
 	return nil
 }
@@ -132,17 +124,14 @@ var codes = map[capture.PixelFormat]uint32{
 // Stats returns the counts. It may be called at any time.
 func (s *Source) Stats() Stats {
 	c := &s.counts
-	return Stats{c[frames].Load(), c[damaged].Load(), c[short].Load(), c[gaps].Load(), c[unstamped].Load(), c[losses].Load()}
+	return Stats{c[frames].Load(), c[damaged].Load(), c[short].Load(), c[gaps].Load(), c[unstamped].Load()}
 }
 
-// Next implements capture.Source. When the stream is lost it returns the reason once, as an
-// error that wraps capture.ErrLost; the Next after it opens the camera again, however often that takes.
+// Next implements capture.Source. When the stream is lost the error says why and wraps
+// capture.ErrLost; so does that of every later call.
 func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	if err := s.reopen(ctx); err != nil {
-		return nil, err
-	}
 	stop := context.AfterFunc(ctx, s.wake)
 	defer stop()
 	for {
@@ -152,7 +141,6 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 		f, err := s.dequeue()
 		switch {
 		case f != nil:
-			s.pause = 0
 			return f, nil
 		case err == nil: // a frame that is no good
 			err = s.checkStall()
@@ -161,7 +149,6 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 		}
 		if err != nil {
 			s.stop()
-			s.counts[losses].Add(1)
 			return nil, fmt.Errorf("v4l2: %s: %w: %w", s.c.Device, err, capture.ErrLost)
 		}
 	}
@@ -172,8 +159,14 @@ func (s *Source) ended(ctx context.Context) error {
 	case <-s.closed:
 		return fmt.Errorf("v4l2: %s: %w", s.c.Device, os.ErrClosed)
 	default:
-		return ctx.Err()
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.n == nil {
+		return fmt.Errorf("v4l2: %s: %w", s.c.Device, capture.ErrLost)
+	}
+	return nil
 }
 
 var errStalled = errors.New("no good frame: stream stalled")
@@ -195,27 +188,6 @@ func (s *Source) await() error {
 		return s.checkStall()
 	}
 	return err
-}
-
-// reopen opens a lost camera again, with pauses that double until a frame has come.
-func (s *Source) reopen(ctx context.Context) error {
-	for s.n == nil {
-		if err := s.ended(ctx); err != nil {
-			return err
-		}
-		s.pause = min(max(2*s.pause, s.c.Backoff), 32*s.c.Backoff)
-		timer := time.NewTimer(s.pause)
-		select {
-		case <-ctx.Done():
-		case <-s.closed:
-		case <-timer.C:
-			if s.start() == nil {
-				return nil
-			}
-		}
-		timer.Stop()
-	}
-	return nil
 }
 
 // Close wakes Next, which then returns an error wrapping os.ErrClosed. The camera is closed
@@ -270,10 +242,6 @@ func (s *Source) start() (err error) {
 		return explain(path, "start the stream", err)
 	}
 	s.first, s.good = true, time.Now()
-	s.base = s.seq + 2 // the gap shows that frames were lost
-	if s.counts[frames].Load() == 0 {
-		s.base = 0
-	}
 	return nil
 }
 
@@ -376,13 +344,12 @@ func (s *Source) take(b *buffer) *capture.Frame {
 		pix = pix[:need]
 	}
 	s.good = time.Now()
-	s.seq = s.base + b.sequence
 	s.counts[frames].Add(1)
 	mine := s.buffer(len(pix))
 	copy(mine, pix)
 	return capture.NewFrame(capture.Frame{
 		Pix: mine, Format: s.c.Format, Width: s.c.Width, Height: s.c.Height, Stride: int(p.bytesPerLine),
-		Seq: s.seq, Mono: s.stamp(b),
+		Seq: b.sequence, Mono: s.stamp(b),
 	}, func() {
 		select {
 		case s.free <- mine:
