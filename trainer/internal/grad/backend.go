@@ -8,6 +8,10 @@ const Shards = 8
 type Filter struct {
 	In, Out, Kernel, Stride, Groups int
 	W                               []float32
+
+	// Winograd lets the backend compute a 3x3 convolution of stride 1 by Winograd's F(2x2, 3x3): fewer
+	// products, other roundings. Sums of integers are no longer exact.
+	Winograd bool
 }
 
 // NewFilter returns a filter of zeros. Kernel is 1 or 3, stride 1 or 2.
@@ -16,7 +20,10 @@ func NewFilter(in, out, kernel, stride, groups int) Filter {
 		groups < 1 || in%groups != 0 || out%groups != 0 {
 		panic("grad: filter shape")
 	}
-	return Filter{in, out, kernel, stride, groups, make([]float32, kernel*kernel*in/groups*out)}
+	return Filter{
+		In: in, Out: out, Kernel: kernel, Stride: stride, Groups: groups,
+		W: make([]float32, kernel*kernel*in/groups*out),
+	}
 }
 
 // OutSize is the output size for an input of size n: ceil(n/Stride).

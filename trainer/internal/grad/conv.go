@@ -29,6 +29,9 @@ func (c *CPU) Conv(y, x *Tensor, f *Filter) {
 	case f.Groups > 1:
 		c.Each(x.N, func(n int) { groupedConv(y, x, f, n) })
 		return
+	case f.byWinograd(x.H, x.W):
+		c.winogradConv(y, x, f.W)
+		return
 	}
 	p := f.pad()
 	w := window{
@@ -46,6 +49,11 @@ func (c *CPU) ConvInput(dx, dy *Tensor, f *Filter) {
 	checkConv(dy, dx, f)
 	if f.Groups > 1 {
 		c.Each(dx.N, func(n int) { groupedConvInput(dx, dy, f, n) })
+		return
+	}
+	if f.byWinograd(dx.H, dx.W) {
+		ks := taps(f.Kernel)
+		c.winogradConv(dx, dy, transposed(f, ks, ks))
 		return
 	}
 	var ws []window
@@ -207,6 +215,10 @@ const stripBytes = 24 << 10
 // output pixels of x (at the tap) times dy.
 func (c *CPU) ConvWeight(dw []float32, x, dy *Tensor, f *Filter) {
 	checkConv(dy, x, f)
+	if f.byWinograd(x.H, x.W) && f.In*f.Out <= weightMost {
+		c.winogradWeight(dw, x, dy)
+		return
+	}
 	parts := c.scratch(Shards * len(f.W))
 	clear(parts)
 	line := len(f.W) / f.Kernel // weights of one kernel row
@@ -273,6 +285,9 @@ func (c *CPU) weightTiles(a *weightArgs, out, x, dy []float32, depth, channels i
 			at := 0
 			for _, k := range all[:n] {
 				for ; depth-at >= k.depth; at += k.depth {
+					if k.depth == 6 && depth-at == 8 {
+						break // 4 + 4: a kernel of 2 is slow
+					}
 					a.x, a.dy, a.out = &x[at], &dy[done], &out[at*channels+done]
 					k.run(a)
 				}

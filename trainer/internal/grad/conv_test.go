@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -204,6 +205,8 @@ func BenchmarkConv(b *testing.B) {
 		y := random(r, n, f.OutSize(s.size), f.OutSize(s.size), s.out)
 		dx, dw := NewTensor(n, s.size, s.size, s.in), make([]float32, len(f.W))
 		flop := 2 * float64(n*y.H*y.W*len(f.W))
+		fast := f
+		fast.Winograd = s.stride == 1
 		for _, be := range Implementations(1) {
 			for _, k := range []struct {
 				name string
@@ -212,7 +215,13 @@ func BenchmarkConv(b *testing.B) {
 				{"forward", func() { be.Conv(y, x, &f) }},
 				{"input", func() { be.ConvInput(dx, y, &f) }},
 				{"weight", func() { be.ConvWeight(dw, x, y, &f) }},
+				{"winograd/forward", func() { be.Conv(y, x, &fast) }},
+				{"winograd/input", func() { be.ConvInput(dx, y, &fast) }},
+				{"winograd/weight", func() { be.ConvWeight(dw, x, y, &fast) }},
 			} {
+				if strings.HasPrefix(k.name, "winograd") && !fast.Winograd {
+					continue
+				}
 				b.Run(fmt.Sprintf("%s/%dto%ds%d/%s", be.Name(), s.in, s.out, s.stride, k.name), func(b *testing.B) {
 					for b.Loop() {
 						k.f()

@@ -137,7 +137,7 @@ func (l *ConvNorm) Backward(be Backend, dy, g, relu, x, dx *Tensor) {
 func (l *ConvNorm) Folded() (f Filter, bias []float32) {
 	l.affine(l.Mean, l.Var)
 	f = l.Filter
-	f.W = make([]float32, len(l.Filter.W))
+	f.W, f.Winograd = make([]float32, len(l.Filter.W)), false
 	for i, w := range l.Filter.W {
 		f.W[i] = w * l.A[i%f.Out]
 	}

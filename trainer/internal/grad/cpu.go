@@ -10,6 +10,7 @@ type CPU struct {
 	threads int
 	k       *kernels
 	buf     []float32
+	pool    sync.Pool // of *[]float32: a goroutine's buffer
 }
 
 // NewCPU returns a backend with the fastest kernels this CPU has. threads is at

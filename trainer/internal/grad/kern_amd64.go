@@ -30,7 +30,7 @@ var avx512 = kernels{
 		{16, [elemOps]func(*elemArgs){
 			moments512, norm512, normReLU512, normAdd512, relu512,
 			sums512, maskSums512, normBack512, mask512, add512,
-		}},
+		}, [tileOps]func(*tileArgs){spreadInput512, spreadOutput512, gatherOutput512}},
 		elem256,
 	},
 	peak: peakLoop{2 * 16 * 12, peak512},
@@ -58,7 +58,7 @@ var avx2 = kernels{
 var elem256 = elemKernels{8, [elemOps]func(*elemArgs){
 	moments256, norm256, normReLU256, normAdd256, relu256,
 	sums256, maskSums256, normBack256, mask256, add256,
-}}
+}, [tileOps]func(*tileArgs){spreadInput256, spreadOutput256, gatherOutput256}}
 
 // available lists the kernel sets this CPU can run, fastest first.
 func available() []*kernels {

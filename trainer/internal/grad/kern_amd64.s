@@ -2350,6 +2350,548 @@ add256_col:
 	VZEROUPPER
 	RET
 
+// func spreadInput512(a *tileArgs)
+// planes = B' in B
+TEXT ·spreadInput512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ tileArgs_in(AX), SI
+	MOVQ tileArgs_inRow(AX), CX
+	MOVQ tileArgs_inCol(AX), R8
+	MOVQ tileArgs_out(AX), DI
+	MOVQ tileArgs_outRow(AX), R13
+	MOVQ tileArgs_outCol(AX), R12
+	LEAQ (SI)(CX*1), BX
+	LEAQ (BX)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+	LEAQ (R8)(R8*2), R9
+spreadInput512_tile:
+	MOVQ tileArgs_vectors(AX), CX
+spreadInput512_vector:
+	VMOVUPS (SI), Z0
+	VSUBPS (R10), Z0, Z0
+	VMOVUPS (SI)(R8*1), Z1
+	VSUBPS (R10)(R8*1), Z1, Z1
+	VMOVUPS (SI)(R8*2), Z2
+	VSUBPS (R10)(R8*2), Z2, Z2
+	VMOVUPS (SI)(R9*1), Z3
+	VSUBPS (R10)(R9*1), Z3, Z3
+	VSUBPS Z2, Z0, Z4
+	VADDPS Z2, Z1, Z5
+	VSUBPS Z1, Z2, Z6
+	VSUBPS Z1, Z3, Z7
+	MOVQ DI, DX
+	VMOVUPS Z4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z7, (DX)
+	ADDQ R12, DX
+	VMOVUPS (BX), Z0
+	VADDPS (R10), Z0, Z0
+	VMOVUPS (BX)(R8*1), Z1
+	VADDPS (R10)(R8*1), Z1, Z1
+	VMOVUPS (BX)(R8*2), Z2
+	VADDPS (R10)(R8*2), Z2, Z2
+	VMOVUPS (BX)(R9*1), Z3
+	VADDPS (R10)(R9*1), Z3, Z3
+	VSUBPS Z2, Z0, Z4
+	VADDPS Z2, Z1, Z5
+	VSUBPS Z1, Z2, Z6
+	VSUBPS Z1, Z3, Z7
+	VMOVUPS Z4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z7, (DX)
+	ADDQ R12, DX
+	VMOVUPS (R10), Z0
+	VSUBPS (BX), Z0, Z0
+	VMOVUPS (R10)(R8*1), Z1
+	VSUBPS (BX)(R8*1), Z1, Z1
+	VMOVUPS (R10)(R8*2), Z2
+	VSUBPS (BX)(R8*2), Z2, Z2
+	VMOVUPS (R10)(R9*1), Z3
+	VSUBPS (BX)(R9*1), Z3, Z3
+	VSUBPS Z2, Z0, Z4
+	VADDPS Z2, Z1, Z5
+	VSUBPS Z1, Z2, Z6
+	VSUBPS Z1, Z3, Z7
+	VMOVUPS Z4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z7, (DX)
+	ADDQ R12, DX
+	VMOVUPS (R11), Z0
+	VSUBPS (BX), Z0, Z0
+	VMOVUPS (R11)(R8*1), Z1
+	VSUBPS (BX)(R8*1), Z1, Z1
+	VMOVUPS (R11)(R8*2), Z2
+	VSUBPS (BX)(R8*2), Z2, Z2
+	VMOVUPS (R11)(R9*1), Z3
+	VSUBPS (BX)(R9*1), Z3, Z3
+	VSUBPS Z2, Z0, Z4
+	VADDPS Z2, Z1, Z5
+	VSUBPS Z1, Z2, Z6
+	VSUBPS Z1, Z3, Z7
+	VMOVUPS Z4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z7, (DX)
+	ADDQ R12, DX
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $64, R10
+	ADDQ $64, R11
+	ADDQ $64, DI
+	DECQ CX
+	JNZ spreadInput512_vector
+	ADDQ tileArgs_inSkip(AX), SI
+	ADDQ tileArgs_inSkip(AX), BX
+	ADDQ tileArgs_inSkip(AX), R10
+	ADDQ tileArgs_inSkip(AX), R11
+	ADDQ tileArgs_outSkip(AX), DI
+	DECQ tileArgs_tiles(AX)
+	JNZ spreadInput512_tile
+	VZEROUPPER
+	RET
+
+// func spreadOutput512(a *tileArgs)
+// planes = A in A'
+TEXT ·spreadOutput512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ tileArgs_in(AX), SI
+	MOVQ tileArgs_inRow(AX), CX
+	MOVQ tileArgs_inCol(AX), R8
+	MOVQ tileArgs_out(AX), DI
+	MOVQ tileArgs_outRow(AX), R13
+	MOVQ tileArgs_outCol(AX), R12
+	LEAQ (SI)(CX*1), BX
+	LEAQ (R8)(R8*2), R9
+spreadOutput512_tile:
+	MOVQ tileArgs_vectors(AX), CX
+spreadOutput512_vector:
+	VMOVUPS (SI), Z0
+	VMOVUPS (BX), Z6
+	VADDPS Z6, Z0, Z2
+	VSUBPS Z6, Z0, Z4
+	VMOVUPS (SI)(R8*1), Z1
+	VMOVUPS (BX)(R8*1), Z7
+	VADDPS Z7, Z1, Z3
+	VSUBPS Z7, Z1, Z5
+	VMOVAPS Z0, Z8
+	VADDPS Z1, Z0, Z9
+	VSUBPS Z1, Z0, Z10
+	VMOVAPS Z1, Z11
+	MOVQ DI, DX
+	VMOVUPS Z8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z11, (DX)
+	ADDQ R12, DX
+	VMOVAPS Z2, Z8
+	VADDPS Z3, Z2, Z9
+	VSUBPS Z3, Z2, Z10
+	VMOVAPS Z3, Z11
+	VMOVUPS Z8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z11, (DX)
+	ADDQ R12, DX
+	VMOVAPS Z4, Z8
+	VADDPS Z5, Z4, Z9
+	VSUBPS Z5, Z4, Z10
+	VMOVAPS Z5, Z11
+	VMOVUPS Z8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z11, (DX)
+	ADDQ R12, DX
+	VMOVAPS Z6, Z8
+	VADDPS Z7, Z6, Z9
+	VSUBPS Z7, Z6, Z10
+	VMOVAPS Z7, Z11
+	VMOVUPS Z8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Z11, (DX)
+	ADDQ R12, DX
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $64, DI
+	DECQ CX
+	JNZ spreadOutput512_vector
+	ADDQ tileArgs_inSkip(AX), SI
+	ADDQ tileArgs_inSkip(AX), BX
+	ADDQ tileArgs_outSkip(AX), DI
+	DECQ tileArgs_tiles(AX)
+	JNZ spreadOutput512_tile
+	VZEROUPPER
+	RET
+
+// func gatherOutput512(a *tileArgs)
+// out = A' planes A
+TEXT ·gatherOutput512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ tileArgs_in(AX), SI
+	MOVQ tileArgs_inRow(AX), CX
+	MOVQ tileArgs_inCol(AX), R8
+	MOVQ tileArgs_out(AX), DI
+	MOVQ tileArgs_outRow(AX), R13
+	MOVQ tileArgs_outCol(AX), R12
+	LEAQ (SI)(CX*1), BX
+	LEAQ (BX)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+	LEAQ (R8)(R8*2), R9
+gatherOutput512_tile:
+	MOVQ tileArgs_vectors(AX), CX
+gatherOutput512_vector:
+	VMOVUPS (BX), Z8
+	VMOVUPS (R10), Z9
+	VADDPS (SI), Z8, Z0
+	VADDPS Z9, Z0, Z0
+	VSUBPS Z9, Z8, Z4
+	VADDPS (R11), Z4, Z4
+	VMOVUPS (BX)(R8*1), Z8
+	VMOVUPS (R10)(R8*1), Z9
+	VADDPS (SI)(R8*1), Z8, Z1
+	VADDPS Z9, Z1, Z1
+	VSUBPS Z9, Z8, Z5
+	VADDPS (R11)(R8*1), Z5, Z5
+	VMOVUPS (BX)(R8*2), Z8
+	VMOVUPS (R10)(R8*2), Z9
+	VADDPS (SI)(R8*2), Z8, Z2
+	VADDPS Z9, Z2, Z2
+	VSUBPS Z9, Z8, Z6
+	VADDPS (R11)(R8*2), Z6, Z6
+	VMOVUPS (BX)(R9*1), Z8
+	VMOVUPS (R10)(R9*1), Z9
+	VADDPS (SI)(R9*1), Z8, Z3
+	VADDPS Z9, Z3, Z3
+	VSUBPS Z9, Z8, Z7
+	VADDPS (R11)(R9*1), Z7, Z7
+	VADDPS Z1, Z0, Z8
+	VADDPS Z2, Z8, Z8
+	VSUBPS Z2, Z1, Z9
+	VADDPS Z3, Z9, Z9
+	VMOVUPS Z8, (DI)
+	VMOVUPS Z9, (DI)(R12*1)
+	LEAQ (DI)(R13*1), DX
+	VADDPS Z5, Z4, Z8
+	VADDPS Z6, Z8, Z8
+	VSUBPS Z6, Z5, Z9
+	VADDPS Z7, Z9, Z9
+	VMOVUPS Z8, (DX)
+	VMOVUPS Z9, (DX)(R12*1)
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $64, R10
+	ADDQ $64, R11
+	ADDQ $64, DI
+	DECQ CX
+	JNZ gatherOutput512_vector
+	ADDQ tileArgs_inSkip(AX), SI
+	ADDQ tileArgs_inSkip(AX), BX
+	ADDQ tileArgs_inSkip(AX), R10
+	ADDQ tileArgs_inSkip(AX), R11
+	ADDQ tileArgs_outSkip(AX), DI
+	DECQ tileArgs_tiles(AX)
+	JNZ gatherOutput512_tile
+	VZEROUPPER
+	RET
+
+// func spreadInput256(a *tileArgs)
+// planes = B' in B
+TEXT ·spreadInput256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ tileArgs_in(AX), SI
+	MOVQ tileArgs_inRow(AX), CX
+	MOVQ tileArgs_inCol(AX), R8
+	MOVQ tileArgs_out(AX), DI
+	MOVQ tileArgs_outRow(AX), R13
+	MOVQ tileArgs_outCol(AX), R12
+	LEAQ (SI)(CX*1), BX
+	LEAQ (BX)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+	LEAQ (R8)(R8*2), R9
+spreadInput256_tile:
+	MOVQ tileArgs_vectors(AX), CX
+spreadInput256_vector:
+	VMOVUPS (SI), Y0
+	VSUBPS (R10), Y0, Y0
+	VMOVUPS (SI)(R8*1), Y1
+	VSUBPS (R10)(R8*1), Y1, Y1
+	VMOVUPS (SI)(R8*2), Y2
+	VSUBPS (R10)(R8*2), Y2, Y2
+	VMOVUPS (SI)(R9*1), Y3
+	VSUBPS (R10)(R9*1), Y3, Y3
+	VSUBPS Y2, Y0, Y4
+	VADDPS Y2, Y1, Y5
+	VSUBPS Y1, Y2, Y6
+	VSUBPS Y1, Y3, Y7
+	MOVQ DI, DX
+	VMOVUPS Y4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y7, (DX)
+	ADDQ R12, DX
+	VMOVUPS (BX), Y0
+	VADDPS (R10), Y0, Y0
+	VMOVUPS (BX)(R8*1), Y1
+	VADDPS (R10)(R8*1), Y1, Y1
+	VMOVUPS (BX)(R8*2), Y2
+	VADDPS (R10)(R8*2), Y2, Y2
+	VMOVUPS (BX)(R9*1), Y3
+	VADDPS (R10)(R9*1), Y3, Y3
+	VSUBPS Y2, Y0, Y4
+	VADDPS Y2, Y1, Y5
+	VSUBPS Y1, Y2, Y6
+	VSUBPS Y1, Y3, Y7
+	VMOVUPS Y4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y7, (DX)
+	ADDQ R12, DX
+	VMOVUPS (R10), Y0
+	VSUBPS (BX), Y0, Y0
+	VMOVUPS (R10)(R8*1), Y1
+	VSUBPS (BX)(R8*1), Y1, Y1
+	VMOVUPS (R10)(R8*2), Y2
+	VSUBPS (BX)(R8*2), Y2, Y2
+	VMOVUPS (R10)(R9*1), Y3
+	VSUBPS (BX)(R9*1), Y3, Y3
+	VSUBPS Y2, Y0, Y4
+	VADDPS Y2, Y1, Y5
+	VSUBPS Y1, Y2, Y6
+	VSUBPS Y1, Y3, Y7
+	VMOVUPS Y4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y7, (DX)
+	ADDQ R12, DX
+	VMOVUPS (R11), Y0
+	VSUBPS (BX), Y0, Y0
+	VMOVUPS (R11)(R8*1), Y1
+	VSUBPS (BX)(R8*1), Y1, Y1
+	VMOVUPS (R11)(R8*2), Y2
+	VSUBPS (BX)(R8*2), Y2, Y2
+	VMOVUPS (R11)(R9*1), Y3
+	VSUBPS (BX)(R9*1), Y3, Y3
+	VSUBPS Y2, Y0, Y4
+	VADDPS Y2, Y1, Y5
+	VSUBPS Y1, Y2, Y6
+	VSUBPS Y1, Y3, Y7
+	VMOVUPS Y4, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y5, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y6, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y7, (DX)
+	ADDQ R12, DX
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $32, R10
+	ADDQ $32, R11
+	ADDQ $32, DI
+	DECQ CX
+	JNZ spreadInput256_vector
+	ADDQ tileArgs_inSkip(AX), SI
+	ADDQ tileArgs_inSkip(AX), BX
+	ADDQ tileArgs_inSkip(AX), R10
+	ADDQ tileArgs_inSkip(AX), R11
+	ADDQ tileArgs_outSkip(AX), DI
+	DECQ tileArgs_tiles(AX)
+	JNZ spreadInput256_tile
+	VZEROUPPER
+	RET
+
+// func spreadOutput256(a *tileArgs)
+// planes = A in A'
+TEXT ·spreadOutput256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ tileArgs_in(AX), SI
+	MOVQ tileArgs_inRow(AX), CX
+	MOVQ tileArgs_inCol(AX), R8
+	MOVQ tileArgs_out(AX), DI
+	MOVQ tileArgs_outRow(AX), R13
+	MOVQ tileArgs_outCol(AX), R12
+	LEAQ (SI)(CX*1), BX
+	LEAQ (R8)(R8*2), R9
+spreadOutput256_tile:
+	MOVQ tileArgs_vectors(AX), CX
+spreadOutput256_vector:
+	VMOVUPS (SI), Y0
+	VMOVUPS (BX), Y6
+	VADDPS Y6, Y0, Y2
+	VSUBPS Y6, Y0, Y4
+	VMOVUPS (SI)(R8*1), Y1
+	VMOVUPS (BX)(R8*1), Y7
+	VADDPS Y7, Y1, Y3
+	VSUBPS Y7, Y1, Y5
+	VMOVAPS Y0, Y8
+	VADDPS Y1, Y0, Y9
+	VSUBPS Y1, Y0, Y10
+	VMOVAPS Y1, Y11
+	MOVQ DI, DX
+	VMOVUPS Y8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y11, (DX)
+	ADDQ R12, DX
+	VMOVAPS Y2, Y8
+	VADDPS Y3, Y2, Y9
+	VSUBPS Y3, Y2, Y10
+	VMOVAPS Y3, Y11
+	VMOVUPS Y8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y11, (DX)
+	ADDQ R12, DX
+	VMOVAPS Y4, Y8
+	VADDPS Y5, Y4, Y9
+	VSUBPS Y5, Y4, Y10
+	VMOVAPS Y5, Y11
+	VMOVUPS Y8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y11, (DX)
+	ADDQ R12, DX
+	VMOVAPS Y6, Y8
+	VADDPS Y7, Y6, Y9
+	VSUBPS Y7, Y6, Y10
+	VMOVAPS Y7, Y11
+	VMOVUPS Y8, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y9, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y10, (DX)
+	ADDQ R12, DX
+	VMOVUPS Y11, (DX)
+	ADDQ R12, DX
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $32, DI
+	DECQ CX
+	JNZ spreadOutput256_vector
+	ADDQ tileArgs_inSkip(AX), SI
+	ADDQ tileArgs_inSkip(AX), BX
+	ADDQ tileArgs_outSkip(AX), DI
+	DECQ tileArgs_tiles(AX)
+	JNZ spreadOutput256_tile
+	VZEROUPPER
+	RET
+
+// func gatherOutput256(a *tileArgs)
+// out = A' planes A
+TEXT ·gatherOutput256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ tileArgs_in(AX), SI
+	MOVQ tileArgs_inRow(AX), CX
+	MOVQ tileArgs_inCol(AX), R8
+	MOVQ tileArgs_out(AX), DI
+	MOVQ tileArgs_outRow(AX), R13
+	MOVQ tileArgs_outCol(AX), R12
+	LEAQ (SI)(CX*1), BX
+	LEAQ (BX)(CX*1), R10
+	LEAQ (R10)(CX*1), R11
+	LEAQ (R8)(R8*2), R9
+gatherOutput256_tile:
+	MOVQ tileArgs_vectors(AX), CX
+gatherOutput256_vector:
+	VMOVUPS (BX), Y8
+	VMOVUPS (R10), Y9
+	VADDPS (SI), Y8, Y0
+	VADDPS Y9, Y0, Y0
+	VSUBPS Y9, Y8, Y4
+	VADDPS (R11), Y4, Y4
+	VMOVUPS (BX)(R8*1), Y8
+	VMOVUPS (R10)(R8*1), Y9
+	VADDPS (SI)(R8*1), Y8, Y1
+	VADDPS Y9, Y1, Y1
+	VSUBPS Y9, Y8, Y5
+	VADDPS (R11)(R8*1), Y5, Y5
+	VMOVUPS (BX)(R8*2), Y8
+	VMOVUPS (R10)(R8*2), Y9
+	VADDPS (SI)(R8*2), Y8, Y2
+	VADDPS Y9, Y2, Y2
+	VSUBPS Y9, Y8, Y6
+	VADDPS (R11)(R8*2), Y6, Y6
+	VMOVUPS (BX)(R9*1), Y8
+	VMOVUPS (R10)(R9*1), Y9
+	VADDPS (SI)(R9*1), Y8, Y3
+	VADDPS Y9, Y3, Y3
+	VSUBPS Y9, Y8, Y7
+	VADDPS (R11)(R9*1), Y7, Y7
+	VADDPS Y1, Y0, Y8
+	VADDPS Y2, Y8, Y8
+	VSUBPS Y2, Y1, Y9
+	VADDPS Y3, Y9, Y9
+	VMOVUPS Y8, (DI)
+	VMOVUPS Y9, (DI)(R12*1)
+	LEAQ (DI)(R13*1), DX
+	VADDPS Y5, Y4, Y8
+	VADDPS Y6, Y8, Y8
+	VSUBPS Y6, Y5, Y9
+	VADDPS Y7, Y9, Y9
+	VMOVUPS Y8, (DX)
+	VMOVUPS Y9, (DX)(R12*1)
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $32, R10
+	ADDQ $32, R11
+	ADDQ $32, DI
+	DECQ CX
+	JNZ gatherOutput256_vector
+	ADDQ tileArgs_inSkip(AX), SI
+	ADDQ tileArgs_inSkip(AX), BX
+	ADDQ tileArgs_inSkip(AX), R10
+	ADDQ tileArgs_inSkip(AX), R11
+	ADDQ tileArgs_outSkip(AX), DI
+	DECQ tileArgs_tiles(AX)
+	JNZ gatherOutput256_tile
+	VZEROUPPER
+	RET
+
 // func peak512(n int)
 TEXT ·peak512(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), CX

@@ -36,6 +36,16 @@ type elemArgs struct {
 	pix, skip  int
 }
 
+// tileArgs describes a Winograd transform of a row of tiles: 4x4 or 2x2 pixels on the one side, 16 planes on the other,
+// there with four columns to a row. Rows, columns and skips are bytes.
+type tileArgs struct {
+	in, out         *float32
+	inRow, inCol    int
+	outRow, outCol  int
+	inSkip, outSkip int // from a tile's last vector to the next tile's first
+	vectors, tiles  int // a vector is of neighbouring channels
+}
+
 type elemOp int
 
 const (
@@ -67,6 +77,7 @@ type weightKernel struct {
 type elemKernels struct {
 	lanes int
 	op    [elemOps]func(*elemArgs)
+	tile  [tileOps]func(*tileArgs)
 }
 
 // kernels is one implementation; each list is in descending size. Empty lists

@@ -154,6 +154,24 @@ func add512(a *elemArgs)
 //go:noescape
 func add256(a *elemArgs)
 
+//go:noescape
+func spreadInput512(a *tileArgs)
+
+//go:noescape
+func spreadOutput512(a *tileArgs)
+
+//go:noescape
+func gatherOutput512(a *tileArgs)
+
+//go:noescape
+func spreadInput256(a *tileArgs)
+
+//go:noescape
+func spreadOutput256(a *tileArgs)
+
+//go:noescape
+func gatherOutput256(a *tileArgs)
+
 func peak512(n int)
 
 func peak256(n int)

@@ -86,6 +86,7 @@ func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*
 	rng := rand.New(rand.NewPCG(uint64(r.Seed), 1))
 	shape := r.Shape()
 	run.trunk = trunk.New(shape, rng)
+	run.trunk.Winograd(r.Training.Winograd)
 	run.regress(form, r.Loss.Form, shape, rng)
 	run.regress(fine, r.Loss.Fine, shape, rng)
 	if r.Loss.Teacher > 0 {

@@ -98,6 +98,7 @@ type Training struct {
 	// Validate stays out of the JSON: weights do not depend on it, nor does a checkpoint's identity.
 	Validate int64 `toml:"validate" json:"-" unit:"samples" min:"0" max:"1000000000000" doc:"samples between validations; 0: none"`
 	Settle   int   `toml:"settle" unit:"batches" min:"1" max:"10000" doc:"batches from which batch-norm statistics are taken at the end"`
+	Winograd bool  `toml:"winograd" json:",omitempty" doc:"3x3 convolutions of stride 1 by Winograd's F(2x2, 3x3): faster, other roundings"`
 }
 
 // Quantise is the step to int8.

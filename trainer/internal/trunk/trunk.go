@@ -116,6 +116,13 @@ func (t *Trunk) Freeze(frozen bool) {
 	}
 }
 
+// Winograd lets training compute 3x3 convolutions of stride 1 with fewer products, or all of them: see grad.Filter.
+func (t *Trunk) Winograd(on bool) {
+	for _, l := range t.Layers() {
+		l.Filter.Winograd = on
+	}
+}
+
 // Params lists what is learnt.
 func (t *Trunk) Params() []grad.Param {
 	var all []grad.Param

@@ -303,6 +303,112 @@ func (d elem) emit(e *emitter, suffix string, v vec) {
 	e.op("RET")
 }
 
+// A square is a source of 4x4 or 2x2 vectors: registers of its rows, and of one and three columns' bytes.
+type square struct{ rows [4]string }
+
+func (square) at(row string, col int) string {
+	return [...]string{"(" + row + ")", "(" + row + ")(R8*1)", "(" + row + ")(R8*2)", "(" + row + ")(R9*1)"}[col]
+}
+
+// tile emits a loop over vectors of channels around the body, with the source's rows and columns in registers.
+func tile(e *emitter, name string, v vec, doc string, rows int, body func(s square)) {
+	e.text(name, "tileArgs", doc)
+	s := square{[4]string{"SI", "BX", "R10", "R11"}}
+	e.load("tileArgs", "in", "SI", "inRow", "CX", "inCol", "R8", "out", "DI", "outRow", "R13", "outCol", "R12")
+	for i := 1; i < rows; i++ {
+		e.op("LEAQ (%s)(CX*1), %s", s.rows[i-1], s.rows[i])
+	}
+	e.op("LEAQ (R8)(R8*2), R9")
+	e.label(name + "_tile")
+	e.load("tileArgs", "vectors", "CX")
+	e.label(name + "_vector")
+	body(s)
+	for i := range rows {
+		e.op("ADDQ $%d, %s", v.bytes, s.rows[i])
+	}
+	e.op("ADDQ $%d, DI", v.bytes)
+	e.op("DECQ CX")
+	e.op("JNZ %s_vector", name)
+	for i := range rows {
+		e.op("ADDQ tileArgs_inSkip(AX), %s", s.rows[i])
+	}
+	e.op("ADDQ tileArgs_outSkip(AX), DI")
+	e.op("DECQ tileArgs_tiles(AX)")
+	e.op("JNZ %s_tile", name)
+	e.op("VZEROUPPER")
+	e.op("RET")
+}
+
+// planes stores registers first..first+3 of row i of a transformed tile; DX walks from plane to plane.
+func planes(e *emitter, v vec, first, i int) {
+	if i == 0 {
+		e.op("MOVQ DI, DX")
+	}
+	for j := range 4 {
+		e.op("VMOVUPS %s, (DX)", v.r(first+j))
+		e.op("ADDQ R12, DX")
+	}
+}
+
+// winograd emits the three transforms of F(2x2, 3x3), one vector of channels each. The formulas are those
+// of the generic loops in winograd.go, in their order.
+func winograd(e *emitter, suffix string, v vec) {
+	tile(e, "spreadInput"+suffix, v, "planes = B' in B", 4, func(s square) {
+		for i, t := range []struct {
+			op   string
+			a, b int
+		}{{"VSUBPS", 0, 2}, {"VADDPS", 1, 2}, {"VSUBPS", 2, 1}, {"VSUBPS", 3, 1}} {
+			for j := range 4 {
+				e.op("VMOVUPS %s, %s", s.at(s.rows[t.a], j), v.r(j))
+				e.op("%s %s, %s, %s", t.op, s.at(s.rows[t.b], j), v.r(j), v.r(j))
+			}
+			e.op("VSUBPS %s, %s, %s", v.r(2), v.r(0), v.r(4))
+			e.op("VADDPS %s, %s, %s", v.r(2), v.r(1), v.r(5))
+			e.op("VSUBPS %s, %s, %s", v.r(1), v.r(2), v.r(6))
+			e.op("VSUBPS %s, %s, %s", v.r(1), v.r(3), v.r(7))
+			planes(e, v, 4, i)
+		}
+	})
+	tile(e, "spreadOutput"+suffix, v, "planes = A in A'", 2, func(s square) {
+		for j := range 2 {
+			e.op("VMOVUPS %s, %s", s.at(s.rows[0], j), v.r(j))
+			e.op("VMOVUPS %s, %s", s.at(s.rows[1], j), v.r(6+j))
+			e.op("VADDPS %s, %s, %s", v.r(6+j), v.r(j), v.r(2+j))
+			e.op("VSUBPS %s, %s, %s", v.r(6+j), v.r(j), v.r(4+j))
+		}
+		for i := range 4 {
+			p, q := v.r(2*i), v.r(2*i+1)
+			e.op("VMOVAPS %s, %s", p, v.r(8))
+			e.op("VADDPS %s, %s, %s", q, p, v.r(9))
+			e.op("VSUBPS %s, %s, %s", q, p, v.r(10))
+			e.op("VMOVAPS %s, %s", q, v.r(11))
+			planes(e, v, 8, i)
+		}
+	})
+	tile(e, "gatherOutput"+suffix, v, "out = A' planes A", 4, func(s square) {
+		for j := range 4 {
+			e.op("VMOVUPS %s, %s", s.at(s.rows[1], j), v.r(8))
+			e.op("VMOVUPS %s, %s", s.at(s.rows[2], j), v.r(9))
+			e.op("VADDPS %s, %s, %s", s.at(s.rows[0], j), v.r(8), v.r(j))
+			e.op("VADDPS %s, %s, %s", v.r(9), v.r(j), v.r(j))
+			e.op("VSUBPS %s, %s, %s", v.r(9), v.r(8), v.r(4+j))
+			e.op("VADDPS %s, %s, %s", s.at(s.rows[3], j), v.r(4+j), v.r(4+j))
+		}
+		for i, at := range []string{"DI", "DX"} {
+			r := 4 * i
+			if i == 1 {
+				e.op("LEAQ (DI)(R13*1), DX")
+			}
+			e.op("VADDPS %s, %s, %s", v.r(r+1), v.r(r), v.r(8))
+			e.op("VADDPS %s, %s, %s", v.r(r+2), v.r(8), v.r(8))
+			e.op("VSUBPS %s, %s, %s", v.r(r+2), v.r(r+1), v.r(9))
+			e.op("VADDPS %s, %s, %s", v.r(r+3), v.r(9), v.r(9))
+			e.op("VMOVUPS %s, (%s)", v.r(8), at)
+			e.op("VMOVUPS %s, (%s)(R12*1)", v.r(9), at)
+		}
+	})
+}
+
 func main() {
 	asm, stubs := generate()
 	write("kern_amd64.s", asm)
@@ -359,6 +465,15 @@ func generate() (text, stubs string) {
 		}{{"512", zmm}, {"256", ymm}} {
 			d.emit(asm, s.suffix, s.v)
 			declare(d.name+s.suffix, "elemArgs")
+		}
+	}
+	for _, s := range []struct {
+		suffix string
+		v      vec
+	}{{"512", zmm}, {"256", ymm}} {
+		winograd(asm, s.suffix, s.v)
+		for _, name := range []string{"spreadInput", "spreadOutput", "gatherOutput"} {
+			declare(name+s.suffix, "tileArgs")
 		}
 	}
 	for _, k := range []struct {

@@ -53,7 +53,8 @@ func (b *bench) run() error {
 		if err := b.steps(size); err != nil {
 			return err
 		}
-		b.convolutions(size)
+		b.convolutions(size, false)
+		b.convolutions(size, true)
 		if err := b.samples(size); err != nil {
 			return err
 		}

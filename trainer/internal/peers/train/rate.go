@@ -17,13 +17,14 @@ import (
 // peakTurns of the peak loop take about 10 ms.
 const peakTurns = 3_000_000
 
-// convolutions measures the network's convolutions on one thread, all three passes in turn with the peak.
-func (b *bench) convolutions(size int) {
+// convolutions measures the network's convolutions on one thread, all three passes in turn with the peak. The
+// operations counted are the direct method's, so by Winograd they may exceed the peak.
+func (b *bench) convolutions(size int, winograd bool) {
 	be := grad.NewCPU(1)
 	rng := rand.New(rand.NewPCG(2, 1))
 	var peaks []float64
 	var flops, ms [3]float64 // of all layers: forward, input gradient, weight gradient
-	l := b.newLearner(size, 1)
+	l := b.newLearner(size, 1, winograd)
 	l.gradient()
 	for i, layer := range l.trunk.Layers() {
 		f, y := &layer.Filter, layer.Y
@@ -66,7 +67,7 @@ func (b *bench) convolutions(size int) {
 	peak := turns.Median(peaks)
 	fmt.Printf("peak %.0f GFLOP/s; forward %.2f, input gradient %.2f, weight gradient %.2f of it\n", peak,
 		flops[0]/ms[0]/1e6/peak, flops[1]/ms[1]/1e6/peak, flops[2]/ms[2]/1e6/peak)
-	fmt.Printf("RESULT train_conv_peak%s %.2f\n", suffix(size),
+	fmt.Printf("RESULT train_conv_peak%s%s %.2f\n", method(winograd), suffix(size),
 		(flops[0]+flops[1]+flops[2])/(ms[0]+ms[1]+ms[2])/1e6/peak)
 }
 
@@ -103,7 +104,12 @@ func (b *bench) samples(size int) error {
 	}
 	fmt.Printf("RESULT generate_1t%s %.0f images/s\n", suffix(size), samplesTimed/render.Seconds())
 	fmt.Printf("RESULT generate_bank_1t%s %.0f images/s\n", suffix(size), samplesTimed/(render+maps).Seconds())
-	return b.pipeline(size)
+	for _, winograd := range []bool{false, true} {
+		if err := b.pipeline(size, winograd); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pipelineSteps is how many steps of the recipe are timed.
@@ -112,9 +118,9 @@ const pipelineSteps = 40
 var errEnough = errors.New("enough")
 
 // pipeline measures training as the recipe has it, samples made and losses taken included, at one size.
-func (b *bench) pipeline(size int) error {
+func (b *bench) pipeline(size int, winograd bool) error {
 	r := *b.recipe
-	r.Data.Size, r.Training.Images = size, 1<<40
+	r.Data.Size, r.Training.Images, r.Training.Winograd = size, 1<<40, winograd
 	run, err := pretrain.New(&r, b.text, b.folder, 1)
 	if err != nil {
 		return err
@@ -135,6 +141,7 @@ func (b *bench) pipeline(size int) error {
 		return err
 	}
 	rate := float64(done) / (turns.CPU() - start).Seconds()
-	fmt.Printf("RESULT pipeline_1t%s %.1f samples per CPU second; a million: %.2f CPU hours\n", suffix(size), rate, 1e6/rate/3600)
+	fmt.Printf("RESULT pipeline_1t%s%s %.1f samples per CPU second; a million: %.2f CPU hours\n",
+		method(winograd), suffix(size), rate, 1e6/rate/3600)
 	return nil
 }

@@ -27,10 +27,11 @@ type learner struct {
 	gtaps   []*grad.Tensor
 }
 
-func (b *bench) newLearner(size, threads int) *learner {
+func (b *bench) newLearner(size, threads int, winograd bool) *learner {
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := b.recipe.Training.Batch
 	l := &learner{be: grad.NewCPU(threads), trunk: trunk.New(b.recipe.Shape(), rng), rate: b.recipe.Optimiser.Rate}
+	l.trunk.Winograd(winograd)
 	l.params = l.trunk.Params()
 	l.opt = grad.NewAdamW(l.params, b.recipe.Optimiser.Decay)
 	l.x = normal(rng, n, size, 3)
@@ -111,7 +112,7 @@ func (b *bench) steps(size int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := b.newLearner(size, 1).write(dir); err != nil {
+	if err := b.newLearner(size, 1, false).write(dir); err != nil {
 		return err
 	}
 	for _, threads := range []int{1, 2} {
@@ -126,11 +127,15 @@ func (b *bench) steps(size int) error {
 const stepsPerTurn = 2
 
 func (b *bench) compare(dir string, size, threads int) error {
-	l := b.newLearner(size, threads)
+	ours := []*learner{b.newLearner(size, threads, false), b.newLearner(size, threads, true)}
 	layouts := []string{"channels_last", "contiguous"}
-	contestants := []func(int) (turns.Sample, error){turns.Ours(l.step)}
+	var contestants []func(int) (turns.Sample, error)
+	var losses []float64
 	var version string
-	loss := l.gradient()
+	for _, l := range ours {
+		contestants = append(contestants, turns.Ours(l.step))
+		losses = append(losses, l.gradient())
+	}
 	for _, layout := range layouts {
 		p, err := b.start(dir, layout, size, threads)
 		if err != nil {
@@ -138,8 +143,10 @@ func (b *bench) compare(dir string, size, threads int) error {
 		}
 		defer p.Stop()
 		version = p.Version
-		if err := agree(p, dir, l, loss); err != nil {
-			return fmt.Errorf("%d px, %d threads, %s: %w", size, threads, layout, err)
+		for i, l := range ours {
+			if err := agree(p, dir, l, losses[i]); err != nil {
+				return fmt.Errorf("%d px, %d threads, %s: %w", size, threads, layout, err)
+			}
 		}
 		contestants = append(contestants, p.Run)
 	}
@@ -157,19 +164,32 @@ func (b *bench) compare(dir string, size, threads int) error {
 		}
 	}
 	best := 0.0
-	for k, name := range append([]string{"cull " + l.be.Name()}, layouts...) {
+	name := "cull " + ours[0].be.Name()
+	for k, name := range append([]string{name, name + " winograd"}, layouts...) {
 		cpu, wall := turns.Median(times[k].CPU), turns.Median(times[k].Wall)
-		if k > 0 {
+		if k >= len(ours) {
 			name = "torch " + version + " " + name
 		}
 		fmt.Printf("%d px, %d threads, %-30s %8.1f ms CPU, %8.1f ms wall a step, %5.0f images per CPU second\n", size, threads,
 			name, cpu, wall, 1e3*float64(b.recipe.Training.Batch)/cpu)
-		if k > 0 && (best == 0 || cpu < best) {
+		if k >= len(ours) && (best == 0 || cpu < best) {
 			best = cpu
 		}
 	}
-	fmt.Printf("RESULT train_torch_%dt%s %.2f x\n", threads, suffix(size), best/turns.Median(times[0].CPU))
+	for k, name := range methods {
+		fmt.Printf("RESULT train_torch%s_%dt%s %.2f x\n", name, threads, suffix(size), best/turns.Median(times[k].CPU))
+	}
 	return nil
+}
+
+// methods are the names of our two ways to convolve in results: direct, and by Winograd.
+var methods = [2]string{"", "_winograd"}
+
+func method(winograd bool) string {
+	if winograd {
+		return methods[1]
+	}
+	return methods[0]
 }
 
 // suffix tells the sizes' results apart; the recipe's own has none.
