@@ -1,17 +1,14 @@
 package commands
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
-	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"cull/device/internal/config"
+	"cull/device/internal/journal"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
 	"cull/device/internal/sim"
@@ -28,123 +25,104 @@ func withConfigHint(err error) error {
 	return Hint(err, "systemd/cull.example.toml lists every key with its default and bounds")
 }
 
-// A journal is what a technician reads: constant messages with attributes. Writing it never
-// blocks the line.
-type journal struct {
-	log *slog.Logger
-	out *queue
+// A reporter puts what happens into words: Events with their attributes.
+type reporter struct{ *journal.Journal }
+
+func newReporter(w io.Writer) reporter { return reporter{journal.Open(w)} }
+
+func (j reporter) teaching(part string, n int) {
+	j.Say(journal.Teaching, slog.String("part", part), slog.Int("good_parts", n))
 }
 
-func newJournal(w io.Writer) *journal {
-	out := newQueue(w)
-	h := slog.NewTextHandler(out, &slog.HandlerOptions{ReplaceAttr: terse})
-	return &journal{slog.New(h), out}
-}
-
-func (j *journal) close() { j.out.close() }
-
-// terse rounds what nobody reads to the last digit: times to 1 ms, durations to 0.1 ms,
-// scores to 4 digits. The verdict log keeps all of them.
-func terse(_ []string, a slog.Attr) slog.Attr {
-	switch a.Value.Kind() {
-	case slog.KindTime:
-		a.Value = slog.StringValue(a.Value.Time().Format("2006-01-02T15:04:05.000Z07:00"))
-	case slog.KindDuration:
-		a.Value = slog.DurationValue(a.Value.Duration().Round(100 * time.Microsecond))
-	case slog.KindFloat64:
-		a.Value = slog.Float64Value(digits(a.Value.Float64(), 4))
-	}
-	return a
-}
-
-func digits(x float64, n int) float64 {
-	if x == 0 || math.IsInf(x, 0) || math.IsNaN(x) {
-		return x
-	}
-	scale := math.Pow(10, float64(n-1)-math.Floor(math.Log10(math.Abs(x))))
-	return math.Round(x*scale) / scale
-}
-
-func (j *journal) teaching(part string, n int) {
-	j.log.Info("teaching", "part", part, "good_parts", n)
-}
-
-func (j *journal) taught(r *padim.Report, took time.Duration) {
+func (j reporter) taught(r *padim.Report, took time.Duration) {
 	rate, low, high := r.Threshold.Expect()
-	j.log.Info("taught", "good_parts", r.Parts, "mode", r.Mode.String(), "threshold", float64(r.Threshold.Value),
-		"false_rejects_expected", rate, "false_rejects_low", low, "false_rejects_high", high,
-		"method", r.Threshold.Method.String(), "took", took)
+	j.Say(journal.Taught, slog.Int("good_parts", r.Parts), slog.String("mode", r.Mode.String()),
+		slog.Float64("threshold", float64(r.Threshold.Value)), slog.Float64("false_rejects_expected", rate),
+		slog.Float64("false_rejects_low", low), slog.Float64("false_rejects_high", high),
+		slog.String("method", r.Threshold.Method.String()), slog.Duration("took", took))
 }
 
-func (j *journal) loaded(name, network string, m *infer.Model, p *product.Product) {
-	j.log.Info("product loaded", "product", name, "network", m.Meta.Name, "network_sha256", network,
-		"kernel", infer.Kernel(), "pixels", p.Plan.Width, "threshold", float64(p.Report.Threshold.Value))
+func (j reporter) loaded(name, network string, m *infer.Model, p *product.Product) {
+	j.Say(journal.ProductLoaded, slog.String("product", name), slog.String("network", m.Meta.Name),
+		slog.String("model_sha256", network), slog.String("kernel", infer.Kernel()), slog.Int("pixels", p.Plan.Width),
+		slog.Float64("threshold", float64(p.Report.Threshold.Value)))
+	j.Fix(slog.String("product", name), slog.String("model_sha256", network))
 }
 
-func (j *journal) paced(median, slow, period time.Duration, speed float64) {
-	j.log.Info("belt speed set to what this machine sustains", "inspection_median", median, "inspection_slowest", slow,
-		"part_every", period, "speed_mm_s", speed)
+func (j reporter) paced(median, slow, period time.Duration, speed float64) {
+	j.Say(journal.BeltPaced, slog.Duration("inspection_median", median), slog.Duration("inspection_slowest", slow),
+		slog.Duration("part_every", period), slog.Float64("speed_mm_s", speed))
 }
 
-func (j *journal) recovered(dir string, r record.Recovery) {
-	level := slog.LevelInfo
+func (j reporter) recovered(dir string, r record.Recovery) {
+	e := journal.LogOpened
 	if r.Cut > 0 || r.Damaged > 0 {
-		level = slog.LevelWarn
+		e = journal.LogRepaired
 	}
-	j.log.Log(context.Background(), level, "verdict log opened", "dir", dir, "last_part_id", r.LastPart,
-		"torn_bytes_cut", r.Cut, "damaged_lines", r.Damaged)
+	j.Say(e, slog.String("dir", dir), slog.Uint64("last_part_id", r.LastPart), slog.Int64("torn_bytes_cut", r.Cut),
+		slog.Int("damaged_lines", r.Damaged))
 }
 
 // logState says that the verdict log cannot be written, or can again.
-func (j *journal) logState(s record.Stats) {
+func (j reporter) logState(s record.Stats) {
 	if s.Err != nil {
-		j.log.Error("verdict log cannot be written, no part will pass", "error", s.Err, "unrecorded", s.Unlogged)
+		j.Say(journal.LogFailed, slog.Any("error", s.Err), slog.Uint64("unrecorded", s.Unlogged))
 		return
 	}
-	j.log.Info("verdict log is written again", "unrecorded", s.Unlogged)
+	j.Say(journal.LogWorks, slog.Uint64("unrecorded", s.Unlogged))
 }
 
 // event says what happened to the line.
-func (j *journal) event(e line.Event) {
-	switch e.Kind {
-	case line.Running:
-		j.log.Info("line ready")
-	case line.Stopped:
-		j.log.Error("line stopped", "reason", string(e.Reason), "uninspected_in_a_row", e.N)
-	case line.PartRejected:
-		j.log.LogAttrs(context.Background(), slog.LevelWarn, "part rejected", partAttrs(e.Part)...)
-	case line.PartStopped:
-		j.log.LogAttrs(context.Background(), slog.LevelError, "part stopped, take it out by hand", partAttrs(e.Part)...)
-	case line.CameraLost:
-		j.log.Error("camera lost", "error", e.Err)
-	case line.CameraBack:
-		j.log.Info("camera back")
-	case line.MissedTrigger:
-		j.log.Error("triggers missed", "edges", e.N)
-	case line.RejectsInRow:
-		j.log.Error("many rejects in a row", "parts", e.N)
-	case line.NoReject:
-		j.log.Warn("no reject for a long time", "parts", e.N)
-	case line.NoTrigger:
-		j.log.Warn("no trigger for a long way of the belt", "counts", e.N)
-	case line.NotSeen:
-		j.log.Error("no confirmation that the part left the belt", "part_id", e.Part.ID, "missing_in_a_row", e.N)
-	case line.Unexpected:
-		j.log.Error("a part left the belt that was not fired at", "confirmed_twice", e.Part != nil)
-	case line.Ambiguous:
-		j.log.Error("frame may show another part", "part_id", e.Part.ID)
-	case line.OutputFailed:
-		j.log.Error("output does not follow", "error", e.Err)
-	case line.Draining:
-		j.log.Info("stopping, parts under way are finished", "under_way", e.N)
+func (j reporter) event(e line.Event) {
+	what, ok := lineEvents[e.Kind]
+	if !ok {
+		return
 	}
+	var as []slog.Attr
+	if e.Part != nil {
+		as = partAttrs(e.Part)
+	}
+	if e.Reason != "" {
+		as = append(as, slog.String("reason", string(e.Reason)))
+	}
+	if e.N > 0 {
+		as = append(as, slog.Int(countOf[e.Kind], e.N))
+	}
+	if e.Err != nil {
+		as = append(as, slog.Any("error", e.Err))
+	}
+	j.Say(what, as...)
 }
 
+var (
+	lineEvents = map[line.Kind]*journal.Event{
+		line.Running: journal.LineReady, line.Stopped: journal.LineStopped, line.Draining: journal.LineDraining,
+		line.PartRejected: journal.PartRejected, line.PartStopped: journal.PartStopped,
+		line.CameraLost: journal.CameraLost, line.CameraBack: journal.CameraBack,
+		line.MissedTrigger: journal.MissedTrigger, line.RejectsInRow: journal.RejectsInRow,
+		line.NoReject: journal.NoReject, line.NoTrigger: journal.NoTrigger, line.NotSeen: journal.NotSeen,
+		line.Unexpected: journal.Unexpected, line.Ambiguous: journal.Ambiguous, line.OutputFailed: journal.OutputFailed,
+	}
+	// countOf says what an event's N counts.
+	countOf = map[line.Kind]string{
+		line.Stopped: "uninspected_in_a_row", line.MissedTrigger: "edges", line.RejectsInRow: "parts",
+		line.NoReject: "parts", line.NoTrigger: "counts", line.NotSeen: "missing_in_a_row", line.Draining: "under_way",
+	}
+)
+
 func partAttrs(p *line.Part) []slog.Attr {
-	as := []slog.Attr{slog.Uint64("part_id", p.ID), slog.String("reason", string(p.Reason))}
+	as := []slog.Attr{
+		slog.Uint64("part_id", p.ID), slog.String("verdict", p.Verdict.String()), slog.String("reason", string(p.Reason)),
+	}
 	if p.Judged {
 		as = append(as, slog.Float64("score", p.Score), slog.Float64("threshold", p.Threshold),
 			slog.Float64("margin", (p.Threshold-p.Score)/p.Threshold))
+	}
+	if p.Capture > 0 {
+		as = append(as, slog.Duration("capture", p.Capture))
+	}
+	if p.Infer > 0 {
+		as = append(as, slog.Duration("infer", p.Infer))
 	}
 	if p.Total > 0 {
 		as = append(as, slog.Duration("total", p.Total))
@@ -152,8 +130,12 @@ func partAttrs(p *line.Part) []slog.Attr {
 	if p.HasSlack {
 		as = append(as, slog.Duration("slack", p.Slack))
 	}
+	as = append(as, slog.Bool("reject_fired", !p.Fired.IsZero()))
 	if !p.Fired.IsZero() {
 		as = append(as, slog.Duration("fired_late", p.Fired.Sub(p.Due)))
+	}
+	if p.Confirm != 0 {
+		as = append(as, slog.String("confirmed", p.Confirm.String()))
 	}
 	if p.Err != nil {
 		as = append(as, slog.Any("error", p.Err))
@@ -204,7 +186,7 @@ func (t *tally) quantile(q float64) time.Duration {
 	return s[min(len(s)-1, int(q*float64(len(s))))]
 }
 
-func (j *journal) summary(of string, t *tally, c line.Counts, r record.Stats) {
+func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats) {
 	as := []slog.Attr{
 		slog.String("of", of), slog.Uint64("parts", t.parts), slog.Uint64("pass", t.pass),
 		slog.Uint64("reject", t.reject), slog.Uint64("stop", t.stop), slog.Uint64("uninspected_ever", c.Uninspected),
@@ -219,67 +201,18 @@ func (j *journal) summary(of string, t *tally, c line.Counts, r record.Stats) {
 	if r.Err != nil {
 		as = append(as, slog.Any("record_error", r.Err))
 	}
-	if n := j.out.dropped.Load(); n > 0 {
+	if n := j.Dropped(); n > 0 {
 		as = append(as, slog.Uint64("journal_lines_dropped", n))
 	}
-	j.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", as...)
+	j.Say(journal.Summary, as...)
 }
 
 // truth writes what the conveyor knows. known: which parts are bad is known too.
-func (j *journal) truth(t sim.Truth, known bool) {
+func (j reporter) truth(t sim.Truth, known bool) {
 	if known {
-		j.log.Info("truth of the simulated line", "parts", t.Parts, "bad", t.Bad, "bad_removed", t.Removed,
-			"bad_escaped", t.Escaped, "good_lost", t.Lost)
+		j.Say(journal.BeltTruth, slog.Int("parts", t.Parts), slog.Int("bad", t.Bad), slog.Int("bad_removed", t.Removed),
+			slog.Int("bad_escaped", t.Escaped), slog.Int("good_lost", t.Lost))
 	}
-	j.log.Info("pulses of the simulated rejecter", "pulses", t.Pulses, "on_target", t.OnTarget,
-		"missed", t.Missed, "astray", t.Astray)
-}
-
-// A queue is a writer that never blocks: lines wait for a goroutine that writes them, and
-// are dropped and counted when it does not keep up.
-type queue struct {
-	lines   chan []byte
-	ended   chan struct{}
-	once    sync.Once
-	dropped atomic.Uint64
-}
-
-// flushTime is how long close waits for a reader that has stopped reading.
-const flushTime = 2 * time.Second
-
-func newQueue(w io.Writer) *queue {
-	q := &queue{lines: make(chan []byte, 1024), ended: make(chan struct{})}
-	go func() {
-		defer close(q.ended)
-		for l := range q.lines {
-			if l == nil {
-				return
-			}
-			w.Write(l) //nolint:errcheck // there is nobody to tell
-		}
-	}()
-	return q
-}
-
-// Write implements io.Writer.
-func (q *queue) Write(line []byte) (int, error) {
-	select {
-	case q.lines <- slices.Clone(line):
-	default:
-		q.dropped.Add(1)
-	}
-	return len(line), nil
-}
-
-func (q *queue) close() {
-	q.once.Do(func() {
-		select {
-		case q.lines <- nil:
-		case <-time.After(flushTime):
-		}
-	})
-	select {
-	case <-q.ended:
-	case <-time.After(flushTime):
-	}
+	j.Say(journal.PulsesTruth, slog.Int("pulses", t.Pulses), slog.Int("on_target", t.OnTarget),
+		slog.Int("missed", t.Missed), slog.Int("astray", t.Astray))
 }

@@ -94,8 +94,8 @@ func (s *station) check() error {
 }
 
 func (s *station) run(ctx context.Context, env Env) error {
-	j := newJournal(env.Stderr)
-	defer j.close()
+	j := newReporter(env.Stderr)
+	defer j.Close()
 	parts, err := s.renderer()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (s *station) feed(parts *sim.Renderer) (feed, error) {
 }
 
 // openLog opens the verdict log, if there is one.
-func (s *station) openLog(j *journal) (*record.Log, record.Recovery, error) {
+func (s *station) openLog(j reporter) (*record.Log, record.Recovery, error) {
 	r := s.Record
 	if r.Dir == "" {
 		return nil, record.Recovery{}, nil
@@ -172,7 +172,7 @@ func (s *station) openLog(j *journal) (*record.Log, record.Recovery, error) {
 
 // inspector returns the inspector of the product; without one it is taught from good parts
 // of the simulated line.
-func (s *station) inspector(ctx context.Context, j *journal, parts *sim.Renderer) (*inspect.Inspector, error) {
+func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer) (*inspect.Inspector, error) {
 	model, err := openNetwork(s.Config.Network)
 	if err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func (s *station) productName() string {
 
 // teach makes a product of the simulated part.
 func (s *station) teach(
-	ctx context.Context, j *journal, parts *sim.Renderer, model *infer.Model,
+	ctx context.Context, j reporter, parts *sim.Renderer, model *infer.Model,
 ) (*product.Product, error) {
 	start := time.Now()
 	j.teaching(s.Sim.Part, s.Sim.Teach)
@@ -247,7 +247,7 @@ const (
 
 // pace returns the belt's speed in mm/s: the configured one, or what this machine sustains.
 func (s *station) pace(
-	ctx context.Context, j *journal, parts *sim.Renderer, in *inspect.Inspector,
+	ctx context.Context, j reporter, parts *sim.Renderer, in *inspect.Inspector,
 ) (float64, error) {
 	if s.Sim.Speed > 0 {
 		return s.Sim.Speed, nil

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"cull/device/internal/record"
 )
@@ -191,32 +190,6 @@ func TestRunMistakes(t *testing.T) {
 		t.Errorf("--check: %q, %v", out, err)
 	}
 }
-
-// A reader of stderr that has stopped reading loses lines; the line does not wait for it.
-func TestJournalNeverBlocks(t *testing.T) {
-	stuck := make(chan struct{})
-	defer close(stuck)
-	q := newQueue(writerFunc(func(p []byte) (int, error) { <-stuck; return len(p), nil }))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range 3000 {
-			fmt.Fprintln(q, "part rejected")
-		}
-	}()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatal("Write blocks")
-	}
-	if n := q.dropped.Load(); n < 1900 {
-		t.Errorf("%d lines dropped", n)
-	}
-}
-
-type writerFunc func(p []byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestBundle(t *testing.T) {
 	b := newBench(t)

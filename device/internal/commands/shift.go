@@ -16,7 +16,7 @@ import (
 // A run is one run of a station. It is the line's Recorder.
 type run struct {
 	*station
-	j         *journal
+	j         reporter
 	log       *record.Log // nil: none
 	first     uint64      // id of the first part
 	inspector judge
@@ -173,7 +173,7 @@ func (r *run) finish(env Env, err error) error {
 	c := r.line.Counts()
 	r.j.summary("whole run", &r.shift, c, r.stats())
 	r.j.truth(r.belt.Truth(), r.Camera.Kind == "simulated")
-	r.j.close()
+	r.j.Close()
 	if _, e := fmt.Fprintf(env.Stdout, "parts %d pass %d reject %d stop %d\n", c.Parts, c.Pass, c.Reject, c.Stop); e != nil {
 		err = errors.Join(err, e)
 	}

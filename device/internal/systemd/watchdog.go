@@ -1,0 +1,88 @@
+//go:build linux
+
+package systemd
+
+import (
+	"sync"
+	"time"
+)
+
+// A Watchdog tells the service manager that the line makes progress. What counts:
+//
+//   - an inspection that returned (Done): a finished verdict;
+//   - a turn of the line's loop (Turn), while nothing waits for an inspection that has
+//     begun: an idle line is alive as long as its loop turns.
+//
+// An inspection that does not return, and a loop that does not turn, are no progress,
+// whatever else the process does: the service manager then ends it. No timer feeds it.
+type Watchdog struct {
+	mu      sync.Mutex
+	notify  func(string) error
+	every   time.Duration // between two signs of life, at least
+	fed     time.Time
+	running int // inspections under way
+	ready   bool
+}
+
+// NewWatchdog returns a Watchdog for a service manager that waits limit for a sign of life
+// (WatchdogTime; 0: it does not wait) and is told by notify.
+func NewWatchdog(limit time.Duration, notify func(string) error) *Watchdog {
+	return &Watchdog{notify: notify, every: limit / 8}
+}
+
+// Begin says that an inspection begins.
+func (w *Watchdog) Begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running++
+}
+
+// Done says that an inspection has returned.
+func (w *Watchdog) Done() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running--
+	w.feed()
+}
+
+// Turn says that the line's loop has turned.
+func (w *Watchdog) Turn() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running == 0 {
+		w.feed()
+	}
+}
+
+// startTime is how long a start may go on after a turn of the loop before Ready.
+const startTime = "30000000" // us
+
+// feed tells at most every w.every. Before Ready it asks for more time to start: the loop
+// turns, and waits for a camera.
+func (w *Watchdog) feed() {
+	now := time.Now()
+	if !w.fed.IsZero() && now.Sub(w.fed) < w.every {
+		return
+	}
+	state := "WATCHDOG=1"
+	if !w.ready {
+		state = "EXTEND_TIMEOUT_USEC=" + startTime
+	} else if w.every == 0 {
+		return
+	}
+	if w.notify(state) == nil {
+		w.fed = now
+	}
+}
+
+// Ready says once that the service is up: READY=1 goes out with the first call.
+func (w *Watchdog) Ready(status string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ready {
+		return
+	}
+	if w.notify("READY=1\nSTATUS="+status) == nil {
+		w.ready, w.fed = true, time.Time{}
+	}
+}
