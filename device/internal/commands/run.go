@@ -117,7 +117,7 @@ func (s *station) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	r := &run{station: s, j: j, log: log, first: found.LastPart + 1, inspector: judge{inspector}}
+	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{inspector}}
 	err = r.drive(ctx, feed, speed)
 	return r.finish(env, err)
 }
@@ -286,7 +286,7 @@ func (r *run) options(belt *sim.Belt, epoch time.Time) line.Options {
 		},
 		Outputs: line.Outputs{Ready: belt.Ready(), OK: belt.OK()},
 		Notify:  r.event,
-		Epoch:   epoch, FirstPart: r.first,
+		Epoch:   epoch, FirstPart: r.first, Unfinished: r.found.Open, Hold: r.found.Unclean,
 		Travel:     line.Travel{Time: config.MS(l.TravelMS), Counts: l.TravelCounts},
 		WindowFrom: config.MS(l.WindowFromMS), WindowTo: config.MS(l.WindowToMS),
 		FrameWait: config.MS(l.FrameWaitMS), Deadline: config.MS(l.DeadlineMS),

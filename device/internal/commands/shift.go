@@ -19,6 +19,7 @@ type run struct {
 	j         reporter
 	log       *record.Log // nil: none
 	first     uint64      // id of the first part
+	found     record.Recovery
 	inspector judge
 	belt      *sim.Belt
 	line      *line.Line
@@ -64,7 +65,11 @@ func (r *run) Ready() error {
 }
 
 // Begin implements line.Recorder.
-func (r *run) Begin(uint64, line.Trigger) {}
+func (r *run) Begin(id uint64, t line.Trigger) {
+	if r.log != nil {
+		r.log.Append(record.Entry{Kind: record.KindBegin, Time: t.At, Part: id})
+	}
+}
 
 // Append implements line.Recorder.
 func (r *run) Append(p line.Part) {
@@ -84,6 +89,7 @@ func entry(p *line.Part) record.Entry {
 		Kind: record.KindPart, Time: p.Trigger.At, Part: p.ID, Verdict: p.Verdict.String(),
 		Reason: string(p.Reason), FrameSeq: p.FrameSeq, CaptureUS: p.Capture.Microseconds(),
 		InferUS: p.Infer.Microseconds(), TotalUS: p.Total.Microseconds(),
+		Confirm: p.Confirm.String(),
 	}
 	if p.Judged {
 		e.Score, e.Threshold = &p.Score, &p.Threshold

@@ -94,7 +94,7 @@ type tracker struct {
 func (t *tracker) start(now time.Time) {
 	t.began = now
 	for _, id := range t.o.Unfinished {
-		t.o.Recorder.Append(Part{ID: id, Verdict: Stop, Reason: Interrupted})
+		t.o.Recorder.Append(Part{ID: id, Trigger: Trigger{At: now}, Verdict: Stop, Reason: Interrupted})
 	}
 	if t.o.Hold || len(t.o.Unfinished) > 0 {
 		t.stop(Interrupted)

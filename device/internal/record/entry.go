@@ -14,6 +14,7 @@ import (
 // Kinds of entries.
 const (
 	KindStart = "start" // the line began to run
+	KindBegin = "begin" // a part is under way
 	KindPart  = "part"  // a part ended
 	KindState = "state" // the line changed its state
 	KindGap   = "gap"   // Unlogged entries could not be written before this one
@@ -37,6 +38,7 @@ type Entry struct {
 	TotalUS   int64    `json:"total_us,omitempty"`      // trigger to verdict
 	SlackUS   *int64   `json:"slack_us,omitempty"`      // verdict to pulse due
 	LateUS    *int64   `json:"fired_late_us,omitempty"` // pulse due to pulse; absent: not fired
+	Confirm   string   `json:"confirm,omitempty"`       // confirmed, missing, extra
 	Error     string   `json:"error,omitempty"`
 
 	State    string `json:"state,omitempty"`

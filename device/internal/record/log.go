@@ -43,10 +43,24 @@ type Stats struct {
 
 // Recovery is what Open found.
 type Recovery struct {
-	Entries  int    // in the newest file
-	Cut      int64  // bytes of a torn end that were cut off
-	Damaged  int    // lines with a wrong checksum before the end, left in place
-	LastPart uint64 // the highest part id in the log
+	Entries  int      // in the newest file
+	Cut      int64    // bytes of a torn end that were cut off
+	Damaged  int      // lines with a wrong checksum before the end, left in place
+	LastPart uint64   // the highest part id in the log
+	Unclean  bool     // the last run did not end: no KindEnd follows its KindStart
+	Open     []uint64 // parts that the last run began and did not end, ascending
+}
+
+// idBlock is how far ids skip after a run that did not end.
+const idBlock = 1 << 20
+
+// NextPart returns the id with which the next run begins. A run that was killed may have given ids that
+// did not reach the disk: they are not given again.
+func (r *Recovery) NextPart() uint64 {
+	if r.Unclean {
+		return (r.LastPart/idBlock+1)*idBlock + 1
+	}
+	return r.LastPart + 1
 }
 
 // A Log writes entries. One process may hold a directory.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // scan yields every line of text that ends in a newline: the entry, or why it is damaged,
@@ -32,7 +34,8 @@ type scanned struct {
 }
 
 // recover repairs the newest file: what follows its last whole entry is the torn end of
-// a write that was never acknowledged, and is cut off.
+// a write that was never acknowledged, and is cut off. Older files are read until one tells
+// the highest part id and how the last run began.
 func (l *Log) recover() (Recovery, error) {
 	var r Recovery
 	numbers, err := segments(l.dir)
@@ -40,42 +43,98 @@ func (l *Log) recover() (Recovery, error) {
 		return r, err
 	}
 	l.number = 1
+	var later measured
 	for i := len(numbers) - 1; i >= 0; i-- {
 		text, err := os.ReadFile(l.name(numbers[i]))
 		if err != nil {
 			return r, fmt.Errorf("record: %w", err)
 		}
-		end, entries, damaged, last := measure(text)
-		r.LastPart = max(r.LastPart, last)
+		m := measure(text)
 		if i == len(numbers)-1 {
-			l.number, l.size = numbers[i], int64(end)
-			r.Entries, r.Damaged, r.Cut = entries, damaged, int64(len(text)-end)
+			l.number, l.size = numbers[i], int64(m.end)
+			r.Entries, r.Damaged, r.Cut = m.entries, m.damaged, int64(len(text)-m.end)
 			if r.Cut > 0 {
-				if err := cut(l.name(numbers[i]), int64(end)); err != nil {
+				if err := cut(l.name(numbers[i]), int64(m.end)); err != nil {
 					return r, err
 				}
 			}
 		}
-		if last > 0 { // older files hold lower ids
+		later = later.after(m)
+		if later.last > 0 && later.run != unknown { // older files hold lower ids
 			break
 		}
+	}
+	r.LastPart, r.Unclean = later.last, later.run == running
+	if r.Unclean {
+		r.Open = slices.Sorted(maps.Keys(later.open))
 	}
 	return r, nil
 }
 
-// measure returns the end of the last whole entry, how many there are, how many damaged
-// lines come before it, and the highest part id.
-func measure(text []byte) (end, entries, damaged int, last uint64) {
+// What a file says of the last run.
+const (
+	unknown = iota // neither start nor end
+	running        // a start, and no end after it
+	ended
+)
+
+// measured is what is known of the end of a log.
+type measured struct {
+	end     int // of the last whole entry
+	entries int
+	damaged int    // lines before end
+	last    uint64 // highest part id
+	run     int
+	open    map[uint64]bool // parts that the last run began and did not end
+	closed  map[uint64]bool // ... ended, but began before
+}
+
+func measure(text []byte) measured {
+	m := measured{open: map[uint64]bool{}, closed: map[uint64]bool{}}
 	bad := 0
 	for off, s := range scan(text) {
 		if s.err != nil {
 			bad++
 			continue
 		}
-		end, entries, damaged = off, entries+1, bad
-		last = max(last, s.entry.Part)
+		m.end, m.entries, m.damaged = off, m.entries+1, bad
+		m.add(&s.entry)
 	}
-	return end, entries, damaged, last
+	return m
+}
+
+func (m *measured) add(e *Entry) {
+	m.last = max(m.last, e.Part)
+	switch e.Kind {
+	case KindStart: // what the run before left open, this one ends
+		m.run = running
+	case KindEnd:
+		m.run = ended
+		clear(m.open)
+		clear(m.closed)
+	case KindBegin:
+		m.open[e.Part] = true
+	case KindPart:
+		if !m.open[e.Part] {
+			m.closed[e.Part] = true
+		}
+		delete(m.open, e.Part)
+	}
+}
+
+// after returns what is known of m with the file before it. The zero m knows nothing.
+func (m measured) after(before measured) measured {
+	if m.run != unknown {
+		m.last = max(m.last, before.last)
+		return m
+	}
+	before.last = max(m.last, before.last)
+	for id := range m.closed {
+		delete(before.open, id)
+	}
+	maps.Copy(before.open, m.open)
+	maps.Copy(before.closed, m.closed)
+	return before
 }
 
 func cut(name string, size int64) error {

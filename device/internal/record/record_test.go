@@ -100,7 +100,7 @@ func TestTruncatedAtEveryByte(t *testing.T) {
 			whole := strings.Count(string(text[:n]), "\n")
 			end := strings.LastIndexByte(string(text[:n]), '\n') + 1
 			want := Recovery{Entries: whole, Cut: int64(len(torn) - end), LastPart: uint64(whole)}
-			if found != want {
+			if !reflect.DeepEqual(found, want) {
 				t.Fatalf("cut at %d, tail %q: found %+v, want %+v", n, tail, found, want)
 			}
 			if n%40 != 0 && n != len(text) {
@@ -129,9 +129,9 @@ func TestEveryBitFlipIsNoticed(t *testing.T) {
 	for bit := range first * 8 {
 		flipped := []byte(string(text))
 		flipped[bit/8] ^= 1 << (bit % 8)
-		_, entries, damaged, _ := measure(flipped)
-		if entries != 1 || damaged < 1 {
-			t.Fatalf("bit %d: %d entries, %d damaged", bit, entries, damaged)
+		m := measure(flipped)
+		if m.entries != 1 || m.damaged < 1 {
+			t.Fatalf("bit %d: %d entries, %d damaged", bit, m.entries, m.damaged)
 		}
 	}
 }
@@ -208,6 +208,49 @@ func TestLastPartIsFoundBehindAnEmptyFile(t *testing.T) {
 	}
 	if _, r := mustOpen(t, dir, Options{}); r.LastPart != 4 {
 		t.Errorf("recovery %+v", r)
+	}
+}
+
+func TestRunThatDidNotEnd(t *testing.T) {
+	kinds := map[byte]string{'s': KindStart, 'b': KindBegin, 'p': KindPart, 'e': KindEnd}
+	for _, tc := range []struct {
+		log     string // files between spaces; a digit is the part of the next letter
+		unclean bool
+		open    []uint64
+		next    uint64
+	}{
+		{"", false, nil, 1},
+		{"s1b1pe", false, nil, 2},
+		{"s1b1p2b", true, []uint64{2}, idBlock + 1},
+		{"s1b2b 3b2p", true, []uint64{1, 3}, idBlock + 1},
+		{"s1b1p2b 2pe", false, nil, 3},
+		{"s1b 2b 2p3b", true, []uint64{1, 3}, idBlock + 1},
+		{"s1b s1p2be", false, nil, 3}, // the second run ended the first one's part
+		{"s1bs1p2b", true, []uint64{2}, idBlock + 1},
+		{"s1bs", true, []uint64{1}, idBlock + 1}, // killed again before it could
+		{"s1b1p s", true, nil, idBlock + 1},
+	} {
+		dir := t.TempDir()
+		for i, file := range strings.Fields(tc.log) {
+			var text []byte
+			var id uint64
+			for _, c := range []byte(file) {
+				if c >= '0' && c <= '9' {
+					id = uint64(c - '0')
+					continue
+				}
+				text, _ = append1(text, &Entry{Kind: kinds[c], Part: id})
+				id = 0
+			}
+			name := filepath.Join(dir, fmt.Sprintf("%s%08d%s", prefix, i+1, suffix))
+			if err := os.WriteFile(name, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, r := mustOpen(t, dir, Options{})
+		if r.Unclean != tc.unclean || !reflect.DeepEqual(r.Open, tc.open) || r.NextPart() != tc.next {
+			t.Errorf("%q: %+v, next part %d", tc.log, r, r.NextPart())
+		}
 	}
 }
 
