@@ -20,7 +20,15 @@ func Now() time.Duration {
 // Epoch returns the instant at which CLOCK_MONOTONIC was zero. Epoch().Add(m) is m as a
 // time.Time; it carries Go's monotonic reading, so a step of the wall clock does not move it.
 func Epoch() time.Time {
-	before := Now()
-	t := time.Now()
-	return t.Add(-(before + Now()) / 2)
+	var epoch time.Time
+	tightest := time.Duration(1<<63 - 1)
+	for range 10 { // one of them is not interrupted
+		before := Now()
+		t := time.Now()
+		after := Now()
+		if after-before < tightest {
+			tightest, epoch = after-before, t.Add(-(before+after)/2)
+		}
+	}
+	return epoch
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -97,10 +98,29 @@ func privilege() (sched, lock syscall.Errno) {
 	os.WriteFile("/proc/self/comm", []byte(name), 0) //nolint:errcheck // only what ps shows
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)   //nolint:errcheck // it matters without SCHED_FIFO only
 	lock = errno(unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT))
-	sched = errno(unix.SchedSetAttr(0, &unix.SchedAttr{
-		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority, Flags: unix.SCHED_FLAG_RESET_ON_FORK,
-	}, 0))
-	return sched, lock
+	return realTime(), lock
+}
+
+// realTime makes every thread a real-time one, not just this: when its sleep ends, this one may have to wait for a lock
+// or a processor of Go's scheduler that another thread of the runtime holds, and that one must not starve meanwhile.
+// Threads to come inherit it. It returns why it was refused.
+func realTime() syscall.Errno {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return errno(err)
+	}
+	for _, t := range tasks {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		if err := unix.SchedSetAttr(tid, &unix.SchedAttr{
+			Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority,
+		}, 0); err != nil {
+			return errno(err)
+		}
+	}
+	return 0
 }
 
 func errno(err error) syscall.Errno {

@@ -19,41 +19,64 @@ import (
 
 	"cull/internal/mono"
 	"cull/reject"
+	"cull/reject/gpio"
 )
 
-// parentRole tells this test binary to be a parent that is going to be killed.
+// parentRole tells this test binary to be a parent that is going to be killed: "gpio", or a folder for traces.
 const parentRole = "CULL_TEST_PULSE_PARENT"
 
 func TestMain(m *testing.M) {
 	Child()
-	if dir := os.Getenv(parentRole); dir != "" {
-		victim(dir)
+	if role := os.Getenv(parentRole); role != "" {
+		victim(role)
 	}
 	os.Exit(m.Run())
 }
 
 // victim holds its outputs active and pulses to come, until something happens to it.
-func victim(dir string) {
-	p, err := startTraced(dir, Options{Options: reject.Options{Width: time.Minute}, Silence: 300 * ms})
-	if err == nil {
-		go p.Run(context.Background()) //nolint:errcheck // it is going to be killed
-		err = p.Output(0).Set(true)
-		p.Push(1, time.Now())                //nolint:errcheck // as seen in the trace
-		p.Push(2, time.Now().Add(time.Hour)) //nolint:errcheck // never
+func victim(role string) {
+	lines, err := traces(role)
+	if role == "gpio" { // descriptors 3 and 4
+		err = nil
+		for fd := range uintptr(2) {
+			f := os.NewFile(3+fd, "gpio")
+			lines = append(lines, Line{"gpio", "inherited", f, gpio.Inherit(3+fd, "inherited")})
+		}
 	}
+	if err != nil {
+		fmt.Println(0, err)
+		os.Exit(1)
+	}
+	p, _, err := Start(lines[0], lines[1:], Options{Options: reject.Options{Width: time.Minute}, Silence: 300 * ms})
+	if err != nil {
+		fmt.Println(0, err)
+		os.Exit(1)
+	}
+	go p.Run(context.Background()) //nolint:errcheck // it is going to be killed
+	err = p.Output(0).Set(true)
+	p.Push(1, time.Now())                //nolint:errcheck // as seen on the line
+	p.Push(2, time.Now().Add(time.Hour)) //nolint:errcheck // never
 	fmt.Println(p.link.(*process).pid(), err)
 	select {}
 }
 
-// startTraced starts a process whose rejecter and one more output are the files reject and out.
-func startTraced(dir string, o Options) (*Process, error) {
-	var lines []Line
+// traces are the files reject and out.
+func traces(dir string) (lines []Line, err error) {
 	for _, n := range []string{"reject", "out"} {
 		f, err := os.OpenFile(filepath.Join(dir, n), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
 			return nil, err
 		}
 		lines = append(lines, Trace(f))
+	}
+	return lines, nil
+}
+
+// startTraced starts a process whose rejecter and one more output are traces in dir.
+func startTraced(dir string, o Options) (*Process, error) {
+	lines, err := traces(dir)
+	if err != nil {
+		return nil, err
 	}
 	p, _, err := Start(lines[0], lines[1:], o)
 	return p, err

@@ -28,7 +28,7 @@ import (
 	"cull/synth"
 )
 
-const benchSynopsis = "[--json] [--threads N] [--net FILE] [--size N]"
+const benchSynopsis = "[--json] [--threads N] [--net FILE] [--size N] [--jitter [--pulses N]]"
 
 func benchCommand() Command {
 	return Command{
@@ -81,6 +81,8 @@ func Bench(ctx context.Context, env Env, args []string) error {
 	threads := fs.Int("threads", 0, "of network and scorer, `N` alone (default: one, then all CPUs)")
 	net := fs.String("net", "", "network `file` (default: the built-in one)")
 	size := fs.Int("size", 0, "side of the input picture, `pixels` (default: the network's)")
+	jitter := fs.Bool("jitter", false, "measure instead how late a reject pulse is, idle and beside the network")
+	pulses := fs.Int("pulses", 2000, "of each kind with --jitter: `N`")
 	rest, err := parse(env, "bench", benchSynopsis, fs, args)
 	switch {
 	case err != nil:
@@ -89,11 +91,16 @@ func Bench(ctx context.Context, env Env, args []string) error {
 		return usagef("bench: unexpected argument %q", rest[0])
 	case *threads < 0 || *threads > 64:
 		return usagef("bench: --threads %d: want 1 to 64", *threads)
+	case *pulses < 1 || *pulses > 1e6:
+		return usagef("bench: --pulses %d: want 1 to 1000000", *pulses)
 	}
 	if *size != 0 {
 		if err := checkSize("bench", *size); err != nil {
 			return err
 		}
+	}
+	if *jitter {
+		return benchJitter(ctx, env, *net, *size, *pulses, *asJSON)
 	}
 	passes := []int{*threads}
 	if all := runtime.GOMAXPROCS(0); *threads == 0 {

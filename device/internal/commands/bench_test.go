@@ -3,6 +3,7 @@ package commands
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +80,53 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 	})
 	if err != context.Canceled || sink == nil || runs != benchWarm+5 {
 		t.Errorf("%d runs, %v", runs, err)
+	}
+}
+
+// The lateness of a machine is sent in as one number a line, and says whether the thread was a real-time one.
+func TestJitterAnswerCanBeSentIn(t *testing.T) {
+	a := jitterAnswer{
+		Board: "Raspberry Pi 9", CPUs: 4, NetSHA256: strings.Repeat("0", 64), FIFO: "operation not permitted",
+		Figures: []jitterFigures{{Load: "loaded", Way: "pulse", N: 3, P50: 38.25, P999: 957}},
+	}
+	var out bytes.Buffer
+	if err := a.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(out.String(), "\n---")
+	for _, want := range []string{
+		"Raspberry Pi 9", "fifo    operation not permitted", "RESULT jitter_loaded_pulse_p50 38.25 us", "RESULT jitter_loaded_pulse_p99.9 957 us",
+	} {
+		if !strings.Contains(block, want) {
+			t.Errorf("no %q in\n%s", want, block)
+		}
+	}
+}
+
+func TestJitterFigures(t *testing.T) {
+	var f jitterFigures
+	late := make([]time.Duration, 1000)
+	for i := range late {
+		late[i] = time.Duration(1000-i) * time.Microsecond
+	}
+	if f.from(late); f.N != 1000 || f.P50 != 501 || f.P99 != 991 || f.P999 != 1000 || f.Worst != 1000 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// The whole of cull bench --jitter, with a real pulse process.
+func TestBenchJitter(t *testing.T) {
+	var out bytes.Buffer
+	if err := Bench(t.Context(), Env{Stdout: &out}, []string{"--jitter", "--pulses", "5", "--size", "64", "--json"}); err != nil {
+		t.Fatal(err)
+	}
+	var a jitterAnswer
+	if err := json.Unmarshal(out.Bytes(), &a); err != nil || len(a.Figures) != 4 || a.FIFO == "" {
+		t.Fatalf("%v %s", err, out.String())
+	}
+	for _, f := range a.Figures {
+		if f.N != 5 || f.P50 < 0 || f.Worst < f.P50 {
+			t.Errorf("%+v", f)
+		}
 	}
 }
