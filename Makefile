@@ -81,6 +81,7 @@ lint: ## vet and staticcheck for amd64, arm64 and arm; format; tidy; generated f
 		GOARCH=$$arch $(GO) vet ./... && GOARCH=$$arch $(BIN)/staticcheck ./... || exit 1; \
 	done
 	$(BIN)/staticcheck -tags purego ./...
+	$(GO) test -tags periph ./reject/hostpin
 	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
 	$(GO) mod tidy -diff
 	$(GO) test -count=1 -run 'TestDependencies|TestOnlyPrepKnowsFrames' .

@@ -3,6 +3,7 @@ package cull_test
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,8 +17,10 @@ var dependencyRules = []struct {
 	allowed   []string
 }{
 	{
-		pattern:   "./device/...",
-		forbidden: []string{"cull/trainer", "cull/trainer/", "gonum.org/v1/plot/", "testing"},
+		pattern: "./device/...",
+		forbidden: []string{
+			"cull/trainer", "cull/trainer/", "gonum.org/v1/plot/", "testing", "periph.io/x/host/", "periph.io/x/d2xx",
+		},
 	},
 	{
 		pattern:   "./trainer/...",
@@ -39,8 +42,11 @@ var dependencyRules = []struct {
 		},
 	},
 	{
-		pattern:   "./reject/...",
-		forbidden: []string{"cull/infer", "cull/infer/", "cull/padim", "cull/synth", "cull/capture", "cull/device/", "cull/trainer/"},
+		pattern: "./reject/...",
+		forbidden: []string{
+			"cull/infer", "cull/infer/", "cull/padim", "cull/synth", "cull/capture", "cull/device/", "cull/trainer/",
+			"periph.io/x/host/", "periph.io/x/d2xx", // they register themselves: -tags periph only
+		},
 	},
 	{
 		pattern: "./synth/...",
@@ -66,6 +72,14 @@ func TestDependencies(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPeriphTagHasTheDrivers shows that the rule against periph.io's host drivers forbids something.
+func TestPeriphTagHasTheDrivers(t *testing.T) {
+	deps := boardDeps(t, "./reject/hostpin", "-tags=periph")["cull/reject/hostpin"]
+	if !slices.Contains(deps, "periph.io/x/host/v3/gpioioctl") {
+		t.Errorf("reject/hostpin with the tag periph: %v", deps)
 	}
 }
 
@@ -110,9 +124,10 @@ func forbids(forbidden, allowed []string, dep string) bool {
 }
 
 // boardDeps lists, for each package of the pattern, everything it pulls in when built for the board.
-func boardDeps(t *testing.T, pattern string) map[string][]string {
+func boardDeps(t *testing.T, pattern string, flags ...string) map[string][]string {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Deps \" \"}}", pattern)
+	args := append([]string{"list", "-f", "{{.ImportPath}} {{join .Deps \" \"}}"}, flags...)
+	cmd := exec.Command("go", append(args, pattern)...)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {

@@ -9,9 +9,11 @@ require (
 	golang.org/x/sys v0.49.0
 	gonum.org/v1/gonum v0.17.0
 	periph.io/x/conn/v3 v3.7.3
+	periph.io/x/host/v3 v3.8.5
 )
 
 require (
 	github.com/jonboulle/clockwork v0.5.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
+	periph.io/x/d2xx v0.1.1 // indirect
 )

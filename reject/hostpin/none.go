@@ -1,0 +1,5 @@
+//go:build !periph
+
+package hostpin
+
+func load() error { return ErrNoDrivers }
