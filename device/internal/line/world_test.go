@@ -255,7 +255,7 @@ func (w *world) enter() {
 	switch {
 	case w.chance(0.004):
 		seen = false
-	case w.chance(0.002):
+	case !b.lost && w.chance(0.002): // of a lost edge two pictures are two parts
 		w.shoot(b, 8*ms) // twice
 	}
 	if seen {
