@@ -11,7 +11,7 @@ const (
 	PartStopped                  // Part
 	CameraLost                   // Err
 	CameraBack
-	MissedTrigger // N edges were lost
+	MissedTrigger // N edges were lost; 0: nobody knows how many
 	RejectsInRow  // N parts in a row were judged bad
 	NoReject      // N parts in a row were judged good
 	NoTrigger     // the belt moved N counts without a trigger

@@ -351,6 +351,21 @@ func TestNotReadyWithoutCamera(t *testing.T) {
 	})
 }
 
+func TestCounterOfEdgesBeginsAnew(t *testing.T) {
+	run(t, "stops the line", nil, func(r *rig) {
+		r.seq = 100
+		r.pass(false)
+		time.Sleep(80 * ms)
+		r.seq = 0
+		r.edge()
+		if r.ok.Active() || !r.saw(line.MissedTrigger) {
+			r.t.Error("the line runs on")
+		}
+		r.finish()
+		r.want("PASS score", "STOP line stopped")
+	})
+}
+
 func TestStormOfEdges(t *testing.T) {
 	run(t, "each is accounted for", nil, func(r *rig) {
 		for range 500 {

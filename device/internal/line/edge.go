@@ -1,0 +1,117 @@
+package line
+
+import (
+	"slices"
+	"time"
+)
+
+// maxMissed is how many edges are believed to be lost at once. A longer gap, or a number that came
+// before, is a counter that began anew: nobody knows how many were lost.
+const maxMissed = 1 << 16
+
+// trigger begins a part.
+func (t *tracker) trigger(tr Trigger, now time.Time) {
+	t.recent[t.edges%len(t.recent)] = tr.At
+	t.edges++
+	t.quiet = tr.Count
+	if t.seen {
+		switch lost := tr.Seq - t.last.Seq - 1; {
+		case lost > maxMissed:
+			t.note(Event{Kind: MissedTrigger})
+			t.stop(TriggerMissed)
+		case lost > 0:
+			t.missed(int(lost), tr)
+		}
+		if d := tr.At.Sub(t.last.At); d >= 0 && d < t.o.Debounce {
+			t.counts.Bounces++
+			t.last.Seq = tr.Seq
+			return
+		}
+	}
+	t.last, t.seen = tr, true
+	p := t.begin(tr)
+	switch {
+	case t.stopped && t.draining:
+		t.end(p, Stop, Shutdown)
+		return
+	case t.stopped:
+		t.end(p, Stop, LineStopped)
+		return
+	case len(t.parts) > t.o.MaxParts:
+		t.end(p, Stop, TooMany)
+		t.stop(TooMany)
+		return
+	}
+	t.o.Recorder.Begin(p.ID, tr)
+	t.pending++
+	t.disown(tr)
+	t.claimKept(p, now)
+}
+
+// missed accounts for n edges that the sensor lost before tr: parts passed, nobody knows
+// when, so they cannot be rejected.
+func (t *tracker) missed(n int, tr Trigger) {
+	gap := hole{t.last.At, tr.At, n}
+	t.orphans = slices.DeleteFunc(t.orphans, func(at time.Time) bool { return gap.explains(at) })
+	if gap.n == 0 {
+		return // their frames have told
+	}
+	t.note(Event{Kind: MissedTrigger, N: gap.n})
+	for i := range gap.n {
+		t.end(t.begin(Trigger{At: tr.At, Count: tr.Count, Seq: tr.Seq - uint32(gap.n-i)}), Stop, TriggerMissed)
+	}
+	t.holes = append(t.holes[max(0, len(t.holes)-maxHoles):], gap)
+	t.stop(TriggerMissed)
+}
+
+// maxHoles bounds how many holes and orphans are remembered.
+const maxHoles = 16
+
+// A hole is a time between two edges in which the sensor lost n, and no frame was seen of them.
+type hole struct {
+	from, to time.Time
+	n        int
+}
+
+// explains reports whether a frame exposed at is that of one of the lost edges, once for each.
+func (h *hole) explains(at time.Time) bool {
+	if h.n == 0 || !at.After(h.from) || !at.Before(h.to) {
+		return false
+	}
+	h.n--
+	return true
+}
+
+// orphan deals with a frame that no part claimed. Where the camera exposes at each edge, it shows
+// a part whose edge was lost, unless an edge explains it: the part's frame came twice or too late.
+func (t *tracker) orphan(at time.Time) {
+	if !t.o.FramePerTrigger || at.Before(t.began) {
+		return
+	}
+	for _, edge := range t.recent[:min(t.edges, len(t.recent))] {
+		if t.within(at, Trigger{At: edge}) {
+			return
+		}
+	}
+	for i := range t.holes {
+		if t.holes[i].explains(at) {
+			return
+		}
+	}
+	t.orphans = append(t.orphans[max(0, len(t.orphans)-maxHoles):], at)
+	t.note(Event{Kind: MissedTrigger, N: 1})
+	t.end(t.begin(Trigger{At: at.Add(-t.o.WindowFrom)}), Stop, TriggerMissed)
+	t.stop(TriggerMissed)
+}
+
+// listen raises the alarm when the belt has moved far without a trigger.
+func (t *tracker) listen() {
+	here := t.belt.here()
+	switch far := here - t.quiet; {
+	case t.edges == 0 && t.quiet == 0:
+		t.quiet = here
+	case t.o.QuietCounts > 0 && far >= t.o.QuietCounts:
+		t.note(Event{Kind: NoTrigger, N: int(far)})
+		t.quiet = here
+	}
+}
