@@ -27,7 +27,7 @@ var (
 type Options struct {
 	reject.Options // as of a reject.Queue; Report is called by Run's goroutine
 
-	// Silence is how long either process waits for a word of the other [1 s]. It bounds how long outputs stay as
+	// Silence is how long either process waits for a word of the other [2 s]. It bounds how long outputs stay as
 	// they are when this process stalls without ending; its end is noticed at once.
 	Silence time.Duration
 
@@ -39,10 +39,11 @@ func (o *Options) complete() error {
 		return err
 	}
 	if o.Silence == 0 {
-		o.Silence = time.Second
+		o.Silence = 2 * time.Second
 	}
-	if o.Silence < 10*time.Millisecond {
-		return fmt.Errorf("pulse: silence %v: must be at least 10 ms", o.Silence)
+	if o.Silence < 10*time.Millisecond || max(o.Silence, o.MaxOn, o.Late) > longest {
+		return fmt.Errorf("pulse: silence %v, on-time %v, late %v: must be at least 10 ms, at most %v",
+			o.Silence, o.MaxOn, o.Late, longest)
 	}
 	if o.Cap > mostWaiting {
 		return fmt.Errorf("pulse: %d pulses waiting: must be at most %d", o.Cap, mostWaiting)
@@ -54,7 +55,7 @@ func (o *Options) complete() error {
 }
 
 // beats is how many words of the child fit into Options.Silence, and how many may be missing.
-const beats = 4
+const beats = 8
 
 // A Process is the parent's side of the pulse process: a rejecter like reject.Queue, and the other outputs. The outputs
 // are inactive from Start to their first use, and after Run or Close whatever became of the child.
@@ -116,7 +117,7 @@ func (p *Process) Push(id uint64, due time.Time) error {
 		return fmt.Errorf("%w: part %d by %v", reject.ErrLate, id, late)
 	}
 	p.pending[id] = due
-	p.sendLocked(&message{kind: push, id: id, due: due.Sub(p.o.Epoch), width: p.o.Width})
+	p.sendLocked(&message{kind: push, id: id, due: p.mono(due), width: p.o.Width})
 	return nil
 }
 
@@ -136,9 +137,12 @@ func (p *Process) Move(id uint64, due time.Time) error {
 		return nil
 	}
 	p.pending[id] = due
-	p.sendLocked(&message{kind: move, id: id, due: due.Sub(p.o.Epoch)})
+	p.sendLocked(&message{kind: move, id: id, due: p.mono(due)})
 	return nil
 }
+
+// mono is t on the clock that both processes share.
+func (p *Process) mono(t time.Time) time.Duration { return max(t.Sub(p.o.Epoch), 0) }
 
 // Cancel withdraws a waiting pulse. It reports false when there is none: never pushed, fired, or refused. It waits
 // for the child's word.

@@ -26,7 +26,11 @@ type unit struct {
 	ended   bool
 }
 
-const mostWaiting = 4096
+// What a parent may ask for at most.
+const (
+	mostWaiting = 4096
+	longest     = 1000 * time.Hour
+)
 
 func newUnit(outs []reject.Line, now func() time.Duration, send func(message) bool) *unit {
 	u := &unit{outs: outs, send: send}
@@ -68,10 +72,18 @@ func (u *unit) handle(m *message) {
 		u.start(m)
 	case push:
 		p := pulse{m.id, m.due, m.width}
+		if p.due < 0 || p.width <= 0 || p.width > u.maxOn {
+			u.end(garbled, nil)
+			return
+		}
 		if c := u.push(p); c != ok {
 			u.tell(p, 0, c, nil)
 		}
 	case move:
+		if m.due < 0 {
+			u.end(garbled, nil)
+			return
+		}
 		if u.move(m.id, m.due) == late {
 			u.tell(pulse{id: m.id, due: m.due}, 0, late, nil)
 		}
@@ -89,7 +101,8 @@ func (u *unit) handle(m *message) {
 }
 
 func (u *unit) start(m *message) {
-	if m.id < 1 || m.id > mostWaiting || m.out > uint8(reject.Extend) || m.due < 0 || m.at <= 0 || m.width <= 0 {
+	if m.id < 1 || m.id > mostWaiting || m.out > uint8(reject.Extend) ||
+		m.due < 0 || m.at <= 0 || m.width <= 0 || max(m.due, m.at, m.width) > longest {
 		u.end(garbled, nil)
 		return
 	}

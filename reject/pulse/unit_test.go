@@ -277,6 +277,10 @@ func TestUnitRefusesNonsense(t *testing.T) {
 		{good, {kind: set, out: 0, id: 1}},
 		{good, {kind: set, out: 2, id: 1}},
 		{good, {kind: bye}},
+		{good, {kind: push, due: -1, width: 1}},
+		{good, {kind: push, due: 1}},
+		{good, {kind: push, due: 1, width: 1 << 62}},
+		{good, {kind: move, due: -1}},
 	} {
 		var last message
 		var line rejecttest.Line
@@ -289,6 +293,51 @@ func TestUnitRefusesNonsense(t *testing.T) {
 			t.Errorf("%d: ended %t, %+v", i, u.ended, last)
 		}
 	}
+}
+
+// Whatever the parent says, no on-time is longer than its bound, and the end is safe.
+func FuzzUnit(f *testing.F) {
+	f.Add([]byte{byte(push), 0, 1, 5, 9, byte(push), 0, 2, 7, 9, byte(set), 1, 1, 0, 0, byte(cancel), 0, 2, 0, 200})
+	f.Add([]byte{byte(push), 0, 1, 5, 60, byte(move), 0, 1, 1, 60, byte(stop), 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		now := time.Hour
+		var line, out rejecttest.Line
+		rise, said := time.Duration(0), 0
+		const bound = 40 * ms
+		on := false
+		line.Fail = func(active bool) error {
+			if active && !on {
+				rise = now
+			} else if !active && on && now-rise > bound {
+				t.Fatalf("active for %v", now-rise)
+			}
+			on = active
+			return nil
+		}
+		u := newUnit([]reject.Line{&line, &out}, func() time.Duration { return now }, func(m message) bool {
+			if m.kind == bye {
+				said++
+			}
+			return true
+		})
+		u.begin()
+		u.handle(&message{kind: start, id: 8, due: 10 * ms, at: bound, width: time.Second, out: uint8(len(in) % 2)})
+		for ; len(in) >= 5; in = in[5:] {
+			due := now + time.Duration(int8(in[3]))*ms
+			u.handle(&message{
+				kind: kind(in[0] % byte(kinds)), out: in[1] % 3, id: uint64(in[2] % 16), due: due, width: time.Duration(in[4]) * ms / 4,
+			})
+			for range in[4] {
+				u.step()
+				now += ms
+			}
+			u.step()
+		}
+		u.end(gone, nil)
+		if line.Active() || out.Active() || said != 1 {
+			t.Errorf("active %t %t, %d last words", line.Active(), out.Active(), said)
+		}
+	})
 }
 
 func TestUnitDoesNotAllocate(t *testing.T) {
