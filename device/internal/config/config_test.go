@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,8 +28,10 @@ func TestExampleDocumentsEveryKey(t *testing.T) {
 	document(t, reflect.TypeFor[Config](), "", string(text))
 }
 
+// document holds a table of the example against its type. Tables of tables have no heading.
 func document(t *testing.T, typ reflect.Type, table, text string) {
-	if table != "" {
+	whole := text
+	if table != "" && table != "io.in" && table != "io.out" {
 		_, after, ok := strings.Cut(text, "\n["+table+"]\n")
 		if !ok {
 			t.Errorf("no table [%s]", table)
@@ -40,7 +43,7 @@ func document(t *testing.T, typ reflect.Type, table, text string) {
 		f := typ.Field(i)
 		key := f.Tag.Get("toml")
 		if f.Type.Kind() == reflect.Struct {
-			document(t, f.Type, key, text)
+			document(t, f.Type, strings.TrimPrefix(table+"."+key, "."), whole)
 			continue
 		}
 		m := regexp.MustCompile(`(?m)((?:^#.*\n)+)` + key + ` = .*$`).FindStringSubmatch(text)
@@ -63,6 +66,24 @@ func document(t *testing.T, typ reflect.Type, table, text string) {
 	}
 }
 
+const (
+	realCamera = "product = \"p\"\n[camera]\nkind = \"v4l2\"\n"
+
+	realLine = realCamera + "device = \"vivid\"\ntriggered = true\n[record]\ndir = \"log\"\n[line]\ntravel_ms = 500\n" +
+		"[io.in]\ntrigger.line = \"GPIO17\"\n[io.out]\nreject.line = \"GPIO27\"\n[io]\nkind = \"gpio\"\n"
+)
+
+func TestRealLine(t *testing.T) {
+	c, err := Parse("f", []byte(realLine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Named{{"io.in.trigger.line", "GPIO17"}, {"io.out.reject.line", "GPIO27"}}
+	if got := c.Lines(); !slices.Equal(got, want) {
+		t.Errorf("lines %v", got)
+	}
+}
+
 func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 	for _, tc := range []struct{ name, text, want, hint string }{
 		{"unknown key", "[line]\npulse_msec = 3\n", "f.toml:2: line.pulse_msec: unknown key", "did you mean line.pulse_ms?"},
@@ -73,7 +94,7 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"not a number", "[sim]\nbad = nan\n", "f.toml:2: sim.bad: NaN is out of bounds: 0 to 1 share", ""},
 		{"dotted", "sim.bad = -1\n", "f.toml:1: sim.bad: -1 is out of bounds: 0 to 1 share", ""},
 		{"choice", "[line]\noverlap = \"join\"\n", `f.toml:2: line.overlap: "join" is none of: merge, extend`, ""},
-		{"later driver", "[camera]\nkind = \"v4l2\"\n", `f.toml:2: camera.kind: "v4l2" is none of: simulated, folder`, ""},
+		{"no such driver", "[camera]\nkind = \"gige\"\n", `f.toml:2: camera.kind: "gige" is none of: simulated, folder, recording, v4l2`, ""},
 		{"type", "[line]\nbacklog = \"eight\"\n", "f.toml:2: line.backlog: ", ""},
 		{"syntax", "[line\n", "f.toml:1: ", ""},
 		{"both travels", "[line]\ntravel_ms = 100\ntravel_counts = 5\n", "f.toml:3: line.travel_counts: travel_ms is set too", "leave out"},
@@ -84,6 +105,22 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"overlapping parts", "[sim]\nlength_mm = 500\n", "f.toml:2: sim.length_mm: 500 is more than", ""},
 		{"folder", "[camera]\nkind = \"folder\"\n", "f.toml: camera.folder: is needed", "set camera.folder"},
 		{"product", "[camera]\nkind = \"folder\"\nfolder = \"x\"\n", "f.toml: product: is needed", "cull teach"},
+		{"recording", "[camera]\nkind = \"recording\"\n", "f.toml: camera.recording: is needed", "record.frames"},
+		{"confirm", "[line]\nconfirm_from_ms = 500\n", "f.toml:2: line.confirm_from_ms: 500 is not before", ""},
+		{"quiet", "[line]\nquiet_counts = 5\n", "f.toml:2: line.quiet_counts: needs an encoder", "set line.travel_counts"},
+		{"frames", "[record]\nframes = \"all\"\n", "f.toml: record.frames_dir: is needed with frames \"all\"", "set it to"},
+		{"nested", "[io.in.trigger]\nbias = \"pull\"\n", `f.toml:2: io.in.trigger.bias: "pull" is none of: as-is, off, up, down`, ""},
+		{"nested bounds", "[io.in.trigger]\n\ndebounce_us = -1\n", "f.toml:3: io.in.trigger.debounce_us: -1 is out of bounds", ""},
+		{"real camera, simulated rest", realCamera, "f.toml: io.kind: \"simulated\" has no place", "set io.kind"},
+		{"simulated camera, real rest", "[io]\nkind = \"gpio\"\n", "f.toml: camera.kind: \"simulated\" has no place", "set camera.kind"},
+		{"no device", strings.Replace(realLine, "device", "#", 1), "f.toml: camera.device: is needed", "ls /dev/v4l"},
+		{"no log", strings.Replace(realLine, "dir", "#", 1), "f.toml: record.dir: is needed", "set it to"},
+		{"no travel", strings.Replace(realLine, "travel_ms", "#", 1), "f.toml: line.travel_ms: travel_ms or travel_counts", "measure"},
+		{"no rejecter", strings.Replace(realLine, "reject.line", "#", 1), "f.toml: io.out.reject.line: is needed", "gpioinfo"},
+		{"no trigger", strings.Replace(realLine, "trigger.line", "#", 1), "f.toml: io.in.trigger.line: is needed", "gpioinfo"},
+		{"no encoder", strings.Replace(realLine, "travel_ms", "travel_counts", 1), "f.toml: io.in.encoder.line: is needed", "gpioinfo"},
+		{"no sensor", realLine + "trigger_by = \"rate\"\n", "f.toml:5: camera.triggered: a camera", "set io.trigger_by"},
+		{"one line twice", strings.Replace(realLine, "GPIO27", "GPIO17", 1), "f.toml:13: io.out.reject.line: \"GPIO17\" is io.in.trigger.line too", "each"},
 		{"twice", "[sim]\nbad = 0.1\nbad = 0.2\n", "f.toml:3: ", ""},
 	} {
 		c, err := Parse("f.toml", []byte(tc.text))

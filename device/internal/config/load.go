@@ -165,10 +165,86 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("sim.length_mm", "", "%v is more than pitch_mm, %v: parts would overlap", c.Sim.Length, c.Sim.Pitch)
 	case c.Camera.Kind == "folder" && c.Camera.Folder == "":
 		return bad("camera.folder", "set camera.folder to a folder of pictures", "is needed with kind \"folder\"")
-	case c.Camera.Kind == "folder" && c.Product == "":
-		return bad("product", "cull teach FOLDER -o PRODUCT makes one", "is needed with camera.kind \"folder\"")
+	case c.Camera.Kind == "recording" && c.Camera.Recording == "":
+		return bad("camera.recording", "record.frames makes one", "is needed with kind \"recording\"")
+	case c.Camera.Kind != "simulated" && c.Product == "":
+		return bad("product", "cull teach FOLDER -o PRODUCT makes one", "is needed with camera.kind %q", c.Camera.Kind)
+	case c.Camera.CheckRepeated == 1:
+		return bad("camera.check_frozen", "2 or more, or 0 for no check", "1 is every frame")
+	case l.ConfirmFromMS >= l.ConfirmToMS:
+		return bad("line.confirm_from_ms", "", "%d is not before confirm_to_ms, %d", l.ConfirmFromMS, l.ConfirmToMS)
+	case l.QuietCounts > 0 && l.TravelCounts == 0:
+		return bad("line.quiet_counts", "set line.travel_counts", "needs an encoder that the line follows")
+	case c.Record.Frames != "none" && c.Record.FramesDir == "":
+		return bad("record.frames_dir", "set it to a directory of this daemon's own", "is needed with frames %q", c.Record.Frames)
+	case c.Record.Frames != "none" && c.Record.FramesDir == c.Record.Dir:
+		return bad("record.frames_dir", "choose another directory", "is record.dir too")
+	}
+	if c.Camera.Kind == "v4l2" || c.IO.Kind == "gpio" {
+		return c.real(bad)
 	}
 	return nil
+}
+
+// real checks the relations of a line that is not simulated.
+func (c *Config) real(bad func(key, hint, format string, args ...any) error) error {
+	in, out := &c.IO.In, &c.IO.Out
+	switch {
+	case c.Camera.Kind != "v4l2":
+		return bad("camera.kind", `set camera.kind = "v4l2"`, "%q has no place on a line with io.kind \"gpio\"", c.Camera.Kind)
+	case c.IO.Kind != "gpio":
+		return bad("io.kind", `set io.kind = "gpio"`, "%q has no place on a line with camera.kind \"v4l2\"", c.IO.Kind)
+	case c.Camera.Device == "":
+		return bad("camera.device", "ls /dev/v4l/by-path lists the cameras", "is needed with kind \"v4l2\"")
+	case c.Record.Dir == "":
+		return bad("record.dir", "set it to a directory of this daemon's own", "is needed: a real line keeps a log of its verdicts")
+	case c.Line.TravelMS == 0 && c.Line.TravelCounts == 0:
+		return bad("line.travel_ms", "measure the way from sensor to rejecter",
+			"travel_ms or travel_counts is needed with io.kind \"gpio\"")
+	case out.Reject.Line == "":
+		return bad("io.out.reject.line", "gpioinfo lists the lines", "is needed with io.kind \"gpio\"")
+	case c.IO.Trigger == "edge" && in.Trigger.Line == "":
+		return bad("io.in.trigger.line", "gpioinfo lists the lines", "is needed with trigger_by \"edge\"")
+	case c.IO.Trigger != "edge" && c.Camera.Triggered:
+		return bad("camera.triggered", "set io.trigger_by = \"edge\"", "a camera that the sensor triggers needs the sensor's edges")
+	case c.Line.TravelCounts > 0 && in.Encoder.Line == "":
+		return bad("io.in.encoder.line", "gpioinfo lists the lines", "is needed with line.travel_counts")
+	case in.Direction.Line != "" && in.Encoder.Line == "":
+		return bad("io.in.direction.line", "", "is of no use without io.in.encoder.line")
+	}
+	owner := map[string]string{}
+	for _, l := range c.Lines() {
+		if other, ok := owner[l.Line]; ok {
+			return bad(l.Key, "each needs a line of its own", "%q is %s too", l.Line, other)
+		}
+		owner[l.Line] = l.Key
+	}
+	return nil
+}
+
+// A Named is a GPIO line that the file names.
+type Named struct{ Key, Line string }
+
+// Lines returns the GPIO lines that the file names, inputs first.
+func (c *Config) Lines() (all []Named) {
+	in, out := &c.IO.In, &c.IO.Out
+	for _, l := range []Named{
+		{"io.in.trigger.line", in.Trigger.Line},
+		{"io.in.encoder.line", in.Encoder.Line},
+		{"io.in.direction.line", in.Direction.Line},
+		{"io.in.confirm.line", in.Confirm.Line},
+		{"io.in.reset.line", in.Reset.Line},
+		{"io.out.reject.line", out.Reject.Line},
+		{"io.out.ready.line", out.Ready.Line},
+		{"io.out.busy.line", out.Busy.Line},
+		{"io.out.ok.line", out.OK.Line},
+		{"io.out.heartbeat.line", out.Heartbeat.Line},
+	} {
+		if l.Line != "" {
+			all = append(all, l)
+		}
+	}
+	return all
 }
 
 // positions maps the keys of a document to their lines. The document has been decoded, so
