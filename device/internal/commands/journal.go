@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"cull/device/internal/config"
@@ -15,6 +16,7 @@ import (
 	"cull/infer"
 	"cull/internal/product"
 	"cull/padim"
+	"cull/reject/pulse"
 )
 
 // withConfigHint adds the remedy of a faulty configuration file.
@@ -47,6 +49,15 @@ func (j reporter) loaded(name, network string, m *infer.Model, p *product.Produc
 		slog.String("model_sha256", network), slog.String("kernel", infer.Kernel()), slog.Int("pixels", p.Plan.Width),
 		slog.Float64("threshold", float64(p.Report.Threshold.Value)))
 	j.Fix(slog.String("product", name), slog.String("model_sha256", network))
+}
+
+// wired says which lines are taken, and what the pulse process was granted.
+func (j reporter) wired(lines []config.Named, granted pulse.Privilege) {
+	as := []slog.Attr{slog.String("pulse_process", granted.String())}
+	for _, l := range lines {
+		as = append(as, slog.String(strings.ReplaceAll(l.Key, ".", "_"), l.Line))
+	}
+	j.Say(journal.LinesTaken, as...)
 }
 
 func (j reporter) paced(median, slow, period time.Duration, speed float64) {

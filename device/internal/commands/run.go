@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"flag"
-	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"cull/capture"
+	"cull/capture/recording"
 	"cull/capture/replay"
 	"cull/device/internal/config"
 	"cull/device/internal/line"
@@ -21,7 +21,6 @@ import (
 	"cull/internal/inspect"
 	"cull/internal/product"
 	"cull/padim"
-	"cull/reject"
 	"cull/synth"
 )
 
@@ -61,41 +60,27 @@ func Run(ctx context.Context, env Env, args []string) error {
 	}
 	s := station{Config: c, parts: *parts, seed: *seed}
 	if *check {
-		if err := s.check(); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(env.Stdout, "%s: ok\n", *file)
-		return err
+		return s.check(env, *file)
 	}
+	s.file = *file
 	return s.run(ctx, env)
 }
 
 // A station is one line with everything that belongs to it.
 type station struct {
 	config.Config
+	file    string // of the configuration; empty: none
 	parts   int
 	seed    uint64
 	network string // sha256 of the network in use, hex
 }
 
-// check looks for what the configuration names.
-func (s *station) check() error {
-	for _, f := range []struct{ key, path string }{
-		{"product", s.Product}, {"network", s.Config.Network}, {"camera.folder", s.Camera.Folder},
-	} {
-		if f.path == "" {
-			continue
-		}
-		if _, err := os.Stat(f.path); err != nil {
-			return Hint(fmt.Errorf("run: %s: %w", f.key, err), "the path counts from the working directory")
-		}
-	}
-	return nil
-}
-
 func (s *station) run(ctx context.Context, env Env) error {
 	j := newReporter(env.Stderr)
 	defer j.Close()
+	if s.Camera.Kind == "v4l2" {
+		return s.runReal(ctx, env, j)
+	}
 	parts, err := s.renderer()
 	if err != nil {
 		return err
@@ -136,16 +121,23 @@ func (s *station) renderer() (*sim.Renderer, error) {
 // A feed brings parts to the belt until ctx ends.
 type feed func(ctx context.Context) <-chan sim.Part
 
-// feed returns what the camera is to see: drawn parts, or the pictures of a folder.
+// feed returns what the camera is to see: drawn parts, the pictures of a folder or the frames of a recording.
 func (s *station) feed(parts *sim.Renderer) (feed, error) {
-	if s.Camera.Kind != "folder" {
+	var src capture.Source
+	var err error
+	switch s.Camera.Kind {
+	case "folder":
+		if src, err = replay.Open(s.Camera.Folder); err != nil {
+			return nil, sourceHint(err, s.Camera.Folder)
+		}
+	case "recording":
+		if src, err = recording.Open(s.Camera.Recording); err != nil {
+			return nil, Hint(err, "record.frames makes recordings")
+		}
+	default:
 		return func(ctx context.Context) <-chan sim.Part {
 			return parts.Feed(ctx, s.parts, s.Line.Backlog+8)
 		}, nil
-	}
-	src, err := replay.Open(s.Camera.Folder)
-	if err != nil {
-		return nil, sourceHint(err, s.Camera.Folder)
 	}
 	return func(ctx context.Context) <-chan sim.Part { return sim.Pictures(ctx, src, s.parts) }, nil
 }
@@ -272,39 +264,28 @@ func (s *station) pace(
 	return speed, nil
 }
 
-// options are the line's, from the configuration.
-func (r *run) options(belt *sim.Belt, epoch time.Time) line.Options {
+// options are the line's, from the configuration, without its surroundings.
+func (r *run) options() line.Options {
 	l := r.Line
 	o := line.Options{
-		Camera:   func(context.Context) (capture.Source, error) { return belt.Camera(epoch), nil },
-		Triggers: belt.Triggers(), Encoder: belt, Inspector: r.inspector, Recorder: r,
-		Rejecter: func(report func(reject.Outcome)) (line.Rejecter, error) {
-			return reject.NewQueue(belt.Rejecter(), reject.Options{
-				Width: config.MS(l.PulseMS), MaxOn: config.MS(l.PulseMaxMS), Late: config.MS(l.PulseLateMS),
-				Overlap: overlaps[l.Overlap], Report: report, Cap: l.MaxParts,
-			})
-		},
-		Outputs: line.Outputs{Ready: belt.Ready(), OK: belt.OK()},
-		Notify:  r.event,
-		Epoch:   epoch, FirstPart: r.first, Unfinished: r.found.Open, Hold: r.found.Unclean,
+		Inspector: r.inspector, Recorder: r, Notify: r.event,
+		FirstPart: r.first, Unfinished: r.found.Open, Hold: r.found.Unclean,
 		Travel:     line.Travel{Time: config.MS(l.TravelMS), Counts: l.TravelCounts},
 		WindowFrom: config.MS(l.WindowFromMS), WindowTo: config.MS(l.WindowToMS),
 		FrameWait: config.MS(l.FrameWaitMS), Deadline: config.MS(l.DeadlineMS),
 		Margin: config.MS(l.MarginMS), Debounce: config.MS(l.DebounceMS),
+		ConfirmFrom: config.MS(l.ConfirmFromMS), ConfirmTo: config.MS(l.ConfirmToMS), ConfirmStop: l.ConfirmStop,
 		Backlog: l.Backlog, MaxParts: l.MaxParts, OnMiss: policies[l.Uninspected], StopAfter: l.StopAfter,
-		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm,
+		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm, QuietCounts: l.QuietCounts,
 		Heartbeat: config.MS(l.HeartbeatMS), Drain: config.MS(l.DrainMS),
 	}
 	if o.RejectsAlarm == 0 {
 		o.RejectsAlarm = -1
 	}
-	if l.TravelMS == 0 && l.TravelCounts == 0 {
-		o.Travel.Counts = belt.Travel(config.MS(l.PulseMS))
+	if o.ConfirmStop == 0 {
+		o.ConfirmStop = -1
 	}
 	return o
 }
 
-var (
-	overlaps = map[string]reject.Overlap{"merge": reject.Merge, "extend": reject.Extend}
-	policies = map[string]line.Policy{"reject": line.RejectUninspected, "stop": line.StopUninspected}
-)
+var policies = map[string]line.Policy{"reject": line.RejectUninspected, "stop": line.StopUninspected}

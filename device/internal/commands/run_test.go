@@ -42,6 +42,17 @@ func (d *desk) run(t *testing.T, ctx context.Context, args ...string) (stdout, s
 	return out.String(), log.String(), err
 }
 
+// product teaches a product on the built-in network.
+func (d *desk) product(t *testing.T) string {
+	t.Helper()
+	b := newBench(t)
+	path := filepath.Join(d.dir, "p.product")
+	if err := Teach(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, []string{"--size", "64", b.parts, "-o", path}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // parts returns the log's parts: id, verdict, score.
 func (d *desk) parts(t *testing.T) (lines []string, sum record.Summary) {
 	t.Helper()
@@ -162,6 +173,10 @@ func TestRunMistakes(t *testing.T) {
 	d := newDesk(t, "")
 	typo := filepath.Join(d.dir, "typo.toml")
 	os.WriteFile(typo, []byte("[line]\npuls_ms = 3\n"), 0o600)
+	real := filepath.Join(d.dir, "real.toml")
+	os.WriteFile(real, fmt.Appendf(nil, "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\n[record]\ndir = %q\n[line]\n"+
+		"travel_ms = 500\n[io]\nkind = \"gpio\"\nin.trigger.line = \"no-chip:1\"\nout.reject.line = \"no-chip:2\"\n",
+		d.product(t), d.log), 0o600)
 	gone := filepath.Join(d.dir, "gone.toml")
 	os.WriteFile(gone, []byte("product = \"no/such.product\"\n"), 0o600)
 	logFile := filepath.Join(d.dir, "not-a-dir")
@@ -174,6 +189,8 @@ func TestRunMistakes(t *testing.T) {
 		{[]string{"--config", typo}, "typo.toml:2: line.puls_ms: unknown key", "did you mean line.pulse_ms?", false},
 		{[]string{"--config", "no/such.toml"}, "no such file", "", false},
 		{[]string{"--config", gone, "--check"}, "no/such.product", "working directory", false},
+		{[]string{"--config", real}, "io.in.trigger.line: gpio: ", "gpioinfo", false},
+		{[]string{"--config", real, "--check"}, "run: camera.device: stat /dev/no-camera: no such file", "/dev/v4l/by-path", false},
 		{[]string{"--check"}, "--check needs --config", "cull run --config", true},
 		{[]string{"--parts", "-1"}, "--parts", "", true},
 		{[]string{"--parts", "x"}, "invalid value", "--help", true},
@@ -186,7 +203,7 @@ func TestRunMistakes(t *testing.T) {
 		}
 	}
 	out, _, err := d.run(t, t.Context(), "--check")
-	if err != nil || out != d.config+": ok\n" {
+	if err != nil || out != "network: "+filepath.Join(d.dir, "random.net")+" is random\n"+d.config+": ok\n" {
 		t.Errorf("--check: %q, %v", out, err)
 	}
 }

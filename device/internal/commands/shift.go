@@ -7,10 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"cull/capture"
 	"cull/device/internal/config"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
 	"cull/device/internal/sim"
+	"cull/device/internal/wiring"
+	"cull/reject"
 )
 
 // A run is one run of a station. It is the line's Recorder.
@@ -21,7 +24,7 @@ type run struct {
 	first     uint64      // id of the first part
 	found     record.Recovery
 	inspector judge
-	belt      *sim.Belt
+	belt      *sim.Belt // nil: the line is real
 	line      *line.Line
 
 	mu     sync.Mutex
@@ -45,10 +48,37 @@ func (r *run) drive(ctx context.Context, parts feed, speed float64) error {
 		return err
 	}
 	r.belt = belt
-	if r.line, err = line.New(r.options(belt, time.Now())); err != nil {
+	wg.Go(func() { belt.Run(life) })
+	return r.serve(ctx, r.simulated(time.Now()))
+}
+
+// simulated are the options of the line on the simulated belt.
+func (r *run) simulated(epoch time.Time) line.Options {
+	o, belt := r.options(), r.belt
+	o.Epoch = epoch
+	o.Camera = func(context.Context) (capture.Source, error) { return belt.Camera(epoch), nil }
+	o.Triggers, o.Encoder = belt.Triggers(), belt
+	o.Rejecter = func(report func(reject.Outcome)) (line.Rejecter, error) {
+		p := wiring.Pulses(&r.Config)
+		p.Report = report
+		return reject.NewQueue(belt.Rejecter(), p)
+	}
+	o.Outputs = line.Outputs{Ready: belt.Ready(), OK: belt.OK()}
+	if o.Travel == (line.Travel{}) {
+		o.Travel.Counts = belt.Travel(config.MS(r.Line.PulseMS))
+	}
+	return o
+}
+
+// serve runs the line until it has ended.
+func (r *run) serve(ctx context.Context, o line.Options) (err error) {
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	if r.line, err = line.New(o); err != nil {
 		return err
 	}
-	wg.Go(func() { belt.Run(life) })
 	wg.Go(func() { r.watch(life) })
 	r.note(record.Entry{Kind: record.KindStart, Product: r.productName(), Model: r.network})
 	err = r.line.Run(ctx)
@@ -73,7 +103,9 @@ func (r *run) Begin(id uint64, t line.Trigger) {
 
 // Append implements line.Recorder.
 func (r *run) Append(p line.Part) {
-	r.belt.Verdict(p.ID-r.first+1, p.Verdict)
+	if r.belt != nil {
+		r.belt.Verdict(p.ID-r.first+1, p.Verdict)
+	}
 	if r.log != nil {
 		r.log.Append(entry(&p))
 	}
@@ -178,7 +210,9 @@ func (r *run) finish(env Env, err error) error {
 	}
 	c := r.line.Counts()
 	r.j.summary("whole run", &r.shift, c, r.stats())
-	r.j.truth(r.belt.Truth(), r.Camera.Kind == "simulated")
+	if r.belt != nil {
+		r.j.truth(r.belt.Truth(), r.Camera.Kind == "simulated")
+	}
 	r.j.Close()
 	if _, e := fmt.Fprintf(env.Stdout, "parts %d pass %d reject %d stop %d\n", c.Parts, c.Pass, c.Reject, c.Stop); e != nil {
 		err = errors.Join(err, e)

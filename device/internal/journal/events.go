@@ -50,6 +50,10 @@ var (
 	RunFailed     = event("f1c6936d0be24164a88560e4deab5214", slog.LevelError, "daemon ends with an error")
 	OutputsSafe   = event("dd35eb2562024b699315ad35adcf5d3d", slog.LevelWarn, "outputs driven to their safe state")
 	OutputsUnsafe = event("01324d28a21b42e1b83fec31030d089c", slog.LevelError, "an output could not be driven to its safe state")
+	LinesTaken    = event("a1067b6f87aa4ae89d9d72ed84b5b2cb", slog.LevelInfo, "lines taken")
+	Reloaded      = event("e9baee62d9a44e3e864b4b2372b33e2b", slog.LevelInfo, "configuration reloaded")
+	NotReloaded   = event("874c3bcf82914d6a865b71f4adf6609c", slog.LevelError, "configuration not reloaded, the old one stays")
+	FramesLost    = event("78905e8c60ed4249aa829395ea38d926", slog.LevelWarn, "frames were not recorded")
 	LinesLost     = event("0447a1c1d3f6440693daa3b34bf6b4a3", slog.LevelWarn, "journal lines were lost")
 )
 

@@ -1,0 +1,181 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"cull/capture"
+	"cull/capture/check"
+	"cull/capture/v4l2"
+	"cull/device/internal/config"
+	"cull/device/internal/line"
+	"cull/device/internal/wiring"
+	"cull/internal/product"
+	"cull/reject/gpio"
+	"cull/reject/hostpin"
+)
+
+// runReal runs a line with a camera and GPIO. A camera that is not there is no reason to end: the line
+// waits for it, not READY, as it does when one is unplugged.
+func (s *station) runReal(ctx context.Context, env Env, j reporter) error {
+	software := make(chan os.Signal, 64)
+	if s.IO.Trigger == "software" {
+		signal.Notify(software, syscall.SIGUSR1)
+		defer signal.Stop(software)
+	}
+	w, err := wiring.Open(&s.Config, software)
+	if err != nil {
+		return Hint(fmt.Errorf("run: %w", err), "%s", gpioHint(err))
+	}
+	defer w.Close() //nolint:errcheck // its Run has reported
+	j.wired(s.Config.Lines(), w.Privilege)
+	inspector, err := s.inspector(ctx, j, nil)
+	if err != nil {
+		return err
+	}
+	defer inspector.Close()
+	log, found, err := s.openLog(j)
+	if err != nil {
+		return err
+	}
+	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{inspector}}
+	o, err := r.real(w)
+	if err == nil {
+		err = r.serve(ctx, o)
+	}
+	return r.finish(env, err)
+}
+
+// real are the options of the line on real surroundings.
+func (r *run) real(w *wiring.Wiring) (line.Options, error) {
+	o := r.options()
+	o.Epoch = w.Epoch
+	o.Triggers, o.Confirm, o.Resets, o.Encoder = w.Triggers, w.Confirm, w.Resets, w.Encoder
+	o.Rejecter, o.Outputs = w.Rejecter, w.Outputs
+	o.FramePerTrigger = r.Camera.Triggered
+	o.Camera = func(context.Context) (capture.Source, error) { return openCamera(&r.Camera) }
+	var err error
+	o.Check, err = checker(&r.Camera)
+	return o, err
+}
+
+func openCamera(c *config.Camera) (capture.Source, error) {
+	s, err := v4l2.Open(wiring.Camera(c))
+	if err != nil {
+		return nil, err // not s: it would be a Source that is not nil
+	}
+	return s, nil
+}
+
+// checker returns the check of each frame, nil for none.
+func checker(c *config.Camera) (func(*capture.Frame) error, error) {
+	if !c.Check {
+		return nil, nil
+	}
+	l := check.Limits{
+		Black: uint8(c.CheckBlack), White: uint8(c.CheckWhite), Saturated: c.CheckOver,
+		Sharpness: c.CheckSharp, Frozen: c.CheckRepeated,
+	}
+	if l.Frozen == 0 {
+		l.Frozen = -1
+	}
+	checker, err := check.New(l)
+	if err != nil {
+		return nil, err
+	}
+	return func(f *capture.Frame) error {
+		_, err := checker.Check(f)
+		return err
+	}, nil
+}
+
+func gpioHint(err error) string {
+	switch {
+	case errors.Is(err, gpio.ErrPermission):
+		return "usermod -aG gpio USER, or run it as the unit does"
+	case errors.Is(err, gpio.ErrBusy):
+		return "gpioinfo shows who has the line"
+	}
+	return "gpioinfo lists the chips and their lines"
+}
+
+// check verifies what the configuration names, and says what it has checked. It opens no camera and takes
+// no line.
+func (s *station) check(env Env, file string) error {
+	var said []string
+	say := func(key, format string, args ...any) {
+		said = append(said, fmt.Sprintf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	model, err := openNetwork(s.Config.Network)
+	if err != nil {
+		return fmt.Errorf("run: network: %w", err)
+	}
+	if s.Config.Network != "" {
+		say("network", "%s is %s", s.Config.Network, model.Meta.Name)
+	}
+	if s.Product != "" {
+		p, err := product.Open(s.Product, model.Digest())
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return Hint(fmt.Errorf("run: product: %w", err), "the path counts from the working directory")
+			}
+			return productHint(fmt.Errorf("run: product: %w", err))
+		}
+		say("product", "%s was taught on this network, %d good parts", s.Product, p.Report.Parts)
+	}
+	for _, f := range []struct{ key, path string }{
+		{"camera.folder", s.Camera.Folder}, {"camera.recording", s.Camera.Recording},
+	} {
+		if f.path == "" {
+			continue
+		}
+		if _, err := os.Stat(f.path); err != nil {
+			return Hint(fmt.Errorf("run: %s: %w", f.key, err), "the path counts from the working directory")
+		}
+		say(f.key, "%s is there", f.path)
+	}
+	if s.Camera.Kind == "v4l2" {
+		if err := s.checkNames(say); err != nil {
+			return err
+		}
+	}
+	for _, line := range said {
+		fmt.Fprintln(env.Stdout, line)
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%s: ok\n", file)
+	return err
+}
+
+// checkNames looks for the camera and the GPIO lines by their names.
+func (s *station) checkNames(say func(key, format string, args ...any)) error {
+	if strings.HasPrefix(s.Camera.Device, "/") {
+		if _, err := os.Stat(s.Camera.Device); err != nil {
+			return Hint(fmt.Errorf("run: camera.device: %w", err), "plug the camera in, or see ls -l /dev/v4l/by-path")
+		}
+		say("camera.device", "%s is there", s.Camera.Device)
+	} else {
+		say("camera.device", "%q is looked for by name when the line starts", s.Camera.Device)
+	}
+	for _, l := range s.Config.Lines() {
+		if strings.HasPrefix(l.Line, hostpin.Prefix) {
+			say(l.Key, "%s is looked for when the line starts", l.Line)
+			continue
+		}
+		info, err := gpio.Find(l.Line)
+		switch {
+		case err != nil:
+			return Hint(fmt.Errorf("run: %s: %w", l.Key, err), "%s", gpioHint(err))
+		case info.Used:
+			say(l.Key, "%s is line %d of %s, in use by %q", l.Line, info.Offset, info.Chip.Label, info.Consumer)
+		default:
+			say(l.Key, "%s is line %d of %s, free", l.Line, info.Offset, info.Chip.Label)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+//go:build linux
+
+package wiring
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cull/device/internal/config"
+	"cull/device/internal/line"
+	"cull/reject/gpio"
+	"cull/reject/hostpin"
+)
+
+// A wire delivers the edges that a test sends.
+type wire chan gpio.Edge
+
+var errCut = errors.New("cut")
+
+func (w wire) Next(ctx context.Context) (gpio.Edge, error) {
+	select {
+	case <-ctx.Done():
+		return gpio.Edge{}, ctx.Err()
+	case e, ok := <-w:
+		if !ok {
+			return gpio.Edge{}, errCut
+		}
+		return e, nil
+	}
+}
+
+const ms = time.Millisecond
+
+// A trigger has the count at the edge's own time, whatever is delivered first.
+func TestTriggersAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		epoch := time.Now()
+		pulses, part := make(wire, 100), make(wire, 10)
+		e := newEncoder(pulses, epoch)
+		back := false
+		e.backwards = func() (bool, error) { return back, nil }
+		e.start()
+		defer e.Close()
+		s := &counted{&sensor{part, epoch}, e}
+		next := func(want int64) {
+			t.Helper()
+			tr, err := s.Next(t.Context())
+			if err != nil || tr.Count != want {
+				t.Errorf("%+v, %v: want count %d", tr, err, want)
+			}
+		}
+
+		time.Sleep(11 * ms)
+		for i := range 10 { // at 1..10 ms
+			pulses <- gpio.Edge{At: time.Duration(i+1) * ms}
+		}
+		synctest.Wait()
+		part <- gpio.Edge{At: 7*ms + 1, Seq: 1}
+		next(7)
+
+		// The encoder's edges come after the sensor's.
+		part <- gpio.Edge{At: 12 * ms, Seq: 2}
+		go func() {
+			time.Sleep(ms)
+			pulses <- gpio.Edge{At: 11 * ms}
+			pulses <- gpio.Edge{At: 13 * ms}
+		}()
+		next(11)
+
+		// The belt stands.
+		time.Sleep(time.Second)
+		part <- gpio.Edge{At: 800 * ms, Seq: 3}
+		next(12)
+
+		// The kernel dropped edges; then the belt turns back.
+		pulses <- gpio.Edge{At: 1012 * ms, Missed: 4}
+		synctest.Wait()
+		back = true
+		pulses <- gpio.Edge{At: 1013 * ms}
+		synctest.Wait()
+		if p := e.Position(); p.Count != 16 || p.At.Sub(epoch) != 1013*ms {
+			t.Errorf("position %+v", p)
+		}
+		part <- gpio.Edge{At: 1012*ms + 1, Seq: 4}
+		next(17)
+	})
+}
+
+// An encoder that fails ends the triggers with its reason.
+func TestEncoderFailureEndsTriggers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pulses := make(wire)
+		e := newEncoder(pulses, time.Now())
+		e.start()
+		s := &counted{&sensor{make(wire), time.Now()}, e}
+		time.AfterFunc(time.Second, func() { close(pulses) })
+		if _, err := s.Next(t.Context()); !errors.Is(err, errCut) {
+			t.Errorf("err = %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := (&counted{&sensor{make(wire), time.Now()}, newEncoder(pulses, time.Now())}).Next(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		e.Close()
+	})
+}
+
+func TestClockAndSignals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := &clock{period: 100 * ms}
+		for i := range 3 {
+			tr, err := c.Next(t.Context())
+			if want := time.Duration(i+1) * 100 * ms; err != nil || tr.At.Sub(start) != want || tr.Seq != uint32(i+1) || time.Since(start) != want {
+				t.Errorf("%+v %v", tr, err)
+			}
+			time.Sleep(30 * ms) // the line's own time does not add up
+		}
+		from := make(chan os.Signal, 1)
+		from <- os.Interrupt
+		s := &signals{from: from}
+		if tr, err := s.Next(t.Context()); err != nil || tr.Seq != 1 || !tr.At.Equal(time.Now()) {
+			t.Errorf("%+v %v", tr, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, tr := range []line.Triggers{c, s} {
+			if _, err := tr.Next(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("%T: %v", tr, err)
+			}
+		}
+	})
+}
+
+func TestCameraConfig(t *testing.T) {
+	c := config.Default().Camera
+	c.Device, c.Exposure, c.WhiteBalance = "cam", 2500, 4600
+	v := Camera(&c)
+	if v.Gain != nil || v.Stall != time.Second || v.Exposure != 2500*time.Microsecond || v.WhiteBalance != 4600 || v.Format == 0 {
+		t.Errorf("%+v", v)
+	}
+	c.Gain, c.Triggered = 0, true
+	if v = Camera(&c); v.Gain == nil || *v.Gain != 0 || v.Stall != -1 {
+		t.Errorf("%+v", v)
+	}
+	for _, f := range []string{"GREY", "RGB24", "YUYV", "NV12", "MJPEG"} {
+		if got := formats[f]; got.String() != f {
+			t.Errorf("%s is %v", f, got)
+		}
+	}
+}
+
+// A line that cannot be had names its key.
+func TestOpenNamesTheKey(t *testing.T) {
+	c := config.Default()
+	c.IO.In.Trigger.Line = "no-such-chip:1"
+	if _, err := Open(&c, nil); err == nil || !strings.HasPrefix(err.Error(), "io.in.trigger.line: ") {
+		t.Errorf("err = %v", err)
+	}
+	c = config.Default()
+	c.IO.Trigger = "rate"
+	c.IO.Out.Reject.Line = "periph:D4"
+	if _, err := Open(&c, nil); !errors.Is(err, hostpin.ErrNoDrivers) || !strings.HasPrefix(err.Error(), "io.out.reject.line: ") {
+		t.Errorf("err = %v", err)
+	}
+}
