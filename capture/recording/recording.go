@@ -9,6 +9,7 @@
 //	8  width, height, stride, uint32          32 zero, 12 bytes
 //	                                          44 CRC-32C of bytes 0 to 43 and the picture, uint32
 //
+// A note is a header whose pixel format, width, height and stride are zero, and up to 64 KiB of text.
 // A file that a power cut left torn is read up to its last whole frame.
 package recording
 
@@ -21,6 +22,8 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"cull/capture"
@@ -31,6 +34,7 @@ const (
 	headerSize = 48
 	maxSide    = 1 << 14
 	maxPicture = 1 << 28 // bytes
+	maxNote    = 1 << 16 // bytes
 )
 
 // ErrTorn reports that the recording ends within a frame, or that a frame is damaged.
@@ -53,6 +57,18 @@ func (w *Writer) Write(f *capture.Frame) error {
 	if err := check(f.Format, f.Width, f.Height, f.Stride, len(f.Pix)); err != nil {
 		return err
 	}
+	return w.write(f)
+}
+
+// Note appends a text, which Source.Read returns and Source.Next skips.
+func (w *Writer) Note(text []byte) error {
+	if len(text) < 1 || len(text) > maxNote {
+		return fmt.Errorf("recording: a note of %d bytes: must be 1 to %d", len(text), maxNote)
+	}
+	return w.write(&capture.Frame{Pix: text})
+}
+
+func (w *Writer) write(f *capture.Frame) error {
 	if !w.begun {
 		if _, err := io.WriteString(w.w, magic); err != nil {
 			return fmt.Errorf("recording: %w", err)
@@ -94,11 +110,36 @@ type Source struct {
 	name   string
 	r      *bufio.Reader
 	closer io.Closer
-	err    error // sticky
+	rest   []string // files that follow
+	err    error    // sticky
 }
 
-// Open opens the recording at path.
+// Ext ends the names of a recording's files in a directory.
+const Ext = ".cullrec"
+
+// Open opens the recording at path: a file, or a directory whose files are played one after the other, by name. In a
+// directory a torn file is followed by the next one: it is what a killed writer leaves.
 func Open(path string) (*Source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	if !info.IsDir() {
+		return openFile(path)
+	}
+	files, err := filepath.Glob(filepath.Join(path, "*"+Ext))
+	if err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("recording: %s: no file *%s", path, Ext)
+	}
+	slices.Sort(files)
+	s := &Source{rest: files}
+	if err := s.follow(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func openFile(path string) (*Source, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
@@ -110,6 +151,27 @@ func Open(path string) (*Source, error) {
 	}
 	s.closer = f
 	return s, nil
+}
+
+// follow goes on with the next file of a directory. One that its writer had just begun is empty.
+func (s *Source) follow() error {
+	for len(s.rest) > 0 {
+		path := s.rest[0]
+		s.rest = s.rest[1:]
+		next, err := openFile(path)
+		if info, e := os.Stat(path); err != nil && e == nil && info.Size() < int64(len(magic)) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if s.closer != nil {
+			s.closer.Close() //nolint:errcheck // it was only read
+		}
+		s.name, s.r, s.closer = next.name, next.r, next.closer
+		return nil
+	}
+	return io.EOF
 }
 
 // New returns the recording in r. name is for errors.
@@ -124,27 +186,38 @@ func New(name string, r io.Reader) (*Source, error) {
 
 // Next implements capture.Source: io.EOF after the last frame, ErrTorn where the file is torn.
 func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	for {
+		f, _, err := s.Read(ctx)
+		if f != nil || err != nil {
+			return f, err
+		}
 	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	f, err := s.read()
-	if err != nil {
-		s.err = err
-		return nil, err
-	}
-	return f, nil
 }
 
-func (s *Source) read() (*capture.Frame, error) {
+// Read returns the next frame, or the next note. Errors are those of Next.
+func (s *Source) Read(ctx context.Context) (f *capture.Frame, note []byte, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	for s.err == nil {
+		if f, note, err = s.read(); err == nil {
+			return f, note, nil
+		}
+		s.err = err
+		if len(s.rest) > 0 && (errors.Is(err, io.EOF) || errors.Is(err, ErrTorn)) {
+			s.err = s.follow()
+		}
+	}
+	return nil, nil, s.err
+}
+
+func (s *Source) read() (*capture.Frame, []byte, error) {
 	var h [headerSize]byte
 	if n, err := io.ReadFull(s.r, h[:]); err != nil {
 		if n == 0 && errors.Is(err, io.EOF) {
-			return nil, io.EOF
+			return nil, nil, io.EOF
 		}
-		return nil, s.torn(err)
+		return nil, nil, s.torn(err)
 	}
 	word := func(i int) uint32 { return binary.LittleEndian.Uint32(h[4*i:]) }
 	side := func(i int) int { return int(min(word(i), 1<<30)) }
@@ -153,28 +226,32 @@ func (s *Source) read() (*capture.Frame, error) {
 		Mono: time.Duration(binary.LittleEndian.Uint64(h[24:])),
 	}
 	f.Format = capture.PixelFormat(min(word(1), 255))
-	if err := check(f.Format, f.Width, f.Height, f.Stride, side(0)); err != nil {
-		return nil, s.torn(err)
+	isNote := f.Format == 0 && f.Width == 0 && f.Height == 0 && f.Stride == 0 && side(0) > 0 && side(0) <= maxNote
+	if err := check(f.Format, f.Width, f.Height, f.Stride, side(0)); err != nil && !isNote {
+		return nil, nil, s.torn(err)
 	}
 	f.Pix = make([]byte, 0, min(side(0), 1<<20)) // what a damaged size asks for is not allocated at once
 	for len(f.Pix) < side(0) {
 		n := len(f.Pix)
 		f.Pix = append(f.Pix, make([]byte, min(side(0)-n, 1<<20))...)
 		if _, err := io.ReadFull(s.r, f.Pix[n:]); err != nil {
-			return nil, s.torn(err)
+			return nil, nil, s.torn(err)
 		}
 	}
 	if sum(&h, f.Pix) != word(11) {
-		return nil, s.torn(errors.New("wrong checksum"))
+		return nil, nil, s.torn(errors.New("wrong checksum"))
 	}
-	return capture.NewFrame(f, nil), nil
+	if isNote {
+		return nil, f.Pix, nil
+	}
+	return capture.NewFrame(f, nil), nil, nil
 }
 
 func (s *Source) torn(err error) error { return fmt.Errorf("%w: %s: %w", ErrTorn, s.name, err) }
 
 // Close ends the recording: Next returns io.EOF.
 func (s *Source) Close() error {
-	s.err = io.EOF
+	s.err, s.rest = io.EOF, nil
 	if c := s.closer; c != nil {
 		s.closer = nil
 		return c.Close()

@@ -10,6 +10,7 @@ import (
 
 	"cull/device/internal/config"
 	"cull/device/internal/journal"
+	"cull/device/internal/keep"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
 	"cull/device/internal/sim"
@@ -81,6 +82,15 @@ func (j reporter) logState(s record.Stats) {
 		return
 	}
 	j.Say(journal.LogWorks, slog.Uint64("unrecorded", s.Unlogged))
+}
+
+// framesLost says that the recording of frames has gaps.
+func (j reporter) framesLost(s keep.Stats) {
+	as := []slog.Attr{slog.Uint64("dropped", s.Dropped), slog.Uint64("kept", s.Parts)}
+	if s.Err != nil {
+		as = append(as, slog.Any("error", s.Err))
+	}
+	j.Say(journal.FramesLost, as...)
 }
 
 // event says what happened to the line.

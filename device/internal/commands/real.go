@@ -44,8 +44,11 @@ func (s *station) runReal(ctx context.Context, env Env, j reporter) error {
 	if err != nil {
 		return err
 	}
-	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{inspector}}
+	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{Inspector: inspector}}
 	o, err := r.real(w)
+	if err == nil {
+		err = r.openKeep()
+	}
 	if err == nil {
 		err = r.serve(ctx, o)
 	}

@@ -18,6 +18,7 @@ func Table() []Command {
 		runCommand(),
 		teachCommand(),
 		inspectCommand(),
+		replayCommand(),
 		evalCommand(),
 		benchCommand(),
 		bundleCommand(),

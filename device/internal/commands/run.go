@@ -14,6 +14,7 @@ import (
 	"cull/capture/recording"
 	"cull/capture/replay"
 	"cull/device/internal/config"
+	"cull/device/internal/keep"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
 	"cull/device/internal/sim"
@@ -102,8 +103,10 @@ func (s *station) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{inspector}}
-	err = r.drive(ctx, feed, speed)
+	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{Inspector: inspector}}
+	if err = r.openKeep(); err == nil {
+		err = r.drive(ctx, feed, speed)
+	}
 	return r.finish(env, err)
 }
 
@@ -216,10 +219,16 @@ func (s *station) teach(
 }
 
 // A judge is the Inspector of the line: internal/inspect behind line's interface.
-type judge struct{ *inspect.Inspector }
+type judge struct {
+	*inspect.Inspector
+	keep *keep.Recorder // nil: none
+}
 
 // Inspect implements line.Inspector. The frame goes back before the network runs.
 func (j judge) Inspect(f *capture.Frame) (line.Finding, error) {
+	if j.keep != nil {
+		j.keep.Frame(f)
+	}
 	if err := j.Prepare(f); err != nil {
 		return line.Finding{}, err
 	}

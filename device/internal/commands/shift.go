@@ -9,6 +9,7 @@ import (
 
 	"cull/capture"
 	"cull/device/internal/config"
+	"cull/device/internal/keep"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
 	"cull/device/internal/sim"
@@ -27,6 +28,7 @@ type run struct {
 	belt      *sim.Belt // nil: the line is real
 	line      *line.Line
 
+	epoch  time.Time // of frames' times
 	mu     sync.Mutex
 	minute tally // since the last summary
 	shift  tally // since the start
@@ -76,6 +78,7 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	r.epoch = o.Epoch
 	if r.line, err = line.New(o); err != nil {
 		return err
 	}
@@ -84,6 +87,31 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	err = r.line.Run(ctx)
 	r.note(record.Entry{Kind: record.KindEnd})
 	return err
+}
+
+// openKeep begins the recording of frames, if there is one.
+func (r *run) openKeep() (err error) {
+	c := r.Record
+	if c.Frames == "none" {
+		return nil
+	}
+	o := keep.Options{Dir: c.FramesDir, Passed: c.Frames != "rejects", Quota: int64(c.FramesQuotaMiB) << 20}
+	if c.Frames == "last" {
+		o.Last = c.FramesLast
+	}
+	o.Start.Time, o.Start.Product, o.Start.Model = time.Now(), r.Product, r.network
+	o.Start.Network = r.Config.Network
+	r.inspector.keep, err = keep.Open(o)
+	return Hint(err, "record.frames_dir must be a directory of this daemon's own that it may write to")
+}
+
+// keepNote is a part as the recording of frames has it.
+func (r *run) keepNote(p *line.Part) keep.Note {
+	n := keep.Note{Entry: entry(p), TriggerSeq: p.Trigger.Seq, TriggerCount: p.Trigger.Count}
+	if !p.Trigger.At.IsZero() {
+		n.TriggerNS = p.Trigger.At.Sub(r.epoch).Nanoseconds()
+	}
+	return n
 }
 
 // Ready implements line.Recorder.
@@ -108,6 +136,9 @@ func (r *run) Append(p line.Part) {
 	}
 	if r.log != nil {
 		r.log.Append(entry(&p))
+	}
+	if k := r.inspector.keep; k != nil {
+		k.Part(r.keepNote(&p), p.FrameAt.Sub(r.epoch))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,12 +201,16 @@ func (r *run) watch(ctx context.Context) {
 	minute, second := time.NewTicker(time.Minute), time.NewTicker(time.Second)
 	defer minute.Stop()
 	defer second.Stop()
-	failing := false
+	failing, dropped := false, uint64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-second.C:
+			if k := r.inspector.keep; k != nil && k.Stats().Dropped > dropped {
+				dropped = k.Stats().Dropped
+				r.j.framesLost(k.Stats())
+			}
 			s := r.stats()
 			if (s.Err != nil) != failing {
 				failing = s.Err != nil
@@ -203,6 +238,11 @@ func (r *run) finish(env Env, err error) error {
 	if r.log != nil {
 		if e := r.log.Close(); e != nil && err == nil {
 			err = Hint(e, "free some space; the records of this run's last parts are lost")
+		}
+	}
+	if k := r.inspector.keep; k != nil {
+		if e := k.Close(); e != nil || k.Stats().Dropped > 0 {
+			r.j.framesLost(k.Stats())
 		}
 	}
 	if r.line == nil {

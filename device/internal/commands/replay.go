@@ -1,0 +1,201 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"cull/capture"
+	"cull/capture/recording"
+	"cull/device/internal/keep"
+	"cull/device/internal/line"
+	"cull/device/internal/record"
+	"cull/internal/inspect"
+	"cull/internal/product"
+)
+
+const replaySynopsis = "[--product P] [--net NET] RECORDING"
+
+func replayCommand() Command {
+	return Command{
+		Name: "replay", Synopsis: replaySynopsis,
+		Does: "judges a recorded shift again and lists what differs",
+		Run:  Replay,
+	}
+}
+
+// Replay runs `cull replay`: every recorded frame through the pipeline of the line. With the line's own product each score must
+// come out with the same bits. With another the answer is which verdicts change.
+func Replay(ctx context.Context, env Env, args []string) error {
+	fs := flag.NewFlagSet("replay", flag.ContinueOnError)
+	other := fs.String("product", "", "judge by this product `file` (default: the one that the recording names)")
+	net := fs.String("net", "", "network `file` (default: the one that the recording names)")
+	rest, err := parse(env, "replay", replaySynopsis, fs, args)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) != 1:
+		return Hint(usagef("replay: want one recording, got %d", len(rest)), "cull replay %s", replaySynopsis)
+	}
+	src, err := recording.Open(rest[0])
+	if err != nil {
+		return Hint(fmt.Errorf("replay: %w", err), "record.frames of cull run's configuration makes recordings")
+	}
+	defer src.Close() //nolint:errcheck // it is only read
+	p := replayer{out: env.Stdout, product: *other, net: *net, changed: *other != "", seen: map[uint64]bool{}}
+	defer p.close()
+	start := time.Now()
+	err = p.run(ctx, src)
+	switch {
+	case errors.Is(err, recording.ErrTorn):
+		fmt.Fprintf(env.Stderr, "%v: what follows is lost\n", err)
+	case err != nil:
+		return err
+	}
+	if took := time.Since(start); p.parts > 1 {
+		fmt.Fprintf(env.Stderr, "recorded in %v, replayed in %v\n", (p.last - p.first).Round(time.Millisecond), took.Round(time.Millisecond))
+	}
+	return p.verdict()
+}
+
+// A replayer judges a recording.
+type replayer struct {
+	out          io.Writer
+	product, net string
+	changed      bool // another product: differences are the answer, not a fault
+	in           *inspect.Inspector
+	seen         map[uint64]bool
+
+	parts, same, differ, unjudged int
+	first, last                   time.Duration // triggers
+}
+
+func (p *replayer) close() {
+	if p.in != nil {
+		p.in.Close()
+	}
+}
+
+func (p *replayer) run(ctx context.Context, src *recording.Source) error {
+	var frame *capture.Frame
+	for {
+		f, text, err := src.Read(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case f != nil:
+			frame = f
+			continue
+		}
+		var n keep.Note
+		if err := json.Unmarshal(text, &n); err != nil {
+			return fmt.Errorf("replay: a note is not cull's: %w", err)
+		}
+		if !n.HasFrame {
+			frame = nil
+		}
+		switch n.Kind {
+		case record.KindStart:
+			err = p.start(&n)
+		case record.KindPart:
+			err = p.part(&n, frame)
+		}
+		if err != nil {
+			return err
+		}
+		frame = nil
+	}
+}
+
+// start opens what the line judged with.
+func (p *replayer) start(n *keep.Note) error {
+	if p.changed && p.in != nil {
+		return nil
+	}
+	path, net := p.product, p.net
+	if path == "" {
+		path = n.Product
+	}
+	if net == "" {
+		net = n.Network
+	}
+	if path == "" {
+		return Hint(errors.New("replay: the line taught itself and kept no product"), "cull run with a product, or --product P")
+	}
+	model, err := openNetwork(net)
+	if err != nil {
+		return err
+	}
+	loaded, err := product.Open(path, model.Digest())
+	if err != nil {
+		return productHint(fmt.Errorf("replay: %w", err))
+	}
+	p.close()
+	p.in, err = inspect.Open(loaded, model, runtime.GOMAXPROCS(0))
+	return err
+}
+
+// part judges one part again.
+func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
+	if p.in == nil {
+		return errors.New("replay: the recording does not begin with a start of the line")
+	}
+	if p.seen[n.Part] {
+		return fmt.Errorf("replay: part %d is recorded twice: replay one shift's directory", n.Part)
+	}
+	p.seen[n.Part] = true
+	if at := time.Duration(n.TriggerNS); at > 0 {
+		if p.first == 0 {
+			p.first = at
+		}
+		p.last = at
+	}
+	p.parts++
+	if n.Score == nil || f == nil {
+		p.unjudged++
+		return nil
+	}
+	found, err := judge{Inspector: p.in}.Inspect(f)
+	if err != nil {
+		return fmt.Errorf("replay: part %d: %w", n.Part, err)
+	}
+	was := line.Finding{Score: *n.Score, Threshold: *n.Threshold}
+	was.Reject = n.Verdict != line.Pass.String() && was.Score > was.Threshold // good ones are rejected too: late, not recorded
+	if found == was || p.changed && found.Reject == was.Reject {
+		p.same++
+		return nil
+	}
+	p.differ++
+	_, err = fmt.Fprintf(p.out, "part %d was %s score %v threshold %v now %s score %v threshold %v\n",
+		n.Part, word(was), was.Score, was.Threshold, word(found), found.Score, found.Threshold)
+	return err
+}
+
+func word(f line.Finding) line.Verdict {
+	if f.Reject {
+		return line.Reject
+	}
+	return line.Pass
+}
+
+// verdict writes the last line.
+func (p *replayer) verdict() error {
+	if _, err := fmt.Fprintf(p.out, "parts %d same %d differ %d unjudged %d\n", p.parts, p.same, p.differ, p.unjudged); err != nil {
+		return err
+	}
+	switch {
+	case p.parts == 0:
+		return Hint(errors.New("replay: the recording has no parts"), "record.frames says which are kept")
+	case p.differ > 0 && !p.changed:
+		return Hint(fmt.Errorf("replay: %d parts came out otherwise than on the line", p.differ),
+			"the product or the network is not the line's, or a machine computes wrongly: cull bundle verify --net NET PRODUCT")
+	}
+	return nil
+}
