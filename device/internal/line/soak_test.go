@@ -117,7 +117,7 @@ func (w *world) options(unfinished []uint64, hold bool) line.Options {
 		},
 		Outputs: line.Outputs{
 			Ready: w.output(func(active bool) { w.ready = active }),
-			OK:    w.output(func(active bool) { w.ok = active }),
+			OK:    w.output(w.start),
 		},
 		Resets: input{c: w.resets}, Unfinished: unfinished, Hold: hold,
 		Epoch: w.epoch, FirstPart: w.last + 1,
@@ -204,18 +204,25 @@ func episode(t *testing.T, seed uint64, n int) tally {
 	}
 }
 
+// start is what OK-to-run does.
+func (w *world) start(active bool) {
+	w.ok = active
+	if active && w.foul {
+		w.fault("process %d lets the belt run with parts on it that nobody knows", w.run)
+	}
+}
+
 // kill is SIGKILL, and the outputs put into their safe state.
 func (w *world) kill() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.advance(time.Now())
 	w.sum.Kills++
-	w.dead, w.ok, w.ready, w.on = true, false, false, false
+	w.dead, w.ok, w.ready, w.on, w.foul = true, false, false, false, true
 	for _, b := range w.belt {
 		known := slices.ContainsFunc(w.owners(b), w.has)
 		if !known && !w.orphan(b) {
-			b.early = true
-			w.byHand(b) // the line is held until the belt is clear
+			b.early = true // the line must be held until the operator has cleared the belt
 		}
 	}
 }
@@ -287,7 +294,7 @@ func (w *world) verdicts() {
 		for _, o := range w.owners(b) {
 			got = append(got, w.records[o]...)
 		}
-		out := b.early || w.orphan(b)
+		out := b.early && b.taken || w.orphan(b)
 		for _, p := range got {
 			out = out || p.Verdict == line.Stop || p.Verdict == line.Reject && b.hit
 			if w.confirm && b.hit && !b.blown && p.Verdict == line.Reject {

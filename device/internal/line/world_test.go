@@ -72,6 +72,7 @@ type world struct {
 	halt   time.Time // the belt stands until then
 	ok     bool
 	ready  bool
+	foul   bool      // a process was killed: the belt is to be cleared before it moves
 	okLost time.Time // zero: OK is active
 	count  line.Position
 	next   float64
@@ -447,6 +448,12 @@ func (w *world) operate() {
 	case w.at.Sub(w.okLost) >= w.operator:
 		w.okLost = w.at
 		w.sum.Resets++
+		w.foul = false
+		for _, b := range w.belt {
+			if b.early { // nobody knows what it is
+				w.byHand(b)
+			}
+		}
 		select {
 		case w.resets <- line.Trigger{At: w.at}:
 		default:
@@ -578,7 +585,7 @@ func unfit(f *capture.Frame) error {
 	return nil
 }
 
-// An eye is the inspector: it is never wrong about the picture.
+// An eye is the inspector: it is never wrong about a picture that shows something.
 type eye struct{}
 
 func (eye) Inspect(f *capture.Frame) (line.Finding, error) {
@@ -594,6 +601,9 @@ func (eye) Inspect(f *capture.Frame) (line.Finding, error) {
 		panic("index out of range")
 	}
 	time.Sleep(took)
+	if f.Pix[9] == 1 { // nothing to be seen
+		return line.Finding{Threshold: 0.5}, nil
+	}
 	return line.Finding{Reject: f.Pix[8] == 1, Score: float64(f.Pix[8]), Threshold: 0.5}, nil
 }
 
