@@ -261,12 +261,7 @@ func TestNoTriggerForALongWay(t *testing.T) {
 			r.t.Error("alarm 920 counts after a trigger")
 		}
 		time.Sleep(10 * time.Second)
-		n := 0
-		for _, e := range r.events {
-			if e.Kind == line.NoTrigger {
-				n++
-			}
-		}
+		n := r.times(line.NoTrigger)
 		if n != 2 || !r.ok.Active() {
 			r.t.Errorf("%d alarms in 2500 counts, want 2 and no stop", n)
 		}

@@ -281,10 +281,18 @@ func (r *rig) pulses(at ...time.Duration) {
 	r.reject.Want(r.t, want...)
 }
 
-func (r *rig) saw(k line.Kind) bool {
+func (r *rig) saw(k line.Kind) bool { return r.times(k) > 0 }
+
+// times returns how many events of a kind there were.
+func (r *rig) times(k line.Kind) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.events, func(e line.Event) bool { return e.Kind == k })
+	for _, e := range r.events {
+		if e.Kind == k {
+			n++
+		}
+	}
+	return n
 }
 
 // run runs a scripted test in a bubble.
@@ -585,6 +593,19 @@ func TestEncoderTravel(t *testing.T) {
 		r.finish()
 		r.want("REJECT score")
 		r.pulses(1600 * ms)
+	})
+	half := []time.Duration{0, 560 * ms} // then half the speed: 1 ms on, 1 ms off
+	for at := 561 * ms; at < 700*ms; at += 2 * ms {
+		half = append(half, at, at+ms)
+	}
+	run(t, "belt slows down just before the rejecter", counts(500, half...), func(r *rig) {
+		time.Sleep(100 * ms)
+		r.pass(true)
+		r.finish()
+		r.want("REJECT score")
+		if p := r.records[0]; p.Fired.Sub(r.start.Add(640*ms)).Abs() > 4*ms {
+			r.t.Errorf("fired at %v, want 640 ms", p.Fired.Sub(r.start))
+		}
 	})
 	run(t, "while the belt stands no verdict is late", func(r *rig, o *line.Options) {
 		counts(500, 0, 50*ms, 5*time.Second)(r, o)
