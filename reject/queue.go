@@ -276,6 +276,7 @@ func (d *drive) fire(p pulse) error {
 			d.o.Report(Outcome{ID: p.id, Due: p.due, Err: fmt.Errorf("reject: line on: %w", err)})
 			return nil
 		}
+		now = time.Now() // from here on the part is hit: a slow driver shortens no pulse
 		d.on, d.rise, d.off = true, now, now.Add(d.o.Width)
 		d.live = append(d.live[:0], live{pulse: p, at: now})
 	}

@@ -27,7 +27,7 @@ var (
 type Options struct {
 	reject.Options // as of a reject.Queue; Report is called by Run's goroutine
 
-	// Silence is how long either process waits for a word of the other [2 s]. It bounds how long outputs stay as
+	// Silence is how long either process waits for a word of the other, while it runs itself [2 s]. It bounds how long outputs stay as
 	// they are when this process stalls without ending; its end is noticed at once.
 	Silence time.Duration
 
@@ -195,9 +195,9 @@ func (p *Process) ask(m message) (message, error) {
 	if err := p.send(&m); err != nil {
 		return message{}, err
 	}
-	patience := time.NewTimer(p.o.Silence)
+	patience := time.NewTicker(p.o.Silence / beats)
 	defer patience.Stop()
-	for {
+	for missed := 0; missed < beats; { // not one timer: the whole machine may have stood still
 		select {
 		case a := <-p.answers:
 			if a.seq == m.seq {
@@ -206,11 +206,12 @@ func (p *Process) ask(m message) (message, error) {
 		case <-p.down:
 			return message{}, reject.ErrClosed
 		case <-patience.C:
-			p.fail(ErrHung)
-			<-p.down
-			return message{}, ErrHung
+			missed++
 		}
 	}
+	p.fail(ErrHung)
+	<-p.down
+	return message{}, ErrHung
 }
 
 func (p *Process) number() uint32 {

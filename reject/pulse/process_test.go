@@ -163,6 +163,7 @@ func TestRealPulses(t *testing.T) {
 	if len(at) != 4 && len(at) != 2 { // on a machine that stalls they merge
 		t.Fatalf("edges %v", at)
 	}
+	// A stamp is from inside Set, the width counts from its return.
 	if at[0] < near.Sub(epoch) || at[1]-at[0] < 20*ms {
 		t.Errorf("edges %v, due %v", at, near.Sub(epoch))
 	}

@@ -23,6 +23,7 @@ type unit struct {
 	spoken  bool // the parent has said something: from now on it must not fall silent
 	heard   time.Duration
 	silence time.Duration
+	wake    time.Duration // what next returned last
 	ended   bool
 }
 
@@ -33,7 +34,7 @@ const (
 )
 
 func newUnit(outs []reject.Line, now func() time.Duration, send func(message) bool) *unit {
-	u := &unit{outs: outs, send: send}
+	u := &unit{outs: outs, send: send, wake: never}
 	u.now, u.set, u.report = now, outs[0].Set, u.tell
 	return u
 }
@@ -123,12 +124,16 @@ func (u *unit) output(m *message) {
 	u.say(a)
 }
 
-// step begins and ends pulses, and all of it when the parent has been silent for too long.
+// step begins and ends pulses, and all of it when the parent has been silent for too long. Time in which the
+// child itself did not run, because the whole machine stood still, does not count as silence.
 func (u *unit) step() {
 	if u.ended {
 		return
 	}
-	if u.spoken && u.now()-u.heard >= u.silence {
+	now := u.now()
+	u.heard += max(0, now-u.wake)
+	u.wake = never
+	if u.spoken && now-u.heard >= u.silence {
 		u.end(silent, nil)
 		return
 	}
@@ -143,6 +148,7 @@ func (u *unit) next() time.Duration {
 	if u.spoken {
 		at = min(at, u.heard+u.silence)
 	}
+	u.wake = at
 	return at
 }
 

@@ -195,6 +195,35 @@ func TestSilentParent(t *testing.T) {
 	})
 }
 
+// A machine that stands still, parent and child with it, is no silent parent; a parent that is silent afterwards is.
+func TestMachineThatStandsStill(t *testing.T) {
+	now := time.Hour
+	var line, out rejecttest.Line
+	u := newUnit([]reject.Line{&line, &out}, func() time.Duration { return now }, func(message) bool { return true })
+	u.handle(&message{kind: start, id: 4, due: ms, at: time.Second, width: time.Second})
+	u.handle(&message{kind: set, out: 1, id: 1})
+	u.handle(&message{kind: push, id: 1, due: now + 100*ms, width: 10 * ms})
+	u.step()
+	if u.next() != now+100*ms {
+		t.Fatal(u.next())
+	}
+	now += 10 * time.Second
+	u.step()
+	if u.ended || !out.Active() {
+		t.Fatal("took its own sleep for the parent's silence")
+	}
+	line.WantInactive(t) // the pulse is late
+	if wait := u.next() - now; wait <= 0 || wait > time.Second {
+		t.Errorf("the parent has %v", wait)
+	}
+	now = u.next()
+	u.step()
+	if !u.ended {
+		t.Error("waits for ever")
+	}
+	out.WantInactive(t)
+}
+
 func TestParentThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var line, out rejecttest.Line

@@ -189,6 +189,7 @@ func becameLate(t *testing.T, m Maker) {
 		if ok, refused := b.fired(); !slices.Equal(ok, []uint64{1}) || !slices.Equal(refused, []uint64{2}) {
 			t.Errorf("fired %v, refused %v", ok, refused)
 		}
+		b.line.Want(t, Pulse{At: 150 * ms, Width: 20 * ms}) // of full width from when the driver was done
 		b.line.WantInactive(t)
 	})
 }
