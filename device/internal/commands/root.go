@@ -21,6 +21,7 @@ func Table() []Command {
 		replayCommand(),
 		evalCommand(),
 		benchCommand(),
+		safeCommand(),
 		bundleCommand(),
 		versionCommand(),
 	}

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"os"
 	"runtime"
@@ -31,7 +32,13 @@ func runCommand() Command {
 	return Command{
 		Name: "run", Synopsis: runSynopsis,
 		Does: "runs the line; without a configuration, the demonstration line",
-		Run:  Run,
+		Run: func(ctx context.Context, env Env, args []string) error {
+			err := Run(ctx, env, args)
+			if err != nil && !errors.Is(err, flag.ErrHelp) {
+				failed(env.Stderr, err)
+			}
+			return err
+		},
 	}
 }
 

@@ -79,6 +79,9 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	defer wg.Wait()
 	defer stop()
 	r.epoch = o.Epoch
+	if err := r.supervise(&o); err != nil {
+		return err
+	}
 	if r.line, err = line.New(o); err != nil {
 		return err
 	}
@@ -182,6 +185,7 @@ func (r *run) note(e record.Entry) {
 // event is line.Options.Notify: changes of state go into the log too.
 func (r *run) event(e line.Event) {
 	r.j.event(e)
+	tellManager(e)
 	state, ok := map[line.Kind]string{
 		line.Running: "ready", line.Stopped: "stopped", line.Draining: "stopping",
 		line.CameraLost: "camera lost", line.CameraBack: "camera back",

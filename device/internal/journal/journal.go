@@ -27,6 +27,7 @@ import (
 
 // A Journal takes Events. Any goroutine may call its methods.
 type Journal struct {
+	native bool
 	out    *queue
 	encode func(e *Event, at time.Time, as, fixed []slog.Attr) []byte
 
@@ -40,7 +41,9 @@ func Open(w io.Writer) *Journal {
 	f, ok := w.(*os.File)
 	if ok && systemd.LoggedByJournal(f) {
 		if j, err := systemd.OpenJournal(systemd.JournalSocket); err == nil {
-			return start(&sender{journal: j}, native)
+			journal := start(&sender{journal: j}, native)
+			journal.native = true
+			return journal
 		}
 	}
 	text := newText(!ok || !terminal(f))
@@ -57,6 +60,9 @@ func start(w sink, encode func(e *Event, at time.Time, as, fixed []slog.Attr) []
 	lost := func(n uint64) []byte { return encode(LinesLost, time.Now(), []slog.Attr{slog.Uint64("lines", n)}, nil) }
 	return &Journal{out: newQueue(w, lost), encode: encode}
 }
+
+// Native reports whether records go to the system's journal, with fields.
+func (j *Journal) Native() bool { return j.native }
 
 // Fix sets the attributes that every record has as fields besides its own, such as the product.
 // Text does not repeat them.

@@ -198,8 +198,42 @@ func (w *Wiring) start(c *config.Config, rejecter *gpio.Output, others []pulse.L
 	return nil
 }
 
-// output opens an output: a *gpio.Output, or a pin of hostpin's.
+// An Output is one output line that a configuration names.
+type Output struct {
+	Key, Line string // io.out.reject.line and what it says
+	config    config.Output
+	key       string
+}
+
+// Open opens the line. It is inactive where it is GPIO; where it is a pin of periph.io, Set makes it so.
+func (o Output) Open() (reject.Line, error) { return openOutput(o.key, o.config) }
+
+// Outputs returns the outputs that c names, the rejecter first.
+func Outputs(c *config.Config) (all []Output) {
+	out := &c.IO.Out
+	for _, o := range []struct {
+		key string
+		c   config.Output
+	}{
+		{"reject", out.Reject}, {"ready", out.Ready}, {"busy", out.Busy}, {"ok", out.OK}, {"heartbeat", out.Heartbeat},
+	} {
+		if o.c.Line != "" && c.IO.Kind == "gpio" {
+			all = append(all, Output{"io.out." + o.key + ".line", o.c.Line, o.c, o.key})
+		}
+	}
+	return all
+}
+
 func (w *Wiring) output(key string, c config.Output) (reject.Line, error) {
+	o, err := openOutput(key, c)
+	if g, ok := o.(*gpio.Output); ok {
+		w.closers = append(w.closers, g)
+	}
+	return o, err
+}
+
+// openOutput opens an output: a *gpio.Output, or a pin of hostpin's.
+func openOutput(key string, c config.Output) (reject.Line, error) {
 	if strings.HasPrefix(c.Line, hostpin.Prefix) {
 		if c.OpenDrain || c.Bias != "as-is" {
 			return nil, fmt.Errorf("io.out.%s: open_drain and bias are not for pins of periph.io", key)
@@ -216,7 +250,6 @@ func (w *Wiring) output(key string, c config.Output) (reject.Line, error) {
 	if err != nil {
 		return nil, fmt.Errorf("io.out.%s.line: %w", key, err)
 	}
-	w.closers = append(w.closers, o)
 	return o, nil
 }
 

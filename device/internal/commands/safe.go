@@ -1,0 +1,89 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"cull/device/internal/config"
+	"cull/device/internal/journal"
+	"cull/device/internal/wiring"
+	"cull/reject/gpio"
+)
+
+const safeSynopsis = "--config FILE"
+
+func safeCommand() Command {
+	return Command{
+		Name: "safe", Synopsis: safeSynopsis,
+		Does: "drives every output inactive; for ExecStopPost= of the unit",
+		Run:  Safe,
+	}
+}
+
+// safeLimit is how long Safe waits for a line that the ending daemon still holds.
+const safeLimit = 3 * time.Second
+
+// Safe runs `cull safe`. An output that cannot be driven does not keep the others from it.
+func Safe(ctx context.Context, env Env, args []string) error {
+	fs := flag.NewFlagSet("safe", flag.ContinueOnError)
+	file := fs.String("config", "", "configuration `file`")
+	rest, err := parse(env, "safe", safeSynopsis, fs, args)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0:
+		return Hint(usagef("safe: unexpected argument %q", rest[0]), "cull safe %s", safeSynopsis)
+	case *file == "":
+		return Hint(usagef("safe: --config is needed"), "cull safe %s", safeSynopsis)
+	}
+	j := newReporter(env.Stderr)
+	defer j.Close()
+	c, err := config.Load(*file)
+	if err != nil {
+		j.Say(journal.OutputsUnsafe, slog.Any("error", err))
+		return withConfigHint(err)
+	}
+	outs := wiring.Outputs(&c)
+	var failed []error
+	for _, o := range outs {
+		if err := makeSafe(ctx, o); err != nil {
+			failed = append(failed, fmt.Errorf("safe: %s: %w", o.Key, err))
+			j.Say(journal.OutputsUnsafe, slog.String("output", o.Key), slog.Any("error", err))
+		}
+	}
+	if len(failed) > 0 {
+		return Hint(errors.Join(failed...), "switch the machine off, then cull doctor --config %s", *file)
+	}
+	j.Say(journal.OutputsSafe, slog.Int("outputs", len(outs)))
+	return nil
+}
+
+// makeSafe takes the line, makes it inactive and reads it back. A line
+// that the pulse process still holds for a moment is tried again: it makes it safe itself.
+func makeSafe(ctx context.Context, o wiring.Output) error {
+	late, cancel := context.WithTimeout(ctx, safeLimit)
+	defer cancel()
+	for {
+		line, err := o.Open()
+		if err == nil {
+			err = line.Set(false)
+			if c, ok := line.(io.Closer); ok {
+				err = errors.Join(err, c.Close())
+			}
+			return err
+		}
+		if !errors.Is(err, gpio.ErrBusy) {
+			return err
+		}
+		select {
+		case <-late.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
