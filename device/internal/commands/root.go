@@ -22,6 +22,7 @@ func Table() []Command {
 		evalCommand(),
 		benchCommand(),
 		safeCommand(),
+		doctorCommand(),
 		bundleCommand(),
 		versionCommand(),
 	}

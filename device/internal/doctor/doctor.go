@@ -1,0 +1,349 @@
+//go:build linux
+
+// Package doctor looks for what keeps a line from working, and says how to mend it. It disturbs
+// nothing: lines and cameras that somebody has are reported, not touched.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cull/capture/v4l2"
+	"cull/device/internal/config"
+	"cull/device/internal/wiring"
+	"cull/reject/gpio"
+)
+
+// A State says how grave a Finding is.
+type State string
+
+// States.
+const (
+	OK    State = "ok"
+	Warn  State = "warning"
+	Fault State = "fault" // the line cannot work, or not safely
+)
+
+// A Finding is one thing that was looked at.
+type Finding struct {
+	Check  string `json:"check"`
+	State  State  `json:"state"`
+	Text   string `json:"text"`
+	Remedy string `json:"remedy,omitempty"` // the command that mends it
+}
+
+// Options of an examination.
+type Options struct {
+	Config *config.Config // nil: none
+	Drive  bool           // drive free outputs active for a moment
+	Root   string         // where /proc and /sys are [/]
+}
+
+// Examine looks at everything, in the order of what depends on what.
+func Examine(ctx context.Context, o Options) []Finding {
+	e := examination{Options: o}
+	e.board()
+	e.clock()
+	e.heat()
+	e.chips()
+	running := e.lines()
+	e.cameras(ctx, running)
+	e.disk()
+	e.unit(ctx)
+	return e.found
+}
+
+type examination struct {
+	Options
+	found []Finding
+}
+
+func (e *examination) say(check string, s State, remedy, format string, args ...any) {
+	if s == OK {
+		remedy = ""
+	}
+	e.found = append(e.found, Finding{check, s, fmt.Sprintf(format, args...), remedy})
+}
+
+func (e *examination) path(p string) string { return filepath.Join("/", e.Root, p) }
+
+// read returns the trimmed text of a file of the kernel's, empty where there is none.
+func (e *examination) read(p string) string {
+	b, _ := os.ReadFile(e.path(p)) //nolint:errcheck // not there: nothing to say
+	return strings.Trim(string(b), "\x00 \n")
+}
+
+func (e *examination) board() {
+	model := e.read("/proc/device-tree/model")
+	if model == "" {
+		model = "no device tree: not a board"
+	}
+	e.say("board", OK, "", "%s, Linux %s %s, %d CPUs", model, e.read("/proc/sys/kernel/osrelease"), runtime.GOARCH, runtime.NumCPU())
+}
+
+func (e *examination) clock() {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	switch {
+	case err != nil:
+		e.say("clock", Warn, "timedatectl", "cannot be asked: %v", err)
+	case time.Now().Year() < 2025:
+		e.say("clock", Fault, "systemctl enable --now systemd-timesyncd", "it is %s: records would have wrong times",
+			time.Now().Format(time.RFC3339))
+	case state == unix.TIME_ERROR || t.Status&unix.STA_UNSYNC != 0:
+		e.say("clock", Warn, "systemctl enable --now systemd-timesyncd",
+			"not synchronised: times of records may be wrong; pulses are not, they follow the monotonic clock")
+	default:
+		e.say("clock", OK, "", "synchronised, error at most %d ms", t.Maxerror/1000)
+	}
+}
+
+// hot is where boards begin to slow down, in degrees Celsius.
+const hot = 80
+
+func (e *examination) heat() {
+	zones, _ := filepath.Glob(e.path("/sys/class/thermal/thermal_zone*/temp")) //nolint:errcheck // the pattern is good
+	top := -1000
+	for _, z := range zones {
+		b, _ := os.ReadFile(z) //nolint:errcheck // a zone that is off
+		if milli, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			top = max(top, milli/1000)
+		}
+	}
+	switch {
+	case top == -1000:
+		e.say("temperature", OK, "", "no sensor")
+	case top >= hot:
+		e.say("temperature", Warn, "fit a heat sink or a fan", "%d degrees: the CPU slows down at about %d", top, hot)
+	default:
+		e.say("temperature", OK, "", "%d degrees", top)
+	}
+	e.throttled()
+}
+
+// throttled reads the Raspberry Pi's firmware: bits 0 to 3 are now, 16 to 19 since the start.
+func (e *examination) throttled() {
+	files, _ := filepath.Glob(e.path("/sys/devices/platform/soc*/soc*firmware/get_throttled")) //nolint:errcheck // the pattern is good
+	for _, f := range files {
+		b, _ := os.ReadFile(f) //nolint:errcheck // then it does not parse
+		bits, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(string(b)), "0x"), 16, 32)
+		switch {
+		case err != nil:
+		case bits&1 != 0 || bits&(1<<16) != 0:
+			e.say("power", Fault, "use a supply of 5.1 V and enough current, and a short cable", "undervoltage (get_throttled %#x)", bits)
+		case bits != 0:
+			e.say("power", Warn, "fit a heat sink or a fan", "throttled (get_throttled %#x)", bits)
+		default:
+			e.say("power", OK, "", "never throttled")
+		}
+	}
+}
+
+func (e *examination) chips() {
+	chips, err := gpio.Chips()
+	switch {
+	case errors.Is(err, gpio.ErrPermission):
+		e.say("gpio", Fault, "usermod -aG gpio "+user(), "%v", err)
+	case err != nil:
+		e.say("gpio", Fault, "ls -l /dev/gpiochip*", "%v", err)
+	case len(chips) == 0:
+		e.say("gpio", e.needed(), "ls /dev/gpiochip*; dmesg | grep -i gpio", "no chip")
+	default:
+		var names []string
+		for _, c := range chips {
+			names = append(names, fmt.Sprintf("%s (%d lines)", c.Label, c.Lines))
+		}
+		e.say("gpio", OK, "", "%s", strings.Join(names, ", "))
+	}
+}
+
+// needed is the State of a part of the hardware that is not there.
+func (e *examination) needed() State {
+	if e.Config != nil && e.Config.IO.Kind == "gpio" {
+		return Fault
+	}
+	return OK
+}
+
+func user() string {
+	if u := os.Getenv("USER"); u != "" {
+		return u
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+// lines looks at each line that the configuration names, and reports whether a daemon has them.
+func (e *examination) lines() (running bool) {
+	if e.Config == nil || e.Config.IO.Kind != "gpio" {
+		return false
+	}
+	outputs := map[string]wiring.Output{}
+	for _, o := range wiring.Outputs(e.Config) {
+		outputs[o.Key] = o
+	}
+	for _, l := range e.Config.Lines() {
+		info, err := gpio.Find(l.Line)
+		o, output := outputs[l.Key]
+		switch {
+		case err != nil:
+			e.say(l.Key, Fault, "gpioinfo", "%v", err)
+		case info.Used && strings.HasPrefix(info.Consumer, "cull "):
+			running = true
+			e.say(l.Key, OK, "", "%s is line %d of %s, held by the running daemon: not touched", l.Line, info.Offset, info.Chip.Label)
+		case info.Used:
+			e.say(l.Key, Fault, "gpioinfo; stop what has it, or choose another line", "%s is held by %q", l.Line, info.Consumer)
+		case output:
+			e.drive(o)
+		default:
+			e.say(l.Key, OK, "", "%s is line %d of %s, free", l.Line, info.Offset, info.Chip.Label)
+		}
+	}
+	return running
+}
+
+// drive holds a free output against its read-back: inactive always, active for a moment with Drive.
+func (e *examination) drive(o wiring.Output) {
+	const mend = "check the wiring and the pin's function (raspi-gpio get, pinctrl); another driver may hold the pin"
+	line, err := gpio.OpenOutput(o.Line, o.Config)
+	if err != nil {
+		e.say(o.Key, Fault, mend, "%v", err)
+		return
+	}
+	defer line.Close()
+	if !e.Drive {
+		e.say(o.Key, OK, "", "%s is free and reads inactive when driven so; --drive tries active too", o.Line)
+		return
+	}
+	err = line.Set(true)
+	time.Sleep(10 * time.Millisecond)
+	if off := line.Set(false); err == nil {
+		err = off
+	}
+	if err != nil {
+		e.say(o.Key, Fault, mend, "%v", err)
+		return
+	}
+	e.say(o.Key, OK, "", "%s follows: active and inactive read back", o.Line)
+}
+
+func (e *examination) cameras(ctx context.Context, running bool) {
+	list, err := v4l2.List()
+	if err != nil {
+		e.say("cameras", Fault, "usermod -aG video "+user(), "%v", err)
+	}
+	var names []string
+	for _, c := range list {
+		names = append(names, fmt.Sprintf("%+v", c))
+	}
+	if len(names) > 0 {
+		e.say("cameras", OK, "", "%s", strings.Join(names, "; "))
+	}
+	if e.Config == nil || e.Config.Camera.Kind != "v4l2" {
+		return
+	}
+	c := wiring.Camera(&e.Config.Camera)
+	if n, ok := strings.CutPrefix(c.Device, "/dev/video"); ok {
+		e.say("camera.device", Warn, "ls -l /dev/v4l/by-path", "/dev/video%s may be another camera after the next start", n)
+	}
+	if running {
+		e.say("camera", OK, "", "%s: the running daemon has it: not touched", c.Device)
+		return
+	}
+	if err := tryCamera(ctx, c); err != nil {
+		e.say("camera", Fault, "v4l2-ctl --list-formats-ext -d "+c.Device, "%v", err)
+		return
+	}
+	e.say("camera", OK, "", "%s delivers %dx%d with its settings read back", c.Device, c.Width, c.Height)
+}
+
+func tryCamera(ctx context.Context, c v4l2.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	s, err := v4l2.Open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close() //nolint:errcheck // it was only tried
+	f, err := s.Next(ctx)
+	if err != nil {
+		return fmt.Errorf("no frame: %w", err)
+	}
+	f.Release()
+	return nil
+}
+
+func (e *examination) disk() {
+	if e.Config == nil || e.Config.Record.Dir == "" {
+		return
+	}
+	r := &e.Config.Record
+	mend := "mkdir -p " + r.Dir + " && chown cull: " + r.Dir
+	var st unix.Statfs_t
+	dir := r.Dir
+	err := unix.Statfs(dir, &st)
+	if errors.Is(err, os.ErrNotExist) {
+		dir = filepath.Dir(dir) // the daemon makes it
+		err = unix.Statfs(dir, &st)
+	}
+	if err != nil {
+		e.say("record.dir", Fault, mend, "%s: %v", r.Dir, err)
+		return
+	}
+	if err := tryWrite(dir); err != nil {
+		e.say("record.dir", Fault, mend, "%v", err)
+		return
+	}
+	free := int64(st.Bavail) * int64(st.Bsize) >> 20 //nolint:unconvert // their types differ between architectures
+	if free < int64(r.QuotaMiB) {
+		e.say("record.dir", Warn, "free some space, or lower record.quota_mib", "%d MiB are free, %d may be used", free, r.QuotaMiB)
+		return
+	}
+	e.say("record.dir", OK, "", "%s can be written, %d MiB are free", dir, free)
+}
+
+func tryWrite(dir string) error {
+	f, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // it was only tried
+	_, err = f.WriteString("x")
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func (e *examination) unit(ctx context.Context) {
+	places := []string{"/etc/systemd/system/cull.service", "/usr/lib/systemd/system/cull.service", "/lib/systemd/system/cull.service"}
+	i := slices.IndexFunc(places, func(p string) bool { _, err := os.Stat(e.path(p)); return err == nil })
+	if i < 0 {
+		e.say("unit", Warn, "systemd/README.md says how to install it", "cull.service is not installed")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "systemd-analyze", "security", "--offline=true", "--threshold=15", e.path(places[i]))
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		e.say("unit", OK, "", "%s is installed; no systemd-analyze to rate it", places[i])
+	case err != nil:
+		e.say("unit", Fault, "systemd-analyze security cull", "exposure is more than 1.5: %s", lastLine(string(out)))
+	default:
+		e.say("unit", OK, "", "%s: exposure at most 1.5", places[i])
+	}
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}

@@ -1,0 +1,101 @@
+//go:build linux
+
+package doctor
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cull/device/internal/config"
+)
+
+func find(t *testing.T, all []Finding, check string) Finding {
+	t.Helper()
+	for _, f := range all {
+		if f.Check == check {
+			return f
+		}
+	}
+	t.Fatalf("no finding %q in %+v", check, all)
+	return Finding{}
+}
+
+func put(t *testing.T, root, path, text string) {
+	t.Helper()
+	p := filepath.Join(root, path)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHotAndUndervolted(t *testing.T) {
+	root := t.TempDir()
+	put(t, root, "proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\x00")
+	put(t, root, "sys/class/thermal/thermal_zone0/temp", "83200\n")
+	firmware := "sys/devices/platform/soc/soc:firmware/get_throttled"
+	for bits, want := range map[string]State{"0x0": OK, "0x50005": Fault, "0x80008": Warn} {
+		put(t, root, firmware, bits+"\n")
+		all := Examine(t.Context(), Options{Root: root})
+		if f := find(t, all, "power"); f.State != want || (f.Remedy == "") != (want == OK) {
+			t.Errorf("%s: %+v", bits, f)
+		}
+		if f := find(t, all, "temperature"); f.State != Warn || !strings.Contains(f.Text, "83 degrees") {
+			t.Errorf("%+v", f)
+		}
+		if f := find(t, all, "board"); !strings.Contains(f.Text, "Raspberry Pi 5 Model B Rev 1.0, ") {
+			t.Errorf("%+v", f)
+		}
+		if f := find(t, all, "unit"); f.State != Warn {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestDiskAndMissingHardware(t *testing.T) {
+	c := config.Default()
+	c.IO.Kind = "gpio"
+	c.IO.Out.Reject.Line = "no-such-chip:3"
+	c.Camera.Kind, c.Camera.Device = "v4l2", "no such camera"
+	c.Record.Dir = filepath.Join(t.TempDir(), "verdicts")
+	all := Examine(t.Context(), Options{Config: &c, Root: t.TempDir()})
+	for check, want := range map[string]State{"record.dir": OK, "io.out.reject.line": Fault, "camera": Fault} {
+		if f := find(t, all, check); f.State != want || want == Fault && f.Remedy == "" {
+			t.Errorf("%+v, want %s", f, want)
+		}
+	}
+	c.Record.Dir = filepath.Join(t.TempDir(), "no", "such", "place")
+	all = Examine(t.Context(), Options{Config: &c})
+	if f := find(t, all, "record.dir"); f.State != Fault {
+		t.Errorf("%+v", f)
+	}
+}
+
+// The kernel's own: an output that silently does nothing is found. gpio-sim drives an open-drain line
+// that is active only as its pull says: pulled down, it does not follow.
+func TestKernelOutputThatDoesNothing(t *testing.T) {
+	sim := os.Getenv("CULL_TESTBED_SIM")
+	if sim == "" {
+		t.Skip("no gpio-sim: run make testbed")
+	}
+	pull := func(to string) {
+		if err := os.WriteFile(sim+"/sim_gpio6/pull", []byte(to), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := config.Default()
+	c.IO.Kind = "gpio"
+	c.IO.Out.Reject.Line, c.IO.Out.Reject.OpenDrain = "bed-chip:6", true
+	for to, want := range map[string]State{"pull-up": OK, "pull-down": Fault} {
+		pull(to)
+		f := find(t, Examine(t.Context(), Options{Config: &c, Drive: true}), "io.out.reject.line")
+		if f.State != want {
+			t.Errorf("%s: %+v, want %s", to, f, want)
+		}
+	}
+	pull("pull-down")
+}
