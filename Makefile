@@ -96,8 +96,9 @@ fuzz: ## each fuzz target for FUZZCOUNT runs
 	done
 
 .PHONY: testbed
-testbed: ## the drivers in an emulated arm64 machine with Debian's kernel, a virtual camera and GPIO chip (needs root once)
+testbed: ## drivers, then the daemon under systemd, in an emulated arm64 machine with virtual cameras and GPIO (needs root once)
 	testbed/drivers.sh
+	testbed/system.sh
 
 SIZE_LIMIT = 15728640
 cross: ## static builds for the boards, with the device binary's size budget

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"cull/device/internal/config"
 	"cull/device/internal/wiring"
 	"cull/reject/gpio"
+	"cull/reject/hostpin"
 )
 
 // A State says how grave a Finding is.
@@ -196,6 +198,8 @@ func (e *examination) lines() (running bool) {
 		info, err := gpio.Find(l.Line)
 		o, output := outputs[l.Key]
 		switch {
+		case strings.HasPrefix(l.Line, hostpin.Prefix):
+			e.say(l.Key, OK, "", "%s is a pin of periph.io: only the daemon can tell", l.Line)
 		case err != nil:
 			e.say(l.Key, Fault, "gpioinfo", "%v", err)
 		case info.Used && strings.HasPrefix(info.Consumer, "cull "):
@@ -215,12 +219,14 @@ func (e *examination) lines() (running bool) {
 // drive holds a free output against its read-back: inactive always, active for a moment with Drive.
 func (e *examination) drive(o wiring.Output) {
 	const mend = "check the wiring and the pin's function (raspi-gpio get, pinctrl); another driver may hold the pin"
-	line, err := gpio.OpenOutput(o.Line, o.Config)
+	line, err := o.Open()
 	if err != nil {
 		e.say(o.Key, Fault, mend, "%v", err)
 		return
 	}
-	defer line.Close()
+	if c, ok := line.(io.Closer); ok {
+		defer c.Close()
+	}
 	if !e.Drive {
 		e.say(o.Key, OK, "", "%s is free and reads inactive when driven so; --drive tries active too", o.Line)
 		return

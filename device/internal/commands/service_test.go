@@ -1,0 +1,110 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cull/capture"
+	"cull/device/internal/line"
+	"cull/device/internal/systemd"
+)
+
+type frames struct{ n int }
+
+func (f *frames) Next(context.Context) (*capture.Frame, error) {
+	f.n++
+	return capture.NewFrame(capture.Frame{Seq: uint32(f.n)}, nil), nil
+}
+
+func (f *frames) Close() error { return nil }
+
+// A frame that cannot be judged does not make the service ready, and it is told once.
+func TestReadyWithTheFirstGoodFrame(t *testing.T) {
+	ready := 0
+	c := watchedCamera{Source: &frames{}, ready: func() { ready++ }, check: func(f *capture.Frame) error {
+		if f.Seq < 3 {
+			return errors.New("black")
+		}
+		return nil
+	}}
+	for i := 1; i <= 5; i++ {
+		if _, err := c.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := min(max(i-2, 0), 1); ready != want {
+			t.Errorf("after frame %d: told %d times", i, ready)
+		}
+	}
+}
+
+type stuck struct{ begun, end chan struct{} }
+
+func (s stuck) Inspect(*capture.Frame) (line.Finding, error) {
+	s.begun <- struct{}{}
+	<-s.end
+	return line.Finding{}, nil
+}
+
+// An inspection that does not return stops the watchdog's food, although the loop's heartbeat goes on.
+func TestStuckInspectionStarvesTheWatchdog(t *testing.T) {
+	fed := 0
+	w := systemd.NewWatchdog(8, func(s string) error {
+		if s == "WATCHDOG=1" {
+			fed++
+		}
+		return nil
+	})
+	w.Ready("")
+	s := stuck{make(chan struct{}), make(chan struct{})}
+	heart := watchedHeartbeat{nil, w}
+	beat := func() int {
+		before := fed
+		for range 10 {
+			if err := heart.Set(true); err != nil {
+				t.Error(err)
+			}
+		}
+		return fed - before
+	}
+	if beat() == 0 {
+		t.Error("an idle line starves it")
+	}
+	done := make(chan struct{})
+	go func() {
+		watchedInspector{s, w}.Inspect(nil) //nolint:errcheck // it has none
+		close(done)
+	}()
+	<-s.begun
+	if n := beat(); n != 0 {
+		t.Errorf("fed %d times during a stuck inspection", n)
+	}
+	close(s.end)
+	<-done
+	if beat() == 0 {
+		t.Error("it starves after the inspection has returned")
+	}
+}
+
+func TestSafeSaysWhatItCannotDo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.toml")
+	text := "product = \"x\"\n[camera]\nkind = \"v4l2\"\ndevice = \"x\"\n[io]\nkind = \"gpio\"\n[io.in.trigger]\nline = \"none:0\"\n" +
+		"[io.out.reject]\nline = \"none:1\"\n[io.out.ok]\nline = \"none:2\"\n[line]\ntravel_ms = 500\n[record]\ndir = \"x\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	err := Safe(t.Context(), Env{&bytes.Buffer{}, &log}, []string{"--config", file})
+	if err == nil || HintOf(err) == "" {
+		t.Fatalf("err = %v, hint %q", err, HintOf(err))
+	}
+	for _, want := range []string{"io.out.reject.line", "io.out.ok.line", "<3>"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the journal does not say %q:\n%s", want, log.String())
+		}
+	}
+}
