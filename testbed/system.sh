@@ -61,7 +61,7 @@ cat "$root" "$tmp/overlay.cpio" >"$tmp/root.cpio"
 echo "testbed system: root $root, daemon under systemd"
 timeout --foreground "${TIMEOUT:-1500}" qemu-system-aarch64 -M virt,gic-version=3 -cpu cortex-a72 -accel tcg,thread=multi -smp 2 -m 1536 \
 	-nographic -nodefaults -serial stdio -monitor none -no-reboot -kernel "$cache/k-arm64/vmlinuz" -initrd "$tmp/root.cpio" \
-	-append 'console=ttyAMA0 panic=-1 quiet loglevel=3 systemd.show_status=false systemd.unified_cgroup_hierarchy=1' </dev/null |
+	-append 'console=ttyAMA0 panic=-1 quiet loglevel=3 systemd.show_status=${SHOW:-false} systemd.unified_cgroup_hierarchy=1' </dev/null |
 	tr -d '\r' | tee "$tmp/log" || true
 rc=$(sed -n 's/.*BED-EXIT:\([0-9]*\).*/\1/p' "$tmp/log" | tail -1)
 # a machine that stopped half-way, and a test without checks, prove nothing
