@@ -103,7 +103,7 @@ func (j reporter) event(e line.Event) {
 	if e.Part != nil {
 		as = partAttrs(e.Part)
 	}
-	if e.Reason != "" {
+	if e.Reason != "" && e.Part == nil {
 		as = append(as, slog.String("reason", string(e.Reason)))
 	}
 	if e.N > 0 {
