@@ -69,13 +69,46 @@ func (g *Generator) Render(s *Sample, seed uint64) error {
 	if err != nil {
 		return fmt.Errorf("synth: seed %d: %w", seed, err)
 	}
+	g.finish(d, s, b)
+	return nil
+}
+
+// RenderOn draws the defect and the nuisance of a seed on a given picture, of the Options' size, in place of a
+// normal of the Generator's own: a whole part where it lies, as it is. Params.Normal is empty but
+// for Grey, which says that the picture has one colour plane.
+func (g *Generator) RenderOn(s *Sample, seed uint64, p Picture) error {
+	if p.W != g.w || p.H != g.h || len(p.Pix) != 3*g.w*g.h {
+		return fmt.Errorf("synth: picture of %d x %d pixels, want %d x %d", p.W, p.H, g.w, g.h)
+	}
+	d := draws{seed}
+	s.Seed = seed
+	s.resize(g.w, g.h)
+	s.Params.reset()
+	grey := true
+	for i := range g.w * g.h {
+		rgb := p.Pix[3*i:][:3]
+		for c, v := range rgb {
+			g.scene[c][i] = float32(v) / 255
+		}
+		grey = grey && rgb[0] == rgb[1] && rgb[1] == rgb[2]
+	}
+	s.Params.Normal.Grey = grey
+	b, err := g.drawDefect(d, &s.Params.Defect)
+	if err != nil {
+		return fmt.Errorf("synth: seed %d: %w", seed, err)
+	}
+	g.finish(d, s, b)
+	return nil
+}
+
+// finish makes the sample of scene and defect.
+func (g *Generator) finish(d draws, s *Sample, b box) {
 	g.grey = s.Params.Normal.Grey
 	if g.grey {
 		g.fade(b)
 	}
 	g.expose(d, s, b)
 	g.scores(s, b)
-	return nil
 }
 
 // reset clears p, keeping the memory of its lists.

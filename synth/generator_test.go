@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -307,5 +308,53 @@ func TestEveryFamilyAtOddSizes(t *testing.T) {
 				checkSample(t, render(t, g, seed))
 			}
 		}
+	}
+}
+
+// A defect on a given picture: without nuisance the clean picture is the given one to the byte.
+func TestRenderOnKeepsThePicture(t *testing.T) {
+	o := Defaults(64, 48)
+	for _, set := range [][2]string{{"gain", "1"}, {"light", "0"}, {"noise", "0"}, {"shift", "0"}} {
+		if err := o.Set(set[0], set[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := New(o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, grey := range []bool{false, true} {
+		p := Picture{W: 64, H: 48, Pix: make([]uint8, 3*64*48)}
+		for i := range p.Pix {
+			p.Pix[i] = uint8(i * 7 / 3)
+			if grey {
+				p.Pix[i] = uint8(i / 3 * 5)
+			}
+		}
+		var s Sample
+		changed := false
+		for seed := range uint64(4) {
+			if err := g.RenderOn(&s, seed, p); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(s.Clean.Pix, p.Pix) || !bytes.Equal(s.Twin.Pix, p.Pix) {
+				t.Fatalf("seed %d: the clean picture is not the given one", seed)
+			}
+			for i, v := range s.Image.Pix {
+				changed = changed || v != p.Pix[i]
+				if v != p.Pix[i] && s.Mask[i/3] == 0 {
+					t.Fatalf("seed %d: pixel %d changed outside the mask", seed, i/3)
+				}
+			}
+			if s.Params.Normal.Grey != grey {
+				t.Errorf("grey %v", s.Params.Normal.Grey)
+			}
+		}
+		if !changed {
+			t.Error("no seed changed the picture")
+		}
+	}
+	if err := g.RenderOn(new(Sample), 1, Picture{W: 64, H: 64, Pix: make([]uint8, 3*64*64)}); err == nil {
+		t.Error("a picture of another size was taken")
 	}
 }

@@ -17,6 +17,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
 
   synth     write pictures of the semi-formula data set
   pretrain  train a network from a recipe and write its int8 .net file
+  adapt     fine-tune a network on a product's good parts
   quantize  make the .net file of a checkpoint; measure int8 against float
   import    make the .net file of a network from elsewhere (ONNX, safetensors)
   table     measure features from many sources on data sets
@@ -49,6 +50,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runPretrain(ctx, args[1:], stderr)
 	case "quantize":
 		return runQuantize(ctx, args[1:], stdout, stderr)
+	case "adapt":
+		return runAdapt(ctx, args[1:], stderr)
 	case "import":
 		return runImport(args[1:], stderr)
 	case "table":

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cull/synth"
+)
+
+// brushedParts writes good parts of a procedural product.
+func brushedParts(t *testing.T, n int) string {
+	t.Helper()
+	o := synth.Defaults(64, 64)
+	for _, set := range [][2]string{
+		{"family", "brushed"},
+		{"source-share", "0"},
+		{"scene", "0"},
+		{"contrast", "1"},
+		{"level", "0.5"},
+		{"gamma", "1"},
+	} {
+		if err := o.Set(set[0], set[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := synth.New(o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var s synth.Sample
+	for i := range n {
+		if err := g.Render(&s, uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+		img := image.NewNRGBA(image.Rect(0, 0, 64, 64))
+		for k := range 64 * 64 {
+			copy(img.Pix[4*k:], s.Clean.Pix[3*k:3*k+3])
+			img.Pix[4*k+3] = 255
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, img); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.png", i)), b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// A learning rate that destroys the network is refused, and nothing is written.
+func TestAdaptRefusesWhatDoesNotHelp(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "a.net")
+	var stderr bytes.Buffer
+	args := []string{"adapt", brushedParts(t, 24), "--size", "64", "--steps", "4", "--rate", "0.02", "-o", out}
+	if code := run(args, nil, &stderr); code != exitError {
+		t.Fatalf("exit %d\n%s", code, &stderr)
+	}
+	for _, want := range []string{"17 parts trained on, 7 held out", "no gain", "hint: go on with the parent"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("no %q in\n%s", want, &stderr)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a network that does not help was written")
+	}
+}
+
+func TestAdaptNamesWhatIsWrong(t *testing.T) {
+	few := brushedParts(t, 3)
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"adapt", exitUsage, "folder of good parts"},
+		{"adapt " + few, exitUsage, "-o"},
+		{"adapt " + few + " -o a.net --size 65", exitUsage, "--size 65"},
+		{"adapt " + few + " -o a.net --steps 0", exitUsage, "--steps 0"},
+		{"adapt " + few + " -o a.net --rate 2", exitUsage, "--rate 2"},
+		{"adapt " + few + " -o a.net --keep -1", exitUsage, "--keep -1"},
+		{"adapt " + few + " -o a.net", exitError, "3, want at least 20"},
+		{"adapt absent -o a.net", exitError, "absent"},
+		{"adapt " + few + " --net absent.net -o a.net", exitError, "absent.net"},
+	} {
+		var stderr bytes.Buffer
+		code := run(strings.Fields(c.args), nil, &stderr)
+		if code != c.code || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%s: exit %d, want %d with %q:\n%s", c.args, code, c.code, c.want, &stderr)
+		}
+	}
+}
