@@ -20,9 +20,9 @@ import (
 
 const adaptUsage = `usage: cull-trainer adapt GOOD_FOLDER [flags] -o F.net
 
-Fine-tunes a network on one product's good parts with synthetic defects drawn on them, and measures parent and
-result on parts that were held out. Writes the file only where the result tells held-out good parts
-from the same parts with a synthetic defect better than its parent: the gain's 95 % interval lies above 0.
+Fits a network to one product: draws synthetic defects on its good parts and puts behind each tap a linear map
+onto the directions in which they stand out. Writes the file only where that helps: parts are held out in turn, and
+image AUROC of held-out good parts against the same parts with a synthetic defect must rise, its 95 % interval above 0.
 
 `
 
@@ -32,7 +32,7 @@ type adaptJob struct {
 	o        adapt.Options
 }
 
-// runAdapt fine-tunes a network on a product.
+// runAdapt fits a network to a product.
 func runAdapt(ctx context.Context, args []string, stderr io.Writer) int {
 	f := flag.NewFlagSet("adapt", flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -44,9 +44,8 @@ func runAdapt(ctx context.Context, args []string, stderr io.Writer) int {
 	f.StringVar(&j.net, "net", "", "the `.net` file to begin with, of pretrain or adapt (default: the built-in network)")
 	f.StringVar(&j.out, "o", "", "the `.net` file to write")
 	f.IntVar(&j.o.Size, "size", j.o.Size, "side of the pictures, `pixels`, as the product will be taught")
-	f.IntVar(&j.o.Steps, "steps", j.o.Steps, "steps of 4 parts")
-	f.Float64Var(&j.o.Rate, "rate", j.o.Rate, "highest learning rate")
-	f.Float64Var(&j.o.Keep, "keep", j.o.Keep, "weight of the distance from the parent's features on good parts")
+	f.IntVar(&j.o.Defects, "defects", j.o.Defects, "samples with a synthetic defect")
+	f.Float64Var(&j.o.Share, "share", j.o.Share, "share of each tap's channels that is kept")
 	f.Uint64Var(&j.o.Seed, "seed", j.o.Seed, "of the division of the parts and of the defects")
 	f.IntVar(&j.o.Threads, "threads", runtime.NumCPU(), "threads; the result does not depend on it")
 	dir, err := parse(f, args)
@@ -79,12 +78,10 @@ func (j *adaptJob) check(dir string) error {
 		return errors.New("adapt needs -o with a .net file")
 	case j.o.Size < 64 || j.o.Size > 1024 || j.o.Size%16 != 0:
 		return fmt.Errorf("--size %d: want a multiple of 16 from 64 to 1024", j.o.Size)
-	case j.o.Steps < 1 || j.o.Steps > 100000:
-		return fmt.Errorf("--steps %d: want 1 to 100000", j.o.Steps)
-	case !(j.o.Rate > 0 && j.o.Rate <= 1):
-		return fmt.Errorf("--rate %g: want more than 0, at most 1", j.o.Rate)
-	case !(j.o.Keep >= 0 && j.o.Keep <= 1000):
-		return fmt.Errorf("--keep %g: want 0 to 1000", j.o.Keep)
+	case j.o.Defects < 1 || j.o.Defects > 1000000:
+		return fmt.Errorf("--defects %d: want 1 to 1000000", j.o.Defects)
+	case !(j.o.Share > 0 && j.o.Share <= 1):
+		return fmt.Errorf("--share %g: want more than 0, at most 1", j.o.Share)
 	case j.o.Threads < 1 || j.o.Threads > 1024:
 		return fmt.Errorf("--threads %d: want 1 to 1024", j.o.Threads)
 	}
@@ -106,19 +103,20 @@ func (j *adaptJob) run(ctx context.Context, dir string, stderr io.Writer) (*infe
 	}
 	j.o.SpoolDir = os.TempDir()
 	start, next := time.Now(), showEvery
-	j.o.Progress = func(step int, indirect, keep float64) {
+	done, of := 0, adapt.Fits*j.o.Defects
+	j.o.Progress = func() {
+		done++
 		took := time.Since(start)
-		if took < next && step < j.o.Steps {
+		if took < next && done < of {
 			return
 		}
 		next = took + showEvery
-		left := time.Duration(float64(took) / float64(step) * float64(j.o.Steps-step))
-		fmt.Fprintf(stderr, "%d/%d steps, indirect %.4f, keep %.4f, %v left\n", step, j.o.Steps, indirect, keep,
-			left.Round(time.Second))
+		left := time.Duration(float64(took) / float64(done) * float64(of-done))
+		fmt.Fprintf(stderr, "%d/%d defects, %v left\n", done, of, left.Round(time.Second))
 	}
 	r, err := adapt.Run(ctx, parent, pictures, j.o)
 	if r != nil {
-		fmt.Fprintf(stderr, "%d parts trained on, %d held out: %v\n", r.Trained, r.Held, r.Gain)
+		fmt.Fprintf(stderr, "%d good parts; %v\n", r.Parts, r.Gain)
 	}
 	if err != nil {
 		return nil, err
@@ -144,7 +142,7 @@ func (j *adaptJob) describe(r *adapt.Result, parent *infer.Model, dir string) {
 	}
 	m.Notes = notes
 	m.Notes["adapted from"] = fmt.Sprintf("sha256 %x", parent.Digest())
-	m.Notes["adapted on"] = fmt.Sprintf("%d good parts of %s, %d more held out, %d steps of %d, rate %g, keep %g, seed %d",
-		r.Trained, filepath.Base(dir), r.Held, j.o.Steps, j.o.Batch, j.o.Rate, j.o.Keep, j.o.Seed)
+	m.Notes["adapted on"] = fmt.Sprintf("%d good parts of %s, %d defects, share %g, seed %d",
+		r.Parts, filepath.Base(dir), j.o.Defects, j.o.Share, j.o.Seed)
 	m.Notes["adapted gain"] = r.Gain.String()
 }

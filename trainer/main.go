@@ -17,7 +17,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
 
   synth     write pictures of the semi-formula data set
   pretrain  train a network from a recipe and write its int8 .net file
-  adapt     fine-tune a network on a product's good parts
+  adapt     fit a network to a product's good parts
   quantize  make the .net file of a checkpoint; measure int8 against float
   import    make the .net file of a network from elsewhere (ONNX, safetensors)
   table     measure features from many sources on data sets

@@ -80,7 +80,7 @@ func Run(ctx context.Context, categories []dataset.Category, o Options) (*Report
 		}
 		report.Categories = append(report.Categories, *c)
 	}
-	report.Mean = meanOf(report.Categories)
+	report.Mean = MeanOf(report.Categories)
 	return report, nil
 }
 

@@ -118,7 +118,8 @@ type Mean struct {
 	AUPRO30    Figure `json:"aupro30"`
 }
 
-func meanOf(cs []Category) Mean {
+// MeanOf is the mean over the categories that have the figure.
+func MeanOf(cs []Category) Mean {
 	mean := func(of func(*Category) Figure) Figure {
 		var sum, n float64
 		for i := range cs {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 
 	"cull/capture"
 	"cull/infer"
@@ -14,50 +16,77 @@ import (
 	"cull/synth"
 )
 
-// kinds of synthetic defects that are asked about; options of synth that differ from its defaults.
-var kinds = []struct {
-	name string
-	set  [][2]string
-}{
-	{"visible", [][2]string{{"amplitude", "0.2:0.4"}, {"opacity", "0.3:0.8"}}},
-	{"faint", [][2]string{{"amplitude", "0.04:0.1"}, {"opacity", "0.08:0.25"}}},
-}
+// visible is the least visible score that a defect reaches somewhere, for it to count.
+const visible = 0.5
+
+// draws is how many defects each held-out part gets, one at a time.
+const draws = 4
+
+// folds is how many times the parts are divided: each is held out once.
+const folds = 4
+
+// Fits is how many networks Run makes: one per fold and that of all parts.
+const Fits = folds + 1
 
 // projections are the seeds of the detector's projection that the figures are means over.
 const projections = 2
 
-// A Gain is what the child is better by: image AUROC of held-out good parts against the same parts with a
-// synthetic defect, detectors taught on the parts that were trained on.
+// A Gain is what fitted networks are better by: image AUROC of held-out good parts against the same parts with a
+// visible synthetic defect, detectors taught on the parts that the network was fitted to. Means over folds.
 type Gain struct {
-	Kinds        []Kind
-	D, Low, High float64 // mean over kinds of child - parent, and its 95 % interval over parts (DeLong, paired)
-}
-
-// A Kind is one kind of defect.
-type Kind struct {
-	Name          string
 	Parent, Child float64 // image AUROC
+	D, Low, High  float64 // child - parent, and its 95 % interval over parts (DeLong, paired)
 }
 
-func measureGain(ctx context.Context, parent, child *infer.Model, train, held [][]uint8, o Options) (g Gain, err error) {
-	bad := make([][][]uint8, len(kinds))
-	for k := range kinds {
-		if bad[k], err = damaged(held, k, o); err != nil {
+// crossValidate measures the gain on every part while it is held out; parts are in random order.
+func crossValidate(ctx context.Context, parent *infer.Model, parts [][]uint8, o Options) (g Gain, err error) {
+	var variance float64
+	for f := range folds {
+		var used, held [][]uint8
+		for i, p := range parts {
+			if i%folds == f {
+				held = append(held, p)
+			} else {
+				used = append(used, p)
+			}
+		}
+		child, err := fit(ctx, parent, used, o)
+		if err != nil {
 			return g, err
 		}
-		g.Kinds = append(g.Kinds, Kind{Name: kinds[k].name})
+		one, err := measureGain(ctx, parent, child, used, held, o)
+		if err != nil {
+			return g, err
+		}
+		g.Parent += one.Parent / folds
+		g.Child += one.Child / folds
+		g.D += one.D / folds
+		half := (one.High - one.Low) / 2
+		variance += half * half / (folds * folds)
+	}
+	g.Low, g.High = g.D-math.Sqrt(variance), g.D+math.Sqrt(variance)
+	return g, nil
+}
+
+// measureGain compares two networks on held-out parts.
+func measureGain(ctx context.Context, parent, child *infer.Model, used, held [][]uint8, o Options) (g Gain, err error) {
+	bad := make([][][]uint8, draws)
+	for i := range bad {
+		if bad[i], err = damaged(held, uint64(i), o); err != nil {
+			return g, err
+		}
 	}
 	var runs [2][]measure.Scores
 	for seed := range uint64(projections) {
 		for side, m := range []*infer.Model{parent, child} {
-			scores, err := judge(ctx, m, train, held, bad, o.Seed+seed, o)
+			scores, err := judge(ctx, m, used, held, bad, o.Seed+seed, o)
 			if err != nil {
 				return g, err
 			}
 			runs[side] = append(runs[side], scores...)
-			for k, s := range scores {
-				to := []*float64{&g.Kinds[k].Parent, &g.Kinds[k].Child}[side]
-				*to += measure.AUROC(s.Good, s.Bad) / projections
+			to := []*float64{&g.Parent, &g.Child}[side]
+			for _, s := range scores {
+				*to += measure.AUROC(s.Good, s.Bad) / (projections * draws)
 			}
 		}
 	}
@@ -65,30 +94,35 @@ func measureGain(ctx context.Context, parent, child *infer.Model, train, held []
 	return g, nil
 }
 
-// damaged draws a defect of a kind on each part; light and sensor stay as they are.
-func damaged(parts [][]uint8, kind int, o Options) (all [][]uint8, err error) {
-	opts, err := options(o.Size, append([][2]string{{"gain", "1"}, {"light", "0"}, {"noise", "0"}}, kinds[kind].set...)...)
-	if err != nil {
-		return nil, err
-	}
-	g, err := synth.New(opts, nil)
+// attempts bounds how many defects are drawn for a visible one: a change of texture is none on a plain surface.
+const attempts = 64
+
+// damaged draws a visible defect on each part; light and sensor stay as they are. Where no attempt
+// is visible the last one stands.
+func damaged(parts [][]uint8, draw uint64, o Options) (all [][]uint8, err error) {
+	g, err := o.generator()
 	if err != nil {
 		return nil, err
 	}
 	var s synth.Sample
 	for i, p := range parts {
-		seed := o.Seed<<32 + 1<<31 + uint64(kind)<<24 + uint64(i) // none that was trained with
-		if err := g.RenderOn(&s, seed, synth.Picture{W: o.Size, H: o.Size, Pix: p}); err != nil {
-			return nil, err
+		for try := range uint64(attempts) {
+			seed := o.Seed<<48 + 1<<47 + draw<<32 + uint64(i)<<8 + try // none that the fit saw
+			if err := g.RenderOn(&s, seed, synth.Picture{W: o.Size, H: o.Size, Pix: p}); err != nil {
+				return nil, err
+			}
+			if slices.Max(s.Visible) >= visible {
+				break
+			}
 		}
 		all = append(all, append([]uint8(nil), s.Image.Pix...))
 	}
 	return all, nil
 }
 
-// judge teaches a detector on good parts and scores others, for each kind the same good ones.
+// judge teaches a detector on good parts and scores others, beside each list of bad ones the same good ones.
 func judge(
-	ctx context.Context, m *infer.Model, train, good [][]uint8, bad [][][]uint8, seed uint64, o Options,
+	ctx context.Context, m *infer.Model, used, good [][]uint8, bad [][][]uint8, seed uint64, o Options,
 ) ([]measure.Scores, error) {
 	e, err := inspect.NewNetwork(m, o.Size, o.Size, o.Threads)
 	if err != nil {
@@ -97,7 +131,7 @@ func judge(
 	defer e.Close()
 	plan := prep.Plan{Width: o.Size, Height: o.Size}
 	fit := padim.Options{Seed: seed, Threads: o.Threads}
-	model, report, err := inspect.Learn(ctx, &frames{pictures: train, size: o.Size}, e,
+	model, report, err := inspect.Learn(ctx, &frames{pictures: used, size: o.Size}, e,
 		inspect.Options{Plan: plan, Fit: fit, SpoolDir: o.SpoolDir})
 	if err != nil {
 		return nil, err
@@ -156,9 +190,6 @@ func frame(pix []uint8, size int) *capture.Frame {
 
 // String is one line for a person.
 func (g Gain) String() string {
-	text := ""
-	for _, k := range g.Kinds {
-		text += fmt.Sprintf("%s defects %.3f -> %.3f, ", k.Name, k.Parent, k.Child)
-	}
-	return text + fmt.Sprintf("gain %+.3f (95 %%: %+.3f to %+.3f)", g.D, g.Low, g.High)
+	return fmt.Sprintf("synthetic defects on held-out parts: image AUROC %.3f -> %.3f, gain %+.3f (95 %%: %+.3f to %+.3f)",
+		g.Parent, g.Child, g.D, g.Low, g.High)
 }

@@ -56,6 +56,19 @@ func FromTrunk(t *trunk.Trunk) *Network {
 	return n
 }
 
+// Project puts a linear map behind tap i, which then gives w x + bias: w is [channels of the tap][outputs].
+func (n *Network) Project(i int, w, bias []float32) {
+	tap := &n.Graph.Taps[i]
+	in := n.Graph.Channels()[tap.Node]
+	f := grad.NewFilter(in, len(bias), 1, 1, 1)
+	copy(f.W, w)
+	k := n.add(net.Node{
+		Name: tap.Name + ".projection", Op: net.Conv, In: []int{tap.Node}, Out: f.Out, Kernel: 1, Stride: 1, Groups: 1,
+	})
+	n.Filters[k], n.Bias[k] = f, bias
+	tap.Node = k
+}
+
 func (n *Network) add(node net.Node) int {
 	n.Graph.Nodes = append(n.Graph.Nodes, node)
 	n.Filters = append(n.Filters, grad.Filter{})

@@ -17,6 +17,7 @@ type Row struct {
 	fixed    bool   // a network that is given, not trained
 	recipe   string // of recipes/table; empty: not trained
 	needs    string // the option without which it cannot be measured; empty: nothing
+	adapts   bool   // the built-in network, fitted to each category's good parts
 	model    *infer.Model
 }
 
@@ -66,6 +67,10 @@ func Rows() []Row {
 		{
 			Name: "shipped", Title: "free textures + GMM", Note: "the built-in network",
 			features: evaluate.Net, fixed: true,
+		},
+		{
+			Name: "adapt", Title: "built-in, adapted", Note: "fitted to each category's good training parts where that helps held-out ones",
+			features: evaluate.Net, adapts: true,
 		},
 		{
 			Name: "everything", Title: "everything together", Note: "textures + GMM; formula bank, L_direct, L_indirect",

@@ -176,11 +176,7 @@ func (o *Options) row(ctx context.Context, r *Row, sets []dataset.Category) (*Re
 	res.Cells = make([]Cell, len(sets))
 	var means []evaluate.Mean
 	for seed := uint64(1); seed <= uint64(o.Seeds); seed++ {
-		m, err := o.model(ctx, r, seed)
-		if err != nil {
-			return nil, err
-		}
-		report, err := evaluate.Run(ctx, sets, o.evaluation(r, res, m, seed))
+		report, err := o.measure(ctx, r, res, sets, seed)
 		if err != nil {
 			return nil, err
 		}
@@ -188,9 +184,6 @@ func (o *Options) row(ctx context.Context, r *Row, sets []dataset.Category) (*Re
 		for i, c := range report.Categories {
 			res.Cells[i].Category = c.Name
 			res.Cells[i].Seeds = append(res.Cells[i].Seeds, c)
-		}
-		if m != nil && r.features == evaluate.Net {
-			res.note(m)
 		}
 		if r.recipe == "" {
 			continue
@@ -208,6 +201,23 @@ func (o *Options) row(ctx context.Context, r *Row, sets []dataset.Category) (*Re
 	}
 	res.Mean = meanCell(means)
 	return res, nil
+}
+
+// measure evaluates a row with one seed, and notes its networks.
+func (o *Options) measure(
+	ctx context.Context, r *Row, res *Result, sets []dataset.Category, seed uint64,
+) (*evaluate.Report, error) {
+	if r.adapts {
+		return o.measureAdapted(ctx, r, res, sets, seed)
+	}
+	m, err := o.model(ctx, r, seed)
+	if err != nil {
+		return nil, err
+	}
+	if m != nil && r.features == evaluate.Net {
+		res.note(m)
+	}
+	return evaluate.Run(ctx, sets, o.evaluation(r, res, m, seed))
 }
 
 // note records a network once.

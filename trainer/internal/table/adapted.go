@@ -1,0 +1,85 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cull/capture/replay"
+	"cull/infer"
+	"cull/internal/dataset"
+	"cull/internal/evaluate"
+	"cull/trainer/internal/adapt"
+)
+
+// measureAdapted evaluates each category with a network of its own: the built-in one adapted to its good training
+// parts, or as it is where that is refused, which the row's note counts.
+func (o *Options) measureAdapted(
+	ctx context.Context, r *Row, res *Result, sets []dataset.Category, seed uint64,
+) (*evaluate.Report, error) {
+	e := o.evaluation(r, res, nil, seed)
+	all := new(evaluate.Report)
+	for i := range sets {
+		m, err := o.adapted(ctx, &sets[i], seed)
+		switch {
+		case errors.Is(err, adapt.ErrNoGain) || errors.Is(err, adapt.ErrTooFew):
+			m = o.Shipped
+			res.Note += fmt.Sprintf("; %s, seed %d: %v", sets[i].Name, seed, err)
+		case err != nil:
+			return nil, err
+		}
+		res.note(m)
+		e.Model = m
+		report, err := evaluate.Run(ctx, sets[i:i+1], e)
+		if err != nil {
+			return nil, err
+		}
+		all.Categories = append(all.Categories, report.Categories...)
+	}
+	all.Mean = evaluate.MeanOf(all.Categories)
+	return all, nil
+}
+
+// adapted returns the network of a category and seed, from the folder of an earlier run or made anew.
+func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint64) (*infer.Model, error) {
+	a := adapt.Defaults()
+	a.Size, a.Seed, a.Threads, a.SpoolDir = o.Size, seed, o.Threads, o.SpoolDir
+	if o.Images > 0 {
+		a.Defects = int(o.Images)
+	}
+	train := dataset.Subset(set.Train, o.Train, seed)
+	digest := o.Shipped.Digest()
+	name := fmt.Sprintf("adapt-%s-seed%d-%x-%d-%d-%d.net", strings.ReplaceAll(set.Name, "/", "-"), seed, digest[:6],
+		len(train), a.Size, a.Defects)
+	path := filepath.Join(o.Dir, "nets", name)
+	if m, err := infer.Open(path); !errors.Is(err, fs.ErrNotExist) {
+		return m, err
+	}
+	pictures, err := adapt.Pictures(ctx, replay.New(train), a.Size)
+	if err != nil {
+		return nil, err
+	}
+	done := 0
+	a.Progress = func() {
+		done++
+		o.progress(fmt.Sprintf("adapt, seed %d, %s", seed, set.Name), "train", done, adapt.Fits*a.Defects)
+	}
+	result, err := adapt.Run(ctx, o.Shipped, pictures, a)
+	if err != nil && result != nil {
+		return nil, fmt.Errorf("%w: %v", err, result.Gain)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	if err := result.Model.WriteFile(path); err != nil {
+		return nil, err
+	}
+	return infer.Open(path)
+}
