@@ -12,6 +12,8 @@ import (
 
 	"cull/infer"
 	"cull/synth"
+	"cull/trainer/internal/adapt"
+	"cull/weights"
 )
 
 // brushedParts writes good parts of a procedural product.
@@ -74,20 +76,35 @@ func TestAdaptRefusesWhatDoesNotHelp(t *testing.T) {
 	}
 }
 
-// A texture with small variation: the result is better on held-out parts, and is a network like any other.
-func TestAdaptWritesWhatHelps(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "a.net")
-	var stderr bytes.Buffer
-	args := []string{"adapt", brushedParts(t, 60), "--size", "64", "--defects", "150", "-o", out}
-	if code := run(args, nil, &stderr); code != exitOK {
-		t.Fatalf("exit %d\n%s", code, &stderr)
-	}
-	m, err := infer.Open(out)
+// What helps is a network like any other, and its file says what it was made from.
+func TestAdaptDescribesItsNetwork(t *testing.T) {
+	parent, err := infer.Parse(weights.Cull())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Meta.Notes["adapted gain"] == "" || !strings.Contains(m.Meta.Notes["adapted on"], "60 good parts") {
-		t.Errorf("notes %v", m.Meta.Notes)
+	child := *parent
+	r := &adapt.Result{Model: &child, Parts: 60, Gain: adapt.Gain{Parent: 0.6, Child: 0.7, D: 0.1, Low: 0.05, High: 0.15}}
+	j := adaptJob{o: adapt.Defaults(), out: filepath.Join(t.TempDir(), "a.net")}
+	j.describe(r, parent, "/parts/good")
+	var stderr bytes.Buffer
+	if code := deliver(r.Model, j.out, &stderr); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, &stderr)
+	}
+	m, err := infer.Open(j.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"adapted from": fmt.Sprintf("%x", parent.Digest()),
+		"adapted on":   "60 good parts of good, 400 defects, share 0.25, seed 1",
+		"adapted gain": "0.600 -> 0.700, gain +0.100 (95 %: +0.050 to +0.150)",
+	} {
+		if !strings.Contains(m.Meta.Notes[key], want) {
+			t.Errorf("note %q is %q, want %q in it", key, m.Meta.Notes[key], want)
+		}
+	}
+	if m.Meta.Recipe != parent.Meta.Recipe || parent.Meta.Notes["adapted from"] != "" {
+		t.Error("the parent's recipe is lost, or its notes are changed")
 	}
 }
 

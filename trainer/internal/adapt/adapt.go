@@ -177,14 +177,13 @@ func project(parent *infer.Model, all []*discriminant, o Options) (*infer.Model,
 	n := quantise.FromTrunk(t)
 	for i, d := range all {
 		k := max(8, int(math.Round(o.Share*float64(d.channels)/8))*8)
-		w, bias, err := d.directions(k)
+		w, bias, clips, err := d.directions(k)
 		if err != nil {
 			return nil, err
 		}
 		n.Project(i, w, bias)
-		clips := make([]float32, k)
 		for c := range clips {
-			clips[c] = deviations
+			clips[c] *= deviations
 		}
 		ranges = append(ranges, clips)
 	}

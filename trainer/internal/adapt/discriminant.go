@@ -2,6 +2,7 @@ package adapt
 
 import (
 	"errors"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -18,6 +19,7 @@ type discriminant struct {
 	mean            []float64 // [cells][channels] of good parts
 	within          []float64 // [channels][channels], sum over parts and cells
 	n               int
+	variance        []float64    // [channels]
 	whiten          mat.TriDense // S^-1/2, lower triangular
 	between         []float64    // [channels][channels]
 }
@@ -94,6 +96,7 @@ func (d *discriminant) factor() error {
 	c := d.channels
 	s := symmetric(d.within, c, 1/float64(max(1, d.n-1)*d.cells))
 	for i := range c {
+		d.variance = append(d.variance, s.At(i, i))
 		s.SetSym(i, i, (1+ridge)*s.At(i, i))
 	}
 	var chol mat.Cholesky
@@ -132,12 +135,13 @@ func (d *discriminant) damage(clean, image []float64, label []float32) {
 	}
 }
 
-// directions returns k of them as a map [channels][k], of variance 1 on good parts, and the bias that brings
-// good parts' mean to 0.
-func (d *discriminant) directions(k int) (w, bias []float32, err error) {
+// directions returns k of them as a map [channels][k], the bias that brings good parts' mean to 0, and the deviations of
+// good parts then. A direction has length 1 in channels of deviation 1: what varies little on good parts stays
+// small, so that the detector's ridge holds it down as it did before.
+func (d *discriminant) directions(k int) (w, bias, deviation []float32, err error) {
 	var eigen mat.EigenSym
 	if !eigen.Factorize(symmetric(d.between, d.channels, 1), true) {
-		return nil, nil, errors.New("no eigenvectors")
+		return nil, nil, nil, errors.New("no eigenvectors")
 	}
 	var v mat.Dense
 	eigen.VectorsTo(&v) // ascending
@@ -147,16 +151,21 @@ func (d *discriminant) directions(k int) (w, bias []float32, err error) {
 	for i, x := range d.mean {
 		mean[i%d.channels] += x / float64(d.cells)
 	}
-	w, bias = make([]float32, d.channels*k), make([]float32, k)
+	w, bias, deviation = make([]float32, d.channels*k), make([]float32, k), make([]float32, k)
 	for o := range k {
-		var b float64
+		var length, b float64
 		for c := range d.channels {
-			w[c*k+o] = float32(p.At(o, c))
-			b -= p.At(o, c) * mean[c]
+			length += p.At(o, c) * p.At(o, c) * d.variance[c]
 		}
-		bias[o] = float32(b)
+		length = math.Sqrt(length)
+		for c := range d.channels {
+			v := p.At(o, c) / length
+			w[c*k+o] = float32(v)
+			b -= v * mean[c]
+		}
+		bias[o], deviation[o] = float32(b), float32(1/length)
 	}
-	return w, bias, nil
+	return w, bias, deviation, nil
 }
 
 // features runs a network and smooths its taps.
