@@ -133,7 +133,8 @@ func (l *ConvNorm) Backward(be Backend, dy, g, relu, x, dx *Tensor) {
 }
 
 // Folded returns the convolution and bias that equal the layer at inference:
-// W*A per output channel, and B, both from the running statistics.
+// W*A per output channel, and B, both from the running statistics. The filter is a direct one:
+// what rounds it sums integers in it.
 func (l *ConvNorm) Folded() (f Filter, bias []float32) {
 	l.affine(l.Mean, l.Var)
 	f = l.Filter
