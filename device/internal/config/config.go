@@ -92,7 +92,7 @@ type Line struct {
 	DebounceMS    int    `toml:"debounce_ms" unit:"ms" min:"0" max:"1000"`
 	PulseMS       int    `toml:"pulse_ms" unit:"ms" min:"1" max:"10000"`
 	PulseMaxMS    int    `toml:"pulse_max_ms" unit:"ms" min:"1" max:"60000"`
-	PulseLateMS   int    `toml:"pulse_late_ms" unit:"ms" min:"1" max:"10000"`
+	PulseLateMS   int    `toml:"pulse_late_ms" unit:"ms" min:"0" max:"10000"`
 	Overlap       string `toml:"overlap" oneof:"merge extend"`
 	Backlog       int    `toml:"backlog" unit:"frames" min:"1" max:"64"`
 	MaxParts      int    `toml:"max_parts" unit:"parts" min:"32" max:"4096"`
@@ -150,7 +150,7 @@ func Default() Config {
 		IO: IO{Kind: "simulated", Trigger: "edge", TriggerHz: 1},
 		Line: Line{
 			WindowToMS: 50, FrameWaitMS: 500, MarginMS: 10,
-			PulseMS: 60, PulseMaxMS: 2000, PulseLateMS: 100, Overlap: "merge",
+			PulseMS: 60, PulseMaxMS: 2000, Overlap: "merge",
 			Backlog: 8, MaxParts: 256, Uninspected: "reject", StopAfter: 5,
 			RejectsAlarm: 10, ConfirmToMS: 500, ConfirmStop: 1, HeartbeatMS: 500,
 		},

@@ -271,11 +271,25 @@ var overlaps = map[string]reject.Overlap{"merge": reject.Merge, "extend": reject
 // Pulses are the rejecter's options without Report.
 func Pulses(c *config.Config) reject.Options {
 	l := &c.Line
+	late := config.MS(l.PulseLateMS)
+	switch {
+	case late > 0:
+	case c.IO.Kind == "gpio" && !strings.HasPrefix(c.IO.Out.Reject.Line, hostpin.Prefix):
+		late = lateProcess
+	default:
+		late = lateGoroutine
+	}
 	return reject.Options{
-		Width: config.MS(l.PulseMS), MaxOn: config.MS(l.PulseMaxMS), Late: config.MS(l.PulseLateMS),
+		Width: config.MS(l.PulseMS), MaxOn: config.MS(l.PulseMaxMS), Late: late,
 		Overlap: overlaps[l.Overlap], Cap: l.MaxParts,
 	}
 }
+
+// How late a pulse may be by default: far more than `cull bench --jitter` shows, for it stops the line.
+const (
+	lateProcess   = 20 * time.Millisecond  // timed by the pulse process
+	lateGoroutine = 100 * time.Millisecond // timed beside the network
+)
 
 // Camera is the configuration of the V4L2 camera that c describes.
 func Camera(c *config.Camera) v4l2.Config {
