@@ -30,7 +30,7 @@ go build -o "$tmp/bed" ./device/internal/bed
 # a product, and parts of which this machine knows what becomes: the bits are the same in the emulated one
 "$tmp/bed" draw good 80 "$tmp/good"
 "$tmp/bed" draw parts 30 "$tmp/parts"
-"$tmp/cull" teach "$tmp/good" -o "$tmp/bed.product"
+"$tmp/cull" teach --size 128 "$tmp/good" -o "$tmp/bed.product"
 "$tmp/cull" inspect "$tmp/bed.product" "$tmp"/parts/*.png >"$tmp/verdicts" || true
 good=$(grep '^PASS' "$tmp/verdicts" | grep -o '[^ ]*good.png$' | head -6)
 bad=$(grep '^REJECT' "$tmp/verdicts" | grep -o '[^ ]*bad.png$' | head -6)
@@ -43,6 +43,8 @@ chmod 755 "$tmp" "$o"
 GOARCH=arm64 go build -o "$o/usr/bin/cull" ./device
 GOARCH=arm64 go build -o "$o/usr/lib/bed/bed" ./device/internal/bed
 cp systemd/cull.service testbed/system/*.service "$o/usr/lib/systemd/system/"
+mkdir -p "$o/etc/systemd/system/cull.service.d"
+printf '[Service]\nWatchdogSec=40\n' >"$o/etc/systemd/system/cull.service.d/slow.conf" # for a machine this slow
 cp systemd/cull.catalog "$o/usr/lib/systemd/catalog/"
 cp systemd/cull.sysusers.conf "$o/usr/lib/sysusers.d/cull.conf"
 cp systemd/70-cull.rules "$o/usr/lib/udev/rules.d/"
@@ -62,7 +64,7 @@ echo "testbed system: root $root, daemon under systemd"
 timeout --foreground "${TIMEOUT:-1500}" qemu-system-aarch64 -M virt,gic-version=3 -cpu cortex-a72 -accel tcg,thread=multi -smp 2 -m 1536 \
 	-nographic -nodefaults -serial stdio -monitor none -no-reboot -kernel "$cache/k-arm64/vmlinuz" -initrd "$tmp/root.cpio" \
 	-append 'console=ttyAMA0 panic=-1 quiet loglevel=3 systemd.show_status=${SHOW:-false} systemd.unified_cgroup_hierarchy=1' </dev/null |
-	tr -d '\r' | tee "$tmp/log" || true
+	sed -u 's/\r$//' | tee "$tmp/log" || true
 rc=$(sed -n 's/.*BED-EXIT:\([0-9]*\).*/\1/p' "$tmp/log" | tail -1)
 # a machine that stopped half-way, and a test without checks, prove nothing
 if [ -z "$rc" ]; then rc=124; fi

@@ -176,8 +176,7 @@ func belt(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer cam.Close()
-	show := make(chan []byte)
+	show := make(chan []byte) // the feed ends with the process
 	go feed(cam, parts[0].picture, show)
 	if *idle > 0 {
 		time.Sleep(*idle)
