@@ -3,6 +3,7 @@ module cull
 go 1.26.0
 
 require (
+	github.com/blackjack/webcam v0.6.1
 	github.com/pelletier/go-toml/v2 v2.4.3
 	github.com/rogpeppe/go-internal v1.16.0
 	golang.org/x/image v0.47.0

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${CACHE:-$HOME/.cache/cull-testbed}
-packages=(./capture/v4l2 ./reject/gpio ./device/internal/doctor ./reject/pulse)
+packages=(./capture/v4l2 ./capture/cameras ./reject/gpio ./device/internal/doctor ./reject/pulse)
 
 need=()
 want() { command -v "$1" >/dev/null || need+=("${@:2}"); }

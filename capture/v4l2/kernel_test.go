@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -14,6 +17,8 @@ import (
 	"cull/capture"
 	"cull/capture/capturetest"
 	"cull/internal/mono"
+
+	"golang.org/x/sys/unix"
 )
 
 // These tests drive the kernel's virtual camera, vivid. `make testbed` has one; elsewhere they skip.
@@ -150,6 +155,104 @@ func TestKernelUnplugIsRecovered(t *testing.T) {
 	}
 	time.AfterFunc(500*time.Millisecond, func() { os.WriteFile(driver+"bind", []byte("vivid.0"), 0) })
 	recovers(t, s)
+}
+
+// Every format that vivid shares with this driver arrives whole, and is no flat picture.
+func TestKernelFormats(t *testing.T) {
+	s, _ := vivid(t)
+	s.Close()
+	for f, bytes := range map[capture.PixelFormat]int{
+		capture.Grey: 640 * 360, capture.YUYV: 2 * 640 * 360, capture.RGB24: 3 * 640 * 360, capture.NV12: 640 * 360 * 3 / 2,
+	} {
+		c := vga
+		c.Format = f
+		s, err := Open(c)
+		if err != nil {
+			t.Errorf("%v: %v", f, err)
+			continue
+		}
+		frame, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		low, high := slices.Min(frame.Pix), slices.Max(frame.Pix)
+		if len(frame.Pix) != bytes || frame.Format != f || frame.Stride < 640 || high-low < 100 {
+			t.Errorf("%v: %d bytes, stride %d, values %d to %d", f, len(frame.Pix), frame.Stride, low, high)
+		}
+		frame.Release()
+		s.Close()
+	}
+	c := vga
+	c.Format = capture.MJPEG // vivid has none: the driver would answer with another format
+	if s, err := Open(c); err == nil {
+		s.Close()
+		t.Error("MJPEG was accepted")
+	} else {
+		t.Log(err)
+	}
+}
+
+// vivid has no exposure and no white balance: what cannot be set is an error, not a shrug.
+func TestKernelMissingControlIsRefused(t *testing.T) {
+	s, _ := vivid(t)
+	s.Close()
+	for _, set := range []func(*Config){
+		func(c *Config) { c.Exposure = time.Millisecond },
+		func(c *Config) { c.WhiteBalance = 4600 },
+		func(c *Config) { gain := int32(1 << 20); c.Gain = &gain },
+	} {
+		c := vga
+		set(&c)
+		if s, err := Open(c); err == nil {
+			s.Close()
+			t.Errorf("accepted: %+v", c)
+		} else {
+			t.Log(err)
+		}
+	}
+}
+
+// A user without the group video is told which to join.
+func TestKernelForbidden(t *testing.T) {
+	s, _ := vivid(t)
+	s.Close()
+	path, err := find("vivid", "/dev", openFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		if err := unix.Setfsuid(65534); err != nil {
+			done <- err
+			return
+		}
+		c := vga
+		c.Device = path
+		s, err := Open(c)
+		if err == nil {
+			s.Close()
+		}
+		done <- err
+	}()
+	if err := <-done; !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "group video") {
+		t.Error(err)
+	}
+}
+
+// A second program that streams is told that the camera is busy.
+func TestKernelBusy(t *testing.T) {
+	s, _ := vivid(t)
+	take(t, s)
+	if second, err := Open(vga); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "fuser") {
+		t.Error(err)
+		if err == nil {
+			second.Close()
+		}
+	}
 }
 
 func TestKernelOtherSizeIsRefused(t *testing.T) {

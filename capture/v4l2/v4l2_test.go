@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,8 +29,12 @@ type camera struct {
 	streamOn error
 	bend     func(i int, b *buffer) error // changes the i-th picture of all
 
+	jpeg     bool     // pictures begin as JPEG does
+	controls []uint32 // besides the gain
+
 	opens, nodes, maps, taken int
 	gain                      int32
+	set                       []control // in order
 }
 
 func (c *camera) open(string) (node, error) {
@@ -76,11 +81,15 @@ func (n *fakeNode) ioctl(op uintptr, arg unsafe.Pointer) error {
 	case vidiocDQBuf:
 		return n.dequeue((*buffer)(arg))
 	case vidiocQueryCtrl:
-		if (*queryControl)(arg).id != ctrlGain {
+		if id := (*queryControl)(arg).id; id != ctrlGain && !slices.Contains(c.controls, id) {
 			return unix.EINVAL
 		}
-		(*queryControl)(arg).max, (*queryControl)(arg).step = 100, 1
+		(*queryControl)(arg).max, (*queryControl)(arg).step = 10000, 1
+		if (*queryControl)(arg).id == ctrlGain {
+			(*queryControl)(arg).max = 100
+		}
 	case vidiocSCtrl:
+		c.set = append(c.set, *(*control)(arg))
 		if !c.stuck {
 			c.gain = (*control)(arg).value
 		}
@@ -108,9 +117,17 @@ func (n *fakeNode) dequeue(b *buffer) error {
 	return nil
 }
 
-func (n *fakeNode) mmap(int64, int) ([]byte, error) { n.c.maps++; return make([]byte, 4096), nil }
-func (n *fakeNode) munmap([]byte) error             { n.c.maps--; return nil }
-func (n *fakeNode) close() error                    { n.c.nodes--; return nil }
+func (n *fakeNode) mmap(int64, int) ([]byte, error) {
+	n.c.maps++
+	b := make([]byte, 4096)
+	if n.c.jpeg {
+		b[0], b[1] = 0xff, 0xd8
+	}
+	return b, nil
+}
+
+func (n *fakeNode) munmap([]byte) error { n.c.maps--; return nil }
+func (n *fakeNode) close() error        { n.c.nodes--; return nil }
 
 func (n *fakeNode) wake() {
 	select {
@@ -249,6 +266,61 @@ func TestLossClosesTheCameraForGood(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Automatics are switched off before what they would move is set.
+func TestManualControlsInOrder(t *testing.T) {
+	c := &camera{t: t, controls: []uint32{
+		ctrlExposureAuto, ctrlExposureVariableRate, ctrlExposure, ctrlAutoWhiteBalance, ctrlWhiteBalance,
+	}}
+	conf := small
+	conf.Exposure, conf.WhiteBalance = 2500*time.Microsecond, 4600
+	s, err := open(conf, c.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	want := []control{
+		{ctrlExposureAuto, exposureManual},
+		{ctrlExposureVariableRate, 0},
+		{ctrlExposure, 25},
+		{ctrlAutoWhiteBalance, 0},
+		{ctrlWhiteBalance, 4600},
+	}
+	if !slices.Equal(c.set, want) {
+		t.Errorf("set %v, want %v", c.set, want)
+	}
+	c = &camera{t: t} // has neither
+	if _, err := open(conf, c.open); err == nil || c.nodes != 0 {
+		t.Errorf("err = %v, %d nodes open", err, c.nodes)
+	}
+}
+
+// A JPEG picture has the length that the driver says; what does not begin as one is no frame.
+func TestMJPEG(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &camera{t: t, jpeg: true}
+		conf := small
+		conf.Format = capture.MJPEG
+		s, err := open(conf, c.open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.Next(t.Context())
+		if err != nil || len(f.Pix) != 160 || f.Stride != 0 {
+			t.Errorf("%d bytes, stride %d, %v", len(f.Pix), f.Stride, err)
+		}
+		s.Close()
+
+		c = &camera{t: t}
+		if s, err = open(conf, c.open); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) || s.Stats().Short == 0 {
+			t.Errorf("%v, %+v", err, s.Stats())
+		}
+	})
 }
 
 func TestStallIsALoss(t *testing.T) {
