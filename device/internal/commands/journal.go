@@ -84,6 +84,12 @@ func (j reporter) logState(s record.Stats) {
 	j.Say(journal.LogWorks, slog.Uint64("unrecorded", s.Unlogged))
 }
 
+func (j reporter) reloaded(changed []string) {
+	j.Say(journal.Reloaded, slog.String("changed", strings.Join(changed, " ")))
+}
+
+func (j reporter) notReloaded(err error) { j.Say(journal.NotReloaded, slog.Any("error", err)) }
+
 // framesLost says that the recording of frames has gaps.
 func (j reporter) framesLost(s keep.Stats) {
 	as := []slog.Attr{slog.Uint64("dropped", s.Dropped), slog.Uint64("kept", s.Parts)}

@@ -63,9 +63,13 @@ func (r *run) real(w *wiring.Wiring) (line.Options, error) {
 	o.Rejecter, o.Outputs = w.Rejecter, w.Outputs
 	o.FramePerTrigger = r.Camera.Triggered
 	o.Camera = func(context.Context) (capture.Source, error) { return openCamera(&r.Camera) }
-	var err error
-	o.Check, err = checker(&r.Camera)
-	return o, err
+	check, err := checker(&r.Camera)
+	if err != nil || check == nil {
+		return o, err
+	}
+	r.check.Store(&check)
+	o.Check = func(f *capture.Frame) error { return (*r.check.Load())(f) }
+	return o, nil
 }
 
 func openCamera(c *config.Camera) (capture.Source, error) {

@@ -282,10 +282,16 @@ func (s *station) pace(
 
 // options are the line's, from the configuration, without its surroundings.
 func (r *run) options() line.Options {
-	l := r.Line
+	o := limits(&r.Config)
+	o.Inspector, o.Recorder, o.Notify = r.inspector, r, r.event
+	o.FirstPart, o.Unfinished, o.Hold = r.first, r.found.Open, r.found.Unclean
+	return o
+}
+
+// limits are the numbers of the line's options.
+func limits(c *config.Config) line.Options {
+	l := c.Line
 	o := line.Options{
-		Inspector: r.inspector, Recorder: r, Notify: r.event,
-		FirstPart: r.first, Unfinished: r.found.Open, Hold: r.found.Unclean,
 		Travel:     line.Travel{Time: config.MS(l.TravelMS), Counts: l.TravelCounts},
 		WindowFrom: config.MS(l.WindowFromMS), WindowTo: config.MS(l.WindowToMS),
 		FrameWait: config.MS(l.FrameWaitMS), Deadline: config.MS(l.DeadlineMS),

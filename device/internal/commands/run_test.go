@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cull/device/internal/record"
@@ -145,6 +146,59 @@ func (w *watch) Write(p []byte) (int, error) {
 		w.seen()
 	}
 	return w.text.Write(p)
+}
+
+// SIGHUP: a good file is in force, a bad one and one that changes too much are refused with their reason.
+func TestRunReloads(t *testing.T) {
+	d := newDesk(t, "")
+	text, err := os.ReadFile(d.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	log := &steps{}
+	hup := func(text string) {
+		if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+		syscall.Kill(os.Getpid(), syscall.SIGHUP)
+	}
+	log.on = []step{
+		{"part rejected", func() { hup(strings.Replace(string(text), "[line]", "[line]\nrejects_alarm = 1", 1)) }},
+		{"configuration reloaded\" changed=line.rejects_alarm", func() {}},
+		{"many rejects in a row\" parts=1", func() { hup(string(text) + "bad = 2\n") }},
+		{"configuration not reloaded, the old one stays", func() {
+			hup(strings.Replace(string(text), "[line]", "[line]\nrejects_alarm = 1\npulse_ms = 50", 1))
+		}},
+		{"line.pulse_ms cannot change while the line runs", cancel},
+	}
+	if err := Run(ctx, Env{&bytes.Buffer{}, log}, []string{"--config", d.config}); err != nil {
+		t.Fatal(err)
+	}
+	if len(log.on) > 0 {
+		t.Errorf("%q was not said:\n%s", log.on[0].word, log.text.String())
+	}
+}
+
+// steps does one thing after the other, each when its word is written.
+type steps struct {
+	text bytes.Buffer
+	on   []step
+}
+
+type step struct {
+	word string
+	then func()
+}
+
+func (s *steps) Write(p []byte) (int, error) {
+	if len(s.on) > 0 && bytes.Contains(p, []byte(s.on[0].word)) {
+		then := s.on[0].then
+		s.on = s.on[1:]
+		then()
+	}
+	return s.text.Write(p)
 }
 
 func TestRunOnAFolder(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cull/capture"
@@ -28,7 +29,8 @@ type run struct {
 	belt      *sim.Belt // nil: the line is real
 	line      *line.Line
 
-	epoch  time.Time // of frames' times
+	epoch  time.Time                                  // of frames' times
+	check  atomic.Pointer[func(*capture.Frame) error] // nil: none
 	mu     sync.Mutex
 	minute tally // since the last summary
 	shift  tally // since the start
@@ -86,6 +88,7 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 		return err
 	}
 	wg.Go(func() { r.watch(life) })
+	wg.Go(func() { r.reloads(life, o) })
 	r.note(record.Entry{Kind: record.KindStart, Product: r.productName(), Model: r.network})
 	err = r.line.Run(ctx)
 	r.note(record.Entry{Kind: record.KindEnd})

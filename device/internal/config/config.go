@@ -5,7 +5,7 @@ package config
 import "time"
 
 // A Config is the whole file. Struct tags give each key's unit and bounds, both included;
-// oneof lists the values of a choice.
+// oneof lists the values of a choice; live marks what a running line can change.
 type Config struct {
 	Product string `toml:"product" unit:"path"`
 	Network string `toml:"network" unit:"path"`
@@ -34,11 +34,11 @@ type Camera struct {
 	StallMS      int    `toml:"stall_ms" unit:"ms" min:"10" max:"600000"`
 
 	Check         bool    `toml:"check" unit:"true or false"`
-	CheckBlack    int     `toml:"check_black" unit:"grey levels" min:"1" max:"255"`
-	CheckWhite    int     `toml:"check_white" unit:"grey levels" min:"1" max:"255"`
-	CheckOver     float64 `toml:"check_saturated" unit:"share" min:"0.0001" max:"1"`
-	CheckSharp    float64 `toml:"check_sharpness" unit:"ratio" min:"0" max:"4"`
-	CheckRepeated int     `toml:"check_frozen" unit:"frames" min:"0" max:"1000000"`
+	CheckBlack    int     `toml:"check_black" unit:"grey levels" min:"1" max:"255" live:"yes"`
+	CheckWhite    int     `toml:"check_white" unit:"grey levels" min:"1" max:"255" live:"yes"`
+	CheckOver     float64 `toml:"check_saturated" unit:"share" min:"0.0001" max:"1" live:"yes"`
+	CheckSharp    float64 `toml:"check_sharpness" unit:"ratio" min:"0" max:"4" live:"yes"`
+	CheckRepeated int     `toml:"check_frozen" unit:"frames" min:"0" max:"1000000" live:"yes"`
 }
 
 // IO is the lines to the machine.
@@ -84,26 +84,26 @@ type Output struct {
 type Line struct {
 	TravelMS      int    `toml:"travel_ms" unit:"ms" min:"0" max:"600000"`
 	TravelCounts  int64  `toml:"travel_counts" unit:"counts" min:"0" max:"1000000000"`
-	WindowFromMS  int    `toml:"window_from_ms" unit:"ms" min:"0" max:"10000"`
-	WindowToMS    int    `toml:"window_to_ms" unit:"ms" min:"1" max:"10000"`
-	FrameWaitMS   int    `toml:"frame_wait_ms" unit:"ms" min:"1" max:"10000"`
-	DeadlineMS    int    `toml:"deadline_ms" unit:"ms" min:"0" max:"600000"`
-	MarginMS      int    `toml:"margin_ms" unit:"ms" min:"1" max:"10000"`
-	DebounceMS    int    `toml:"debounce_ms" unit:"ms" min:"0" max:"1000"`
+	WindowFromMS  int    `toml:"window_from_ms" unit:"ms" min:"0" max:"10000" live:"yes"`
+	WindowToMS    int    `toml:"window_to_ms" unit:"ms" min:"1" max:"10000" live:"yes"`
+	FrameWaitMS   int    `toml:"frame_wait_ms" unit:"ms" min:"1" max:"10000" live:"yes"`
+	DeadlineMS    int    `toml:"deadline_ms" unit:"ms" min:"0" max:"600000" live:"yes"`
+	MarginMS      int    `toml:"margin_ms" unit:"ms" min:"1" max:"10000" live:"yes"`
+	DebounceMS    int    `toml:"debounce_ms" unit:"ms" min:"0" max:"1000" live:"yes"`
 	PulseMS       int    `toml:"pulse_ms" unit:"ms" min:"1" max:"10000"`
 	PulseMaxMS    int    `toml:"pulse_max_ms" unit:"ms" min:"1" max:"60000"`
 	PulseLateMS   int    `toml:"pulse_late_ms" unit:"ms" min:"0" max:"10000"`
 	Overlap       string `toml:"overlap" oneof:"merge extend"`
 	Backlog       int    `toml:"backlog" unit:"frames" min:"1" max:"64"`
 	MaxParts      int    `toml:"max_parts" unit:"parts" min:"32" max:"4096"`
-	Uninspected   string `toml:"uninspected" oneof:"reject stop"`
-	StopAfter     int    `toml:"stop_after" unit:"parts" min:"1" max:"1000"`
-	RejectsAlarm  int    `toml:"rejects_alarm" unit:"parts" min:"0" max:"10000"`
-	NoRejectAlarm int    `toml:"no_reject_alarm" unit:"parts" min:"0" max:"100000000"`
-	ConfirmFromMS int    `toml:"confirm_from_ms" unit:"ms" min:"0" max:"60000"`
-	ConfirmToMS   int    `toml:"confirm_to_ms" unit:"ms" min:"1" max:"60000"`
-	ConfirmStop   int    `toml:"confirm_stop" unit:"parts" min:"0" max:"1000"`
-	QuietCounts   int64  `toml:"quiet_counts" unit:"counts" min:"0" max:"1000000000"`
+	Uninspected   string `toml:"uninspected" oneof:"reject stop" live:"yes"`
+	StopAfter     int    `toml:"stop_after" unit:"parts" min:"1" max:"1000" live:"yes"`
+	RejectsAlarm  int    `toml:"rejects_alarm" unit:"parts" min:"0" max:"10000" live:"yes"`
+	NoRejectAlarm int    `toml:"no_reject_alarm" unit:"parts" min:"0" max:"100000000" live:"yes"`
+	ConfirmFromMS int    `toml:"confirm_from_ms" unit:"ms" min:"0" max:"60000" live:"yes"`
+	ConfirmToMS   int    `toml:"confirm_to_ms" unit:"ms" min:"1" max:"60000" live:"yes"`
+	ConfirmStop   int    `toml:"confirm_stop" unit:"parts" min:"0" max:"1000" live:"yes"`
+	QuietCounts   int64  `toml:"quiet_counts" unit:"counts" min:"0" max:"1000000000" live:"yes"`
 	DrainMS       int    `toml:"drain_ms" unit:"ms" min:"0" max:"60000"`
 	HeartbeatMS   int    `toml:"heartbeat_ms" unit:"ms" min:"10" max:"10000"`
 }

@@ -137,6 +137,39 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 	}
 }
 
+func TestChanges(t *testing.T) {
+	old, now := Default(), Default()
+	now.Line.MarginMS, now.Camera.CheckSharp = 3, 0.1
+	now.Line.PulseMS, now.IO.In.Reset.Line = 7, "GPIO4"
+	live, fixed := Changes(&old, &now)
+	if !slices.Equal(live, []string{"camera.check_sharpness", "line.margin_ms"}) ||
+		!slices.Equal(fixed, []string{"io.in.reset.line", "line.pulse_ms"}) {
+		t.Errorf("live %v, fixed %v", live, fixed)
+	}
+}
+
+// The example's head lists what a reload can change.
+func TestExampleListsLiveKeys(t *testing.T) {
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "A reload can change")
+	list, _, ok := strings.Cut(list, ".\n")
+	got := regexp.MustCompile(`[a-z]+_[a-z_]+|uninspected`).FindAllString(list, -1)
+	var want []string
+	for _, typ := range []reflect.Type{reflect.TypeFor[Camera](), reflect.TypeFor[Line]()} {
+		for i := range typ.NumField() {
+			if typ.Field(i).Tag.Get("live") == "yes" {
+				want = append(want, typ.Field(i).Tag.Get("toml"))
+			}
+		}
+	}
+	if !ok || !slices.Equal(got, want) {
+		t.Errorf("the example lists\n%v, want\n%v", got, want)
+	}
+}
+
 func TestLoadMissingFile(t *testing.T) {
 	if _, err := Load("no/such/file"); !os.IsNotExist(unwrapAll(err)) {
 		t.Errorf("err = %v", err)

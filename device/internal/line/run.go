@@ -27,6 +27,7 @@ type Line struct {
 	jobs     chan job
 	outcomes chan reject.Outcome
 	resets   chan struct{}
+	changes  chan Options
 
 	mu     sync.Mutex
 	counts Counts // copy of t.counts for other goroutines
@@ -67,6 +68,7 @@ func New(o Options) (*Line, error) {
 		jobs:     make(chan job, o.Backlog),
 		outcomes: make(chan reject.Outcome, 2*o.MaxParts),
 		resets:   make(chan struct{}, 1),
+		changes:  make(chan Options),
 	}
 	r, err := o.Rejecter(func(out reject.Outcome) { l.outcomes <- out })
 	if err != nil {
@@ -217,6 +219,9 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 			return true, fmt.Errorf("%w: %w", ErrRejecter, e)
 		case <-l.resets:
 			t.reset()
+		case o := <-l.changes:
+			l.o.change(&o)
+			t.changed()
 		case <-beat.C:
 			l.set(l.outs[heartbeat], !l.outs[heartbeat].active)
 		case <-timer.C:
