@@ -45,12 +45,12 @@ func (s *station) runReal(ctx context.Context, env Env, j reporter) error {
 		return err
 	}
 	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{Inspector: inspector}}
-	o, err := r.real(w)
+	err = r.openKeep()
 	if err == nil {
-		err = r.openKeep()
-	}
-	if err == nil {
-		err = r.serve(ctx, o)
+		var o line.Options
+		if o, err = r.real(w); err == nil {
+			err = r.serve(ctx, o)
+		}
 	}
 	return r.finish(env, err)
 }

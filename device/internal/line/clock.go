@@ -6,7 +6,7 @@ import (
 
 // poll applies what only the passing of time decides.
 func (t *tracker) poll(now time.Time) {
-	if t.belt != nil && (len(t.parts) > 0 || t.o.QuietCounts > 0) {
+	if t.belt != nil { // READY needs its speed without parts too
 		t.belt.sample(now)
 		t.listen()
 	}
@@ -62,7 +62,7 @@ func (t *tracker) until(now time.Time) time.Duration {
 		return t.o.Poll
 	}
 	first := now.Add(time.Hour)
-	if t.o.QuietCounts > 0 {
+	if t.belt != nil {
 		first = now.Add(idlePoll)
 	}
 	for _, p := range t.parts {
