@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cull/capture/cameras"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
 	"cull/device/internal/wiring"
@@ -255,6 +256,11 @@ func (e *examination) cameras(ctx context.Context, running bool) {
 	if len(names) > 0 {
 		e.say("cameras", OK, "", "%s", strings.Join(names, "; "))
 	}
+	for _, c := range list {
+		if !running {
+			e.abilities(c.Path)
+		}
+	}
 	if e.Config == nil || e.Config.Camera.Kind != "v4l2" {
 		return
 	}
@@ -271,6 +277,28 @@ func (e *examination) cameras(ctx context.Context, running bool) {
 		return
 	}
 	e.say("camera", OK, "", "%s delivers %dx%d with its settings read back", c.Device, c.Width, c.Height)
+}
+
+// abilities lists what the configuration may ask of a camera.
+func (e *examination) abilities(path string) {
+	c, err := cameras.Describe(path)
+	if err != nil {
+		e.say(path, Warn, "fuser -v "+path, "%v", err)
+		return
+	}
+	format, modes := "", strings.Builder{}
+	for _, m := range c.Modes {
+		if m.Format != format {
+			format = m.Format
+			modes.WriteString(" " + format)
+		}
+		modes.WriteString(" " + m.Size)
+	}
+	var controls []string
+	for _, c := range c.Controls {
+		controls = append(controls, fmt.Sprintf("%s %d (%d to %d)", c.Name, c.Value, c.Min, c.Max))
+	}
+	e.say(path, OK, "", "has%s; controls: %s", modes.String(), strings.Join(controls, ", "))
 }
 
 func tryCamera(ctx context.Context, c v4l2.Config) error {
