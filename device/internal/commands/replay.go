@@ -58,7 +58,8 @@ func Replay(ctx context.Context, env Env, args []string) error {
 		return err
 	}
 	if took := time.Since(start); p.parts > 1 {
-		fmt.Fprintf(env.Stderr, "recorded in %v, replayed in %v\n", (p.last - p.first).Round(time.Millisecond), took.Round(time.Millisecond))
+		fmt.Fprintf(env.Stderr, "recorded in %v, replayed in %v\n",
+			(p.last - p.first).Round(time.Millisecond), took.Round(time.Millisecond))
 	}
 	return p.verdict()
 }

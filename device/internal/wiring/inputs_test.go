@@ -104,9 +104,11 @@ func TestEncoderFailureEndsTriggers(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := (&counted{&sensor{make(wire), time.Now()}, newEncoder(pulses, time.Now())}).Next(ctx); !errors.Is(err, context.Canceled) {
+		s.e = newEncoder(pulses, time.Now())
+		if _, err := s.Next(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
+		s.e.Close()
 		e.Close()
 	})
 }
@@ -117,7 +119,8 @@ func TestClockAndSignals(t *testing.T) {
 		c := &clock{period: 100 * ms}
 		for i := range 3 {
 			tr, err := c.Next(t.Context())
-			if want := time.Duration(i+1) * 100 * ms; err != nil || tr.At.Sub(start) != want || tr.Seq != uint32(i+1) || time.Since(start) != want {
+			want := time.Duration(i+1) * 100 * ms
+			if err != nil || tr.At.Sub(start) != want || tr.Seq != uint32(i+1) || time.Since(start) != want {
 				t.Errorf("%+v %v", tr, err)
 			}
 			time.Sleep(30 * ms) // the line's own time does not add up
