@@ -88,8 +88,8 @@ type world struct {
 	confirms chan line.Trigger
 	resets   chan line.Trigger
 	lost     chan struct{} // closed: the camera is away
-	back     chan struct{} // closed: the camera is there
 	away     bool
+	opened   bool      // the process has the camera open: only then it takes pictures
 	full     time.Time // the log refuses until then
 	shots    uint32
 	epoch    time.Time
@@ -139,9 +139,8 @@ func newWorld(p plan, seed uint64, bodies int) *world {
 		at: now, epoch: now, gust: now, speedy: p.speed, next: p.pitch, count: line.Position{At: now},
 		wake: make(chan struct{}, 1), resets: make(chan line.Trigger, 8),
 		open: map[uint64]owner{}, ids: map[uint64]bool{}, records: map[owner][]line.Part{}, edged: map[owner]time.Time{},
-		lost: make(chan struct{}), back: make(chan struct{}),
+		lost: make(chan struct{}),
 	}
-	close(w.back)
 	return w
 }
 
@@ -149,7 +148,7 @@ func newWorld(p plan, seed uint64, bodies int) *world {
 func (w *world) fresh() {
 	w.run++
 	w.seq, w.taken, w.dead, w.on, w.leaving, w.flown = 0, 0, false, false, false, time.Time{}
-	w.filed, w.silent = 0, 0
+	w.filed, w.silent, w.opened = 0, 0, false
 	w.leave = make(chan bool, 1)
 	w.leaveAt = len(w.bodies) + 1 + int(w.rng.ExpFloat64()*1500/max(w.faults, 1e-9))
 	w.edges = make(chan line.Trigger, 1<<12)
@@ -233,7 +232,7 @@ func (w *world) enter() {
 	if b.bad {
 		w.sum.Bad++
 	}
-	seen := !w.away
+	seen := w.opened
 	last := len(w.bodies) == w.want || w.leaving
 	switch {
 	case !last && w.chance(0.0005): // an overrun: the next edge's number shows it
@@ -314,7 +313,7 @@ func (w *world) shoot(b *body, late time.Duration) {
 	}, nil)
 	to := w.frames
 	w.after(exposing+late, func() {
-		if !w.away {
+		if w.opened {
 			to <- f
 		}
 	})
@@ -365,11 +364,10 @@ func (w *world) misfortune() {
 
 func (w *world) unplug() {
 	w.sum.Unplugs++
-	w.away, w.back = true, make(chan struct{})
+	w.away, w.opened = true, false
 	close(w.lost)
 	w.after(time.Duration(50+w.rng.IntN(1000))*ms, func() {
 		w.away, w.lost = false, make(chan struct{})
-		close(w.back)
 	})
 }
 
@@ -561,6 +559,7 @@ func (w *world) camera(frames chan *capture.Frame) func(context.Context) (captur
 		if w.away {
 			return nil, fmt.Errorf("no such device: %w", capture.ErrLost)
 		}
+		w.opened = true
 		return cam{w, frames, w.lost}, nil
 	}
 }
