@@ -78,7 +78,7 @@ func (j *tableJob) register(f *flag.FlagSet) {
 	f.StringVar(&j.btad, "btad", "", "`folder` of BTAD, for the rows trained on it")
 	f.StringVar(&j.dagm, "dagm", "", "`folder` of DAGM 2007 (Class1/Train …), for the row trained on it")
 	f.StringVar(&j.textures, "textures", "", "`folder` of free textures, for the row everything")
-	f.StringVar(&j.imagenet, "imagenet", "", "network `file` for the row imagenet: .net of cull-trainer import, or .onnx with --textures")
+	f.StringVar(&j.imagenet, "imagenet", "", "network `file` for the row imagenet: .net of cull-trainer import, or .onnx with --textures, which is the row teacher's teacher too")
 	var names []string
 	for _, r := range table.Rows() {
 		names = append(names, r.Name)
@@ -191,6 +191,9 @@ func (j *tableJob) run(
 	}
 	j.o.Dir = j.out
 	j.o.Data = map[string]string{"btad": j.btad, "dagm": j.dagm, "textures": j.textures}
+	if filepath.Ext(j.imagenet) == ".onnx" {
+		j.o.Data[table.Teacher] = j.imagenet
+	}
 	j.o.Fit = padim.Options{TargetFRR: 0.01}
 	j.o.SpoolDir = os.TempDir()
 	m := &maps{size: j.o.Size, count: map[string]int{}}

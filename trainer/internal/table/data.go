@@ -25,7 +25,7 @@ func (r *Row) files(dirs map[string]string) ([]pictures.File, error) {
 		return btad(dir, true)
 	case "btad-direct", "btad-indirect":
 		return btad(dir, false)
-	case "everything":
+	case "everything", Teacher:
 		return tree(dir)
 	}
 	return nil, nil

@@ -21,6 +21,9 @@ type Row struct {
 	model    *infer.Model
 }
 
+// Teacher is the row that learns from a network of elsewhere, and the key of its ONNX file in Options.Data.
+const Teacher = "teacher"
+
 // Rows are the known rows in the table's order.
 func Rows() []Row {
 	return []Row{
@@ -75,6 +78,10 @@ func Rows() []Row {
 		{
 			Name: "everything", Title: "everything together", Note: "textures + GMM; formula bank, L_direct, L_indirect",
 			features: evaluate.Net, recipe: "everything", needs: "textures",
+		},
+		{
+			Name: "teacher", Title: "ImageNet as a teacher", Note: "not semi-formula: textures + GMM, formula bank, and the maps of --imagenet",
+			features: evaluate.Net, recipe: Teacher, needs: "textures",
 		},
 	}
 }

@@ -149,6 +149,8 @@ func (o *Options) missing(r *Row) string {
 		return "needs --imagenet F.net"
 	case r.needs != "" && r.needs != "imagenet" && o.Data[r.needs] == "":
 		return "needs --" + r.needs + " DIR"
+	case r.recipe == Teacher && o.Data[Teacher] == "":
+		return "needs --imagenet F.onnx"
 	}
 	return ""
 }

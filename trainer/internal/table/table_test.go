@@ -173,6 +173,18 @@ func TestRecipesOfTheRows(t *testing.T) {
 	}
 }
 
+// A row with a teacher says that it lacks one, and never passes for semi-formula.
+func TestTeacherIsARowOfItsOwn(t *testing.T) {
+	rows := pick(t, Teacher)
+	o := &Options{Data: map[string]string{"textures": "textures"}}
+	if got := o.missing(&rows[0]); got != "needs --imagenet F.onnx" {
+		t.Errorf("missing: %q", got)
+	}
+	if !strings.Contains(rows[0].Note, "not semi-formula") {
+		t.Errorf("note %q", rows[0].Note)
+	}
+}
+
 // DAGM's defective pictures are those with a label; BTAD's good pictures alone make normals.
 func TestLayouts(t *testing.T) {
 	dir := t.TempDir()

@@ -40,6 +40,9 @@ func (o *Options) train(ctx context.Context, row *Row, seed uint64) (*infer.Mode
 	if err != nil {
 		return nil, err
 	}
+	if row.recipe == Teacher {
+		r.Teacher.Model = o.Data[Teacher]
+	}
 	id, err := fingerprint(text, r, files)
 	if err != nil {
 		return nil, err
@@ -134,6 +137,9 @@ func (o *Options) curve() (*pretrain.Curve, error) {
 func fingerprint(text string, r *recipe.Recipe, files []pictures.File) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d %d\n", text, r.Training.Images, r.Seed, r.Data.First)
+	if r.Teacher.Model != "" {
+		files = append(files, pictures.File{Path: r.Teacher.Model})
+	}
 	for _, f := range files {
 		info, err := os.Stat(f.Path)
 		if err != nil {
