@@ -46,4 +46,8 @@ func TestUnitKeepsItsPromises(t *testing.T) {
 			t.Errorf("no line %q", want)
 		}
 	}
+	// A Go program that panics, or that the watchdog ends, has the exit status of wrong usage: 2.
+	if strings.Contains(string(text), "RestartPreventExitStatus") {
+		t.Error("a daemon that panics must come back")
+	}
 }
