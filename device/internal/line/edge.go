@@ -14,6 +14,9 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 	t.recent[t.edges%len(t.recent)] = tr.At
 	t.edges++
 	t.quiet = tr.Count
+	if !t.seen && tr.Seq > 1 { // the first of all was lost
+		t.last, t.seen = Trigger{At: t.began.Add(-t.o.Debounce)}, true
+	}
 	if t.seen {
 		switch lost := tr.Seq - t.last.Seq - 1; {
 		case lost > maxMissed:

@@ -348,16 +348,28 @@ func TestNotReadyWithoutCamera(t *testing.T) {
 
 func TestCounterOfEdgesBeginsAnew(t *testing.T) {
 	run(t, "stops the line", nil, func(r *rig) {
-		r.seq = 100
 		r.pass(false)
 		time.Sleep(80 * ms)
-		r.seq = 0
+		r.seq = 1 << 20
 		r.edge()
 		if r.ok.Active() || !r.saw(line.MissedTrigger) {
 			r.t.Error("the line runs on")
 		}
 		r.finish()
 		r.want("PASS score", "STOP line stopped")
+	})
+}
+
+func TestFirstEdgeIsLost(t *testing.T) {
+	run(t, "stops the line", nil, func(r *rig) {
+		time.Sleep(ms)
+		r.seq = 1
+		r.edge()
+		if r.ok.Active() {
+			r.t.Error("the line runs on")
+		}
+		r.finish()
+		r.want("STOP trigger missed", "STOP line stopped")
 	})
 }
 

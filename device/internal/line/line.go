@@ -34,7 +34,7 @@ type Inspector interface {
 type Trigger struct {
 	At    time.Time // of the edge, not of its delivery
 	Count int64     // where the belt was then; zero without an encoder
-	Seq   uint32    // counts edges; a gap means that some were lost
+	Seq   uint32    // counts edges from 1; a gap means that some were lost
 }
 
 // Triggers delivers an input's edges in order. Next blocks until there is one or ctx ends.
