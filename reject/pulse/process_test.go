@@ -115,7 +115,18 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("%s: not within 10 s", what)
 }
 
+// executable skips a test that needs processes of its own where this machine cannot execute them: another CPU's
+// binary under an emulator that the kernel does not know of.
+func executable(t *testing.T) {
+	t.Helper()
+	err := exec.Command("/proc/self/exe", "-test.run=^$").Run()
+	if errors.Is(err, unix.ENOEXEC) {
+		t.Skip(err)
+	}
+}
+
 func TestRealPulses(t *testing.T) {
+	executable(t)
 	dir := t.TempDir()
 	epoch := mono.Epoch()
 	outcomes := make(chan reject.Outcome, 10)
@@ -174,6 +185,7 @@ func TestRealPulses(t *testing.T) {
 
 // A pulse whose time is up when the child comes to it is refused, not fired at the next part.
 func TestRealChildThatIsStopped(t *testing.T) {
+	executable(t)
 	dir := t.TempDir()
 	outcomes := make(chan reject.Outcome, 10)
 	p, err := startTraced(dir, Options{
@@ -205,6 +217,7 @@ func TestRealChildThatIsStopped(t *testing.T) {
 
 // A child that stays stopped is found by its silence, and the outputs are made inactive without it.
 func TestRealChildThatHangs(t *testing.T) {
+	executable(t)
 	dir := t.TempDir()
 	p, err := startTraced(dir, Options{Options: reject.Options{Width: time.Minute}, Silence: 500 * ms})
 	if err != nil {
@@ -225,6 +238,7 @@ func TestRealChildThatHangs(t *testing.T) {
 
 // Whatever becomes of the parent, the child makes the outputs inactive and ends.
 func TestRealParentThatIsKilled(t *testing.T) {
+	executable(t)
 	for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGSTOP, unix.SIGABRT, unix.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
@@ -266,6 +280,7 @@ func ended(pid int) bool {
 
 // The child is what it says: its own name, and nothing left of it afterwards.
 func TestRealChild(t *testing.T) {
+	executable(t)
 	p, err := startTraced(t.TempDir(), Options{Options: reject.Options{Width: ms}})
 	if err != nil {
 		t.Fatal(err)
@@ -284,6 +299,7 @@ func TestRealChild(t *testing.T) {
 }
 
 func TestStartedByHand(t *testing.T) {
+	executable(t)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{name, "gpio:chip:17"}
 	out, err := cmd.CombinedOutput()
