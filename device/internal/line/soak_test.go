@@ -296,6 +296,36 @@ func (w *world) orphan(b *body) bool {
 	return false
 }
 
+// among reports whether b is one of several parts in a row whose edges were lost, and there is a record for each of
+// them: that so many parts are missing the line must know, which picture belongs to which lost edge it cannot.
+func (w *world) among(b *body) bool {
+	if !b.lost {
+		return false
+	}
+	lost := func(n uint64) bool {
+		return n < uint64(len(w.bodies)) && w.bodies[n].lost && w.bodies[n].run == b.run
+	}
+	from, to := b.n, b.n
+	for from > 0 && lost(from-1) {
+		from--
+	}
+	for lost(to + 1) {
+		to++
+	}
+	records := 0
+	for _, other := range w.bodies[from : to+1] {
+		for _, o := range w.owners(other) {
+			records += len(w.records[o])
+		}
+		for _, p := range w.orphans {
+			if shown(other, p) {
+				records++
+			}
+		}
+	}
+	return to > from && records > int(to-from)
+}
+
 // verdicts holds what became of each part against the truth.
 func (w *world) verdicts() {
 	for _, b := range w.bodies {
@@ -303,7 +333,8 @@ func (w *world) verdicts() {
 		for _, o := range w.owners(b) {
 			got = append(got, w.records[o]...)
 		}
-		out := b.early && b.taken || w.orphan(b)
+		known := len(got) > 0 || w.orphan(b) || w.among(b)
+		out := b.early && b.taken || w.orphan(b) || w.among(b)
 		for _, p := range got {
 			out = out || p.Verdict == line.Stop || p.Verdict == line.Reject && b.hit
 			if w.confirm && b.hit && !b.blown && p.Verdict == line.Reject {
@@ -311,7 +342,7 @@ func (w *world) verdicts() {
 			}
 		}
 		switch {
-		case !b.early && len(got) == 0 && !w.orphan(b):
+		case !b.early && !known:
 			w.fault("body %d: no record: %+v", b.n, *b)
 		case b.bad && !out:
 			w.fault("bad part passed: %+v: %+v", *b, got)
