@@ -95,11 +95,9 @@ fuzz: ## each fuzz target for FUZZCOUNT runs
 		done; \
 	done
 
-.PHONY: testbed testbed-system
-testbed: ## the drivers in an emulated arm64 machine with Debian's kernel, a virtual camera and GPIO chip (needs root once)
+.PHONY: testbed
+testbed: ## drivers, then the daemon under systemd, in an emulated arm64 machine with Debian's kernel (needs root once)
 	testbed/drivers.sh
-
-testbed-system: ## the daemon under systemd in that machine: scenarios of a line and its faults (after testbed)
 	testbed/system.sh
 
 SIZE_LIMIT = 15728640
