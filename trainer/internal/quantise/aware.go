@@ -159,7 +159,7 @@ func requantize(row, inside []float32, p *infer.Params, lo int8) {
 		for c, bias := range p.Bias {
 			acc := int32(v[c]) + bias
 			v[c] = float32(quant.Requantize(acc, scale[c], lo))
-			in[c] = within(float32(acc)*scale[c], lo)
+			in[c] = within(float32(float32(acc)*scale[c]), lo)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"cull/infer"
 	"cull/infer/net"
+	"cull/infer/quant"
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/trunk"
 )
@@ -350,4 +351,29 @@ func cloned(all []*grad.Tensor) (c []*grad.Tensor) {
 		c = append(c, &u)
 	}
 	return c
+}
+
+// The mask is that of the rounded product: a compiler that fused it with the comparison would find a remainder.
+func TestRequantizeMasksOnlyWhatItClamps(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 1))
+	const n = 512
+	row, inside := make([]float32, n), make([]float32, n)
+	p := &infer.Params{Bias: make([]int32, n), Scale: make([]float32, n)}
+	for c := range n {
+		row[c], p.Bias[c], p.Scale[c] = float32(r.IntN(200001)-100000), int32(r.IntN(2001)-1000), 2e-3*r.Float32()+1e-5
+	}
+	acc := make([]int32, n)
+	for c := range acc {
+		acc[c] = int32(row[c]) + p.Bias[c]
+	}
+	requantize(row, inside, p, -quant.Max)
+	for c, got := range inside {
+		x, want := float32(float32(acc[c])*p.Scale[c]), float32(1)
+		if x < -quant.Max || x > quant.Max {
+			want = 0
+		}
+		if got != want {
+			t.Fatalf("%d * %g = %g: mask %g, want %g", acc[c], p.Scale[c], x, got, want)
+		}
+	}
 }
