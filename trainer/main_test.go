@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,37 @@ func TestPretrainWritesAFileThatRuns(t *testing.T) {
 		}
 		if s := stdout.String(); !strings.Contains(s, "plate") || !strings.Contains(s, "100.00") {
 			t.Errorf("%v:\n%s", args, s)
+		}
+		if log := stderr.String(); !strings.Contains(log, "plate, float: ") || !strings.Contains(log, "plate, int8: ") {
+			t.Errorf("progress does not say which network is measured:\n%s", log)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	stderr.Reset()
+	code := runQuantize(ctx, []string{checkpoint, "-o", again, "--against", plates, "--size", "64"},
+		io.Discard, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "stopped while measuring; "+again+" is written") {
+		t.Errorf("stopped: exit %d:\n%s", code, stderr.String())
+	}
+	untouched := filepath.Join(filepath.Dir(recipe), "untouched.net")
+	for _, c := range []struct {
+		more []string
+		code int
+		want string
+	}{
+		{[]string{"--against", "nowhere"}, exitError, "hint: --against takes folders"},
+		{[]string{"--against", plates, "--parent", "nowhere.ckpt"}, exitError, "--parent: "},
+		{[]string{"--against", plates, "--parent", again}, exitError, "hint: quantize reads a .ckpt file"},
+	} {
+		stderr.Reset()
+		args := append([]string{"quantize", checkpoint, "-o", untouched}, c.more...)
+		if code := run(args, io.Discard, &stderr); code != c.code || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%v: exit %d:\n%s", c.more, code, stderr.String())
+		}
+		if _, err := os.Stat(untouched); err == nil {
+			t.Fatalf("%v: work was done before the mistake was found", c.more)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"cull/infer"
 	"cull/internal/container"
+	"cull/internal/dataset"
 	"cull/padim"
 	"cull/trainer/internal/pretrain"
 	"cull/trainer/internal/rounding"
@@ -28,8 +29,11 @@ int8 network and its parent in float, taught on the same good pictures.
 // A quantizeJob is a command line of quantize.
 type quantizeJob struct {
 	out, folder, teacher, parent string
-	sets                         []string
+	against                      []string
 	o                            rounding.Options
+
+	sets       []dataset.Category
+	run, other *pretrain.Run // of the checkpoint and of --parent, the same where none is given
 }
 
 // runQuantize makes the .net file of a checkpoint.
@@ -45,7 +49,7 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	f.StringVar(&j.folder, "folder", "", "`folder` of pictures, for a recipe that has data.folder")
 	f.StringVar(&j.teacher, "teacher", "", "the ONNX `file` of a recipe that has a teacher")
 	f.Func("against", "data set `folder` to measure int8 against float on; may be repeated", func(s string) error {
-		j.sets = append(j.sets, s)
+		j.against = append(j.against, s)
 		return nil
 	})
 	f.StringVar(&j.parent, "parent", "", "another `checkpoint` whose float network is the parent (default: CKPT's own)")
@@ -61,27 +65,59 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) i
 		return misuse(f, err)
 	}
 	limit(j.o.Threads)
-	run, err := j.open(path)
-	var misfit misfitError
-	switch {
-	case errors.As(err, &misfit):
-		return misuse(f, err)
-	case errors.Is(err, container.ErrKind) || errors.Is(err, container.ErrForeign):
-		return fail(stderr, err, "quantize reads a .ckpt file that pretrain left")
-	case err != nil:
-		return fail(stderr, err, "")
+	if err := j.openAll(path); err != nil {
+		return j.report(f, err)
 	}
-	m, err := run.Finish(stderr)
+	m, err := j.run.Finish(stderr)
 	if err != nil {
 		return fail(stderr, err, "")
 	}
 	if code := deliver(m, j.out, stderr); code != exitOK || len(j.sets) == 0 {
 		return code
 	}
-	if err := j.compare(ctx, run, m, stdout, stderr); err != nil {
-		return fail(stderr, err, "--against takes folders with train/good and test/good, test/<defect>")
+	if err := j.compare(ctx, m, stdout, stderr); err != nil {
+		return j.report(f, err)
 	}
 	return exitOK
+}
+
+// openAll opens everything that the command line names, before the work begins.
+func (j *quantizeJob) openAll(path string) (err error) {
+	if j.sets, err = categories(j.against); err != nil {
+		return againstError{err}
+	}
+	if j.run, err = j.open(path); err != nil {
+		return err
+	}
+	if j.other = j.run; j.parent != "" {
+		if j.other, err = j.open(j.parent); err != nil {
+			return fmt.Errorf("--parent: %w", err)
+		}
+	}
+	return nil
+}
+
+// An againstError is of the folders to measure on.
+type againstError struct{ error }
+
+func (e againstError) Unwrap() error { return e.error }
+
+// report writes an error of run and what to do about it.
+func (j *quantizeJob) report(f *flag.FlagSet, err error) int {
+	var misfit misfitError
+	var against againstError
+	switch {
+	case errors.As(err, &misfit):
+		return misuse(f, err)
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintf(f.Output(), "stopped while measuring; %s is written\n", j.out)
+		return exitError
+	case errors.As(err, &against):
+		return fail(f.Output(), err, "--against takes folders with train/good and test/good, test/<defect>")
+	case errors.Is(err, container.ErrKind) || errors.Is(err, container.ErrForeign):
+		return fail(f.Output(), err, "quantize reads a .ckpt file that pretrain left")
+	}
+	return fail(f.Output(), err, saveHint(err))
 }
 
 func (j *quantizeJob) check(path string) error {
@@ -98,7 +134,7 @@ func (j *quantizeJob) check(path string) error {
 		return fmt.Errorf("--train %d: want 0 or more", j.o.Train)
 	case j.o.Size < 64 || j.o.Size > 1024 || j.o.Size%16 != 0:
 		return fmt.Errorf("--size %d: want a multiple of 16 from 64 to 1024", j.o.Size)
-	case j.parent != "" && len(j.sets) == 0:
+	case j.parent != "" && len(j.against) == 0:
 		return errors.New("--parent is for --against")
 	}
 	return nil
@@ -136,34 +172,27 @@ func openRun(path, folder, teacher string, threads int) (*pretrain.Run, error) {
 	return run, run.Restore(c)
 }
 
-// compare measures what int8 costs.
-func (j *quantizeJob) compare(ctx context.Context, run *pretrain.Run, m *infer.Model, stdout, stderr io.Writer) error {
-	sets, err := categories(j.sets)
-	if err != nil {
-		return err
-	}
-	parent := rounding.Parent{Net: run.Float(), Model: m}
-	if j.parent != "" {
-		other, err := j.open(j.parent)
-		if err != nil {
+// compare measures what int8 costs the network m against its parent.
+func (j *quantizeJob) compare(ctx context.Context, m *infer.Model, stdout, stderr io.Writer) error {
+	parent := rounding.Parent{Net: j.run.Float(), Model: m}
+	if j.other != j.run {
+		var err error
+		if parent.Model, err = j.other.Finish(io.Discard); err != nil {
 			return err
 		}
-		if parent.Model, err = other.Finish(io.Discard); err != nil {
-			return err
-		}
-		parent.Net = other.Float()
+		parent.Net = j.other.Float()
 	}
 	j.o.Fit, j.o.SpoolDir = padim.Options{TargetFRR: 0.01}, os.TempDir()
 	last := ""
-	j.o.Progress = func(category, stage string, _, _ int) {
-		if now := category + ", " + stage; now != last {
+	j.o.Progress = func(category, network, stage string, _, _ int) {
+		if now := category + ", " + network + ": " + stage; now != last {
 			last = now
 			fmt.Fprintln(stderr, now)
 		}
 	}
-	costs, err := rounding.Compare(ctx, sets, m, parent, j.o)
+	costs, err := rounding.Compare(ctx, j.sets, m, parent, j.o)
 	if err != nil {
-		return err
+		return againstError{err}
 	}
 	return rounding.Print(stdout, costs)
 }

@@ -7,10 +7,14 @@ import (
 	"cull/trainer/internal/quantise"
 )
 
-// awareFrom is the step at which quantisation-aware training begins, steps() where it never does.
+// awareFrom is the step at which quantisation-aware training begins, steps() where it never does:
+// a share above 0 has one step at least.
 func (r *Run) awareFrom() int {
 	n := r.steps()
-	return n - int(math.Round(r.Recipe.Quantise.Aware*float64(n)))
+	if r.Recipe.Quantise.Aware == 0 {
+		return n
+	}
+	return n - max(1, int(math.Round(r.Recipe.Quantise.Aware*float64(n))))
 }
 
 // openAware makes room in the state for the ranges of quantisation-aware training, zero until

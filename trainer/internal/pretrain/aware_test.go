@@ -68,3 +68,11 @@ func TestIdentityWithoutQuantisationAwareTraining(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 }
+
+func TestASmallShareIsOneStep(t *testing.T) {
+	r := start(t, strings.Replace(aware, "aware = 0.5", "aware = 0.001", 1), 1)
+	train(t, r, -1)
+	if r.aware == nil {
+		t.Error("no step was quantisation-aware")
+	}
+}

@@ -19,8 +19,9 @@ import (
 //	d rne(x) / dx = 1, d clamp(x) / dx = 1 inside its bounds, else 0
 //
 // Weights, gamma and beta are learnt; batch-norm statistics and ranges stay.
-// Activations are whole numbers in float32, which hold every sum of products below
-// 2^24: 1040 products of the largest, more of real ones.
+// Activations are whole numbers in float32, which hold every sum below 2^24: 1040 products
+// of the largest numbers. The widest convolution here has 1152; a sum beyond 2^24, which
+// wants nearly all of them at the largest, would lose its last bit.
 type Aware struct {
 	Ranges Ranges
 

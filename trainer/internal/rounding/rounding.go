@@ -27,8 +27,8 @@ type Options struct {
 	Threads  int
 	SpoolDir string
 
-	// Progress, where not nil, is called after every picture.
-	Progress func(category, stage string, done, of int)
+	// Progress, where not nil, is called after every picture; network is float or int8.
+	Progress func(category, network, stage string, done, of int)
 }
 
 // A Parent is a float network. Its taps are rounded, for the detector takes maps of int8:
@@ -59,7 +59,12 @@ func Compare(
 			{Features: evaluate.Net, Model: m},
 		} {
 			e.Size, e.Train, e.Seed, e.Fit = o.Size, o.Train, uint64(seed), o.Fit
-			e.Threads, e.SpoolDir, e.Progress = o.Threads, o.SpoolDir, o.Progress
+			e.Threads, e.SpoolDir = o.Threads, o.SpoolDir
+			if o.Progress != nil {
+				e.Progress = func(category, stage string, done, of int) {
+					o.Progress(category, [...]string{"float", "int8"}[side], stage, done, of)
+				}
+			}
 			for i := range sets {
 				c, s, err := one(ctx, sets[i:i+1], e)
 				if err != nil {
