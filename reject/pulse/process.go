@@ -319,12 +319,12 @@ func (p *Process) take(m *message) {
 }
 
 func (p *Process) endPulse(m *message) {
-	due, pending := p.pending[m.id]
-	if !pending {
+	if _, pending := p.pending[m.id]; !pending {
 		return
 	}
 	delete(p.pending, m.id)
-	o := reject.Outcome{ID: m.id, Due: due, Err: m.reason()}
+	// The child's due time: a Move that came too late for the pulse is in pending, not in what was fired.
+	o := reject.Outcome{ID: m.id, Due: p.o.Epoch.Add(m.due), Err: m.reason()}
 	if m.at != 0 {
 		o.At = p.o.Epoch.Add(m.at)
 	}

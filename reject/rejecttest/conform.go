@@ -38,6 +38,7 @@ func Conform(t *testing.T, m Maker) {
 		{"late pulse refused", lateRefused},
 		{"pulse that became late refused", becameLate},
 		{"moves and cancels", movesAndCancels},
+		{"moved when it has begun", movedWhenBegun},
 		{"bounded", bounded},
 		{"stopped leaves line off", stopped},
 		{"driver reported", driverReported},
@@ -218,6 +219,24 @@ func movesAndCancels(t *testing.T, m Maker) {
 		}
 		b.stop()
 		b.line.Want(t, Pulse{At: 400 * ms, Width: 20 * ms})
+	})
+}
+
+// A pulse that is moved while the line is active for it has been fired by its earlier due time, and says so.
+func movedWhenBegun(t *testing.T, m Maker) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, m, reject.Options{Width: 20 * ms})
+		b.Push(1, b.at(100*ms))
+		time.Sleep(110 * ms)
+		if err := b.Move(1, b.at(150*ms)); err != nil { // the belt slows down
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		b.stop()
+		b.line.Want(t, Pulse{At: 100 * ms, Width: 20 * ms})
+		if len(b.outcomes) != 1 || !b.outcomes[0].Due.Equal(b.at(100*ms)) || !b.outcomes[0].At.Equal(b.at(100*ms)) {
+			t.Errorf("outcomes %+v, want due and fired at %v", b.outcomes, b.at(100*ms))
+		}
 	})
 }
 
