@@ -12,6 +12,7 @@ import (
 	"cull/trainer/internal/loss"
 	"cull/trainer/internal/onnx"
 	"cull/trainer/internal/quantise"
+	"cull/trainer/internal/recipe"
 	"cull/trainer/internal/trunk"
 )
 
@@ -33,7 +34,7 @@ func (r *Run) teach(rng *rand.Rand) error {
 			ErrTeacher, t.Model, digest, t.SHA256)
 	}
 	t.SHA256 = digest
-	target, err := newTeacher(b, t.Outputs, rec.Data.Size)
+	target, err := newTeacher(b, t, rec.Data.Size)
 	if err != nil {
 		return fmt.Errorf("pretrain: %w: %s: %w", ErrTeacher, t.Model, err)
 	}
@@ -43,27 +44,31 @@ func (r *Run) teach(rng *rand.Rand) error {
 }
 
 // teacher is a network from elsewhere as a regression target. It sees each picture as
-// the trunk does: RGB in -1..1.
+// the trunk does, RGB in -1..1, or as the recipe's mean and std say.
 type teacher struct {
 	net  *quantise.Network
 	node [trunk.Stages]int // at strides 4, 8, 16
 }
 
-// newTeacher reads an ONNX file; outputs are names separated by commas, empty for the
-// model's. There must be one for each stride, whose map of a picture of size x size
-// pixels is the trunk's in height and width.
-func newTeacher(b []byte, outputs string, size int) (*teacher, error) {
+// newTeacher reads the ONNX file b that rec names. There must be one output for each stride, whose
+// map of a picture of size x size pixels is the trunk's in height and width.
+func newTeacher(b []byte, rec *recipe.Teacher, size int) (*teacher, error) {
 	m, err := onnx.Parse(b)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	if outputs != "" {
-		names = strings.Split(outputs, ",")
+	if rec.Outputs != "" {
+		names = strings.Split(rec.Outputs, ",")
 	}
 	n, err := onnx.Import(m, names...)
 	if err != nil {
 		return nil, err
+	}
+	if len(rec.Mean) > 0 {
+		if err := onnx.Normalise(n, [3]float64(rec.Mean), [3]float64(rec.Std)); err != nil {
+			return nil, err
+		}
 	}
 	t := &teacher{net: n}
 	shapes, err := n.Graph.Shapes(size, size)

@@ -121,6 +121,9 @@ func TestUnfitTeachersAreRefused(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
+		taught(good, "mean = [0.5, 0.5, 0.5]"),
+		taught(good, "mean = [0.5]\nstd = [0.2]"),
+		taught(good, "mean = [0.5, 0.5, 0.5]\nstd = [0.2, 0.2, 0.0]"),
 		strings.Replace(taught(good, ""), "teacher = 1.0", "", 1),
 		strings.Replace(taught(good, ""), `source = "T"`, "", 1),
 		strings.Replace(small, "[loss]\n", "[loss]\nteacher = 1.0\n", 1),
@@ -131,13 +134,42 @@ func TestUnfitTeachersAreRefused(t *testing.T) {
 	}
 }
 
+// A teacher whose input is normalised gives the maps of one whose weights take -1..1: with mean 128/255 and
+// deviation 1/2 only the scale 255/127.5/2 = 1 is left.
+func TestTeacherSeesItsOwnInput(t *testing.T) {
+	model := teacherFile(t, 1, "s4", "s8", "s16")
+	rgb := make([]byte, 3*32*32)
+	for i := range rgb {
+		rgb[i] = byte(i * 37)
+	}
+	maps := func(more string) []float32 {
+		r := start(t, taught(model, more), 1)
+		return r.targets[1].NewMaker()(rgb, 32)[0]
+	}
+	plain := maps("")
+	same := maps("mean = [0.5019607843137255, 0.5019607843137255, 0.5019607843137255]\nstd = [0.5, 0.5, 0.5]")
+	double := maps("mean = [0.5019607843137255, 0.5019607843137255, 0.5019607843137255]\nstd = [0.25, 0.25, 0.25]")
+	var scale float64
+	for _, v := range plain {
+		scale = max(scale, math.Abs(float64(v)))
+	}
+	for i, v := range plain {
+		if d := math.Abs(float64(same[i] - v)); d > 1e-5*scale {
+			t.Fatalf("value %d: %g, want %g", i, same[i], v)
+		}
+		if d := math.Abs(float64(double[i] - 2*v)); d > 1e-5*scale {
+			t.Fatalf("value %d at half the deviation: %g, want %g", i, double[i], 2*v)
+		}
+	}
+}
+
 // BenchmarkTeacher is one 96-px picture through MobileNetV2 up to stride 16.
 func BenchmarkTeacher(b *testing.B) {
 	file, err := os.ReadFile("../../../../shared/weights/mobilenetv2_imagenet_trunk.onnx")
 	if err != nil {
 		b.Skip(err)
 	}
-	t, err := newTeacher(file, "", 96)
+	t, err := newTeacher(file, new(recipe.Teacher), 96)
 	if err != nil {
 		b.Fatal(err)
 	}

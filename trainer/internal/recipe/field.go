@@ -77,8 +77,10 @@ func (r *Recipe) check(text string) error {
 func (t *Teacher) check(r *Recipe) error {
 	named := func(s Source) bool { return s.Name == t.Source }
 	switch {
-	case r.Loss.Teacher == 0 && *t == Teacher{}:
+	case r.Loss.Teacher == 0 && t.Model+t.Outputs+t.SHA256+t.Source == "" && len(t.Mean)+len(t.Std) == 0:
 		return nil
+	case len(t.Mean) != len(t.Std) || len(t.Mean) != 0 && len(t.Mean) != 3:
+		return fmt.Errorf("mean and std have %d and %d numbers: want three each, for R, G, B, or none", len(t.Mean), len(t.Std))
 	case t.Model == "" || r.Loss.Teacher == 0:
 		return fmt.Errorf("model and loss.teacher belong together: set both or neither")
 	case !slices.ContainsFunc(r.Source, named):
@@ -125,7 +127,8 @@ func (f *field) check() error {
 		return f.bounds(f.v.Float())
 	case reflect.Slice:
 		for i := range f.v.Len() {
-			if err := f.bounds(float64(f.v.Index(i).Int())); err != nil {
+			e := field{key: f.key, tag: f.tag, v: f.v.Index(i)}
+			if err := e.check(); err != nil {
 				return err
 			}
 		}

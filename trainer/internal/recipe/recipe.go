@@ -115,6 +115,10 @@ type Teacher struct {
 	Outputs string `toml:"outputs" doc:"its values at strides 4, 8 and 16, separated by commas; empty: its outputs"`
 	SHA256  string `toml:"sha256" doc:"of the file, which is refused where it is another; empty: any. A run keeps to the one it began with"`
 	Source  string `toml:"source" doc:"name of the [[source]] that gives its licence"`
+
+	// Input normalisation; left out of the JSON where there is none, as in checkpoints of before these keys.
+	Mean []float64 `toml:"mean" json:",omitempty" min:"-10" max:"10" doc:"R, G, B that its input has subtracted from pixel/255; empty, with std: its input is -1 to 1"`
+	Std  []float64 `toml:"std" json:",omitempty" min:"0.001" max:"10" doc:"R, G, B by which it is then divided; torchvision: [0.485, 0.456, 0.406] and [0.229, 0.224, 0.225]"`
 }
 
 // A Source is where pictures came from, recorded in the .net file.
