@@ -68,7 +68,7 @@ func (t *tracker) mayConfirm(at time.Time, p *tracked) bool {
 		d := at.Sub(p.Fired)
 		return d >= t.o.ConfirmFrom && d <= t.o.ConfirmTo
 	case awaitPulse:
-		return p.pushed && !at.Before(p.Due.Add(t.o.ConfirmFrom))
+		return p.pushed && !at.Before(p.earliest.Add(t.o.ConfirmFrom))
 	}
 	return false
 }

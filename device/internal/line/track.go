@@ -21,6 +21,8 @@ type tracked struct {
 	state  state
 	pushed bool // the rejecter has its pulse
 	halted bool // travels by time, and the line stopped on its way: nobody knows where it is
+
+	earliest time.Time // of the instants that the rejecter was told: which of them it fired at, its outcome says
 }
 
 // tracker is the state of all parts. Its methods are called by one goroutine, with the

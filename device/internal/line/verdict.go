@@ -133,6 +133,9 @@ func (t *tracker) steer(p *tracked, now time.Time) {
 		t.push(p, due)
 	case ok && due.Sub(now) <= t.o.Horizon:
 		p.Due = due
+		if due.Before(p.earliest) {
+			p.earliest = due
+		}
 		if err := t.rejecter.Move(p.ID, due); err != nil {
 			t.pulseFailed(p, err)
 		}
@@ -142,7 +145,7 @@ func (t *tracker) steer(p *tracked, now time.Time) {
 }
 
 func (t *tracker) push(p *tracked, due time.Time) {
-	p.Due, p.pushed = due, true
+	p.Due, p.earliest, p.pushed = due, due, true
 	if err := t.rejecter.Push(p.ID, due); err != nil {
 		t.pulseFailed(p, err)
 	}
