@@ -32,6 +32,7 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 		}
 	}
 	t.last, t.seen = tr, true
+	t.disown(tr, now)
 	p := t.begin(tr)
 	switch {
 	case t.stopped && t.draining:
@@ -47,7 +48,6 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 	}
 	t.o.Recorder.Begin(p.ID, tr)
 	t.pending++
-	t.disown(tr)
 	t.claimKept(p, now)
 }
 

@@ -23,11 +23,11 @@ const keep = 2
 
 // disown takes the frame away from older parts that claimed one which, as is known only
 // now, may show the new part.
-func (t *tracker) disown(tr Trigger) {
+func (t *tracker) disown(tr Trigger, now time.Time) {
 	t.each(func(p *tracked) {
 		if p.state == inInspection && p.Trigger.At.Before(tr.At) && t.within(p.FrameAt, tr) {
 			t.note(Event{Kind: Ambiguous, Part: p.copy()})
-			t.uninspected(p, FrameAmbiguous, nil, tr.At)
+			t.uninspected(p, FrameAmbiguous, nil, now)
 		}
 	})
 }
