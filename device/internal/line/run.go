@@ -170,6 +170,7 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 	done, triggers := ctx.Done(), (<-chan edge)(l.triggers)
 	broken := func(input string, why error) { // no line without its inputs
 		triggers, err = nil, errors.Join(err, fmt.Errorf("line: %s: %w", input, why))
+		t.blind = true
 		t.stop(SensorLost)
 		drained = time.After(l.o.Drain)
 	}

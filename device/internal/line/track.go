@@ -42,6 +42,7 @@ type tracker struct {
 	judgedAt time.Time     // the newest of them
 
 	stopped  bool
+	blind    bool // an input has failed: no reset
 	draining bool
 	open     bool          // there is a camera
 	lost     bool          // ... or was, before
@@ -131,6 +132,9 @@ func (t *tracker) halt() {
 // reset lets the line run again. Pulses of parts that travelled by time through the stop would
 // now hit others.
 func (t *tracker) reset() {
+	if t.blind {
+		return
+	}
 	t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
 	t.each(func(p *tracked) {
 		if p.halted && p.state == awaitPulse && t.rejecter.Cancel(p.ID) {
