@@ -202,7 +202,7 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 		case e := <-l.pressed:
 			switch {
 			case e.err == nil:
-				t.reset()
+				l.reset()
 			case !errors.Is(e.err, io.EOF):
 				broken("reset", e.err)
 			}
@@ -219,7 +219,7 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 			t.stop(PulseFailed)
 			return true, fmt.Errorf("%w: %w", ErrRejecter, e)
 		case <-l.resets:
-			t.reset()
+			l.reset()
 		case o := <-l.changes:
 			l.o.change(&o)
 			t.changed()
@@ -234,6 +234,14 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 			return false, err
 		}
 	}
+}
+
+// reset lets the line run again. An output that still does not follow stops it again.
+func (l *Line) reset() {
+	for _, out := range l.outs {
+		out.failed = false
+	}
+	l.t.reset()
 }
 
 // drainOutcomes waits for the rejecter's end, so that its last reports do not block it.
