@@ -328,15 +328,18 @@ func readEdges(ctx context.Context, src Triggers, to chan<- edge) {
 }
 
 // readCamera hands frames over until ctx ends or the source is exhausted. A lost camera is
-// closed and opened anew, with growing pauses: here and nowhere else.
+// closed and opened anew, with pauses that grow until it delivers: here and nowhere else.
 func (l *Line) readCamera(ctx context.Context) {
 	pause, lost := l.o.Reopen, false
 	for ctx.Err() == nil {
 		src, err := l.o.Camera(ctx)
 		if err == nil {
 			l.frames <- shot{}
-			pause, lost = l.o.Reopen, false
-			err = l.readFrames(ctx, src)
+			lost = false
+			var delivers bool
+			if delivers, err = l.readFrames(ctx, src); delivers {
+				pause = l.o.Reopen
+			}
 		}
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return
@@ -353,13 +356,15 @@ func (l *Line) readCamera(ctx context.Context) {
 	}
 }
 
-func (l *Line) readFrames(ctx context.Context, src capture.Source) error {
+// readFrames hands frames over until src ends, and reports whether there was one.
+func (l *Line) readFrames(ctx context.Context, src capture.Source) (delivers bool, err error) {
 	defer src.Close() //nolint:errcheck // it is reopened or done with
 	for {
 		f, err := src.Next(ctx)
 		if err != nil {
-			return err
+			return delivers, err
 		}
+		delivers = true
 		l.frames <- shot{frame: f, unfit: l.check(f)}
 	}
 }
