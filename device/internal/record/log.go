@@ -47,7 +47,7 @@ type Recovery struct {
 	Cut      int64    // bytes of a torn end that were cut off
 	Damaged  int      // lines with a wrong checksum before the end, left in place
 	LastPart uint64   // the highest part id in the log
-	Unclean  bool     // the last run did not end: no KindEnd follows its KindStart
+	Unclean  bool     // the last run did not end: no KindEnd follows its entries
 	Open     []uint64 // parts that the last run began and did not end, ascending
 }
 

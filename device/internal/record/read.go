@@ -35,7 +35,7 @@ type scanned struct {
 
 // recover repairs the newest file: what follows its last whole entry is the torn end of
 // a write that was never acknowledged, and is cut off. Older files are read until one tells
-// the highest part id and how the last run began.
+// the highest part id and how the last run began, or until no part can be under way that began before.
 func (l *Log) recover() (Recovery, error) {
 	var r Recovery
 	numbers, err := segments(l.dir)
@@ -60,7 +60,7 @@ func (l *Log) recover() (Recovery, error) {
 			}
 		}
 		later = later.after(m)
-		if later.last > 0 && later.run != unknown { // older files hold lower ids
+		if later.last > 0 && (later.whole || later.begun >= mostBegun) { // older files hold lower ids
 			break
 		}
 	}
@@ -71,10 +71,13 @@ func (l *Log) recover() (Recovery, error) {
 	return r, nil
 }
 
+// mostBegun is how many parts may have begun since one that is still under way: far more than a line takes.
+const mostBegun = 1 << 16
+
 // What a file says of the last run.
 const (
-	unknown = iota // neither start nor end
-	running        // a start, and no end after it
+	unknown = iota
+	running // entries of the line, and no end after them: the start may have fallen to the quota
 	ended
 )
 
@@ -85,6 +88,8 @@ type measured struct {
 	damaged int    // lines before end
 	last    uint64 // highest part id
 	run     int
+	whole   bool            // its start or end is there
+	begun   int             // parts
 	open    map[uint64]bool // parts that the last run began and did not end
 	closed  map[uint64]bool // ... ended, but began before
 }
@@ -107,14 +112,19 @@ func (m *measured) add(e *Entry) {
 	m.last = max(m.last, e.Part)
 	switch e.Kind {
 	case KindStart: // what the run before left open, this one ends
-		m.run = running
+		m.run, m.whole = running, true
 	case KindEnd:
-		m.run = ended
+		m.run, m.whole = ended, true
 		clear(m.open)
 		clear(m.closed)
+	case KindState:
+		m.run = running
 	case KindBegin:
+		m.run = running
+		m.begun++
 		m.open[e.Part] = true
 	case KindPart:
+		m.run = running
 		if !m.open[e.Part] {
 			m.closed[e.Part] = true
 		}
@@ -124,11 +134,15 @@ func (m *measured) add(e *Entry) {
 
 // after returns what is known of m with the file before it. The zero m knows nothing.
 func (m measured) after(before measured) measured {
-	if m.run != unknown {
+	if m.whole {
 		m.last = max(m.last, before.last)
 		return m
 	}
 	before.last = max(m.last, before.last)
+	before.begun += m.begun
+	if m.run != unknown {
+		before.run = m.run
+	}
 	for id := range m.closed {
 		delete(before.open, id)
 	}

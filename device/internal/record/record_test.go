@@ -212,7 +212,7 @@ func TestLastPartIsFoundBehindAnEmptyFile(t *testing.T) {
 }
 
 func TestRunThatDidNotEnd(t *testing.T) {
-	kinds := map[byte]string{'s': KindStart, 'b': KindBegin, 'p': KindPart, 'e': KindEnd}
+	kinds := map[byte]string{'s': KindStart, 'b': KindBegin, 'p': KindPart, 'e': KindEnd, 't': KindState}
 	for _, tc := range []struct {
 		log     string // files between spaces; a digit is the part of the next letter
 		unclean bool
@@ -229,6 +229,11 @@ func TestRunThatDidNotEnd(t *testing.T) {
 		{"s1bs1p2b", true, []uint64{2}, idBlock + 1},
 		{"s1bs", true, []uint64{1}, idBlock + 1}, // killed again before it could
 		{"s1b1p s", true, nil, idBlock + 1},
+		{"1b1p2b", true, []uint64{2}, idBlock + 1}, // the file with the start fell to the quota
+		{"1b1p 2b2p", true, nil, idBlock + 1},
+		{"1b 2b1pe", false, nil, 3},
+		{"s1b1pe 2b", true, []uint64{2}, idBlock + 1}, // the start's line is damaged
+		{"1b1p t", true, nil, idBlock + 1},
 	} {
 		dir := t.TempDir()
 		for i, file := range strings.Fields(tc.log) {
