@@ -82,6 +82,23 @@ func TestEntriesReadBackAsWritten(t *testing.T) {
 
 // Power cuts: the file ends anywhere. Every entry that ends before the cut is there, the
 // rest is gone, and the log goes on.
+func TestScoreThatJSONCannotHold(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := mustOpen(t, dir, Options{})
+	e := part(1)
+	nan := math.NaN()
+	e.Score = &nan
+	l.Append(e)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := all(t, dir)
+	if len(got) != 1 || got[0].Verdict != "REJECT" || got[0].Reason != "score" || got[0].Part != 1 || got[0].TotalUS != 12 ||
+		got[0].Score != nil || !strings.Contains(got[0].Error, "NaN") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTruncatedAtEveryByte(t *testing.T) {
 	src := t.TempDir()
 	fill(t, src, 3)
