@@ -284,8 +284,15 @@ func (s *station) pace(
 func (r *run) options() line.Options {
 	o := limits(&r.Config)
 	o.Inspector, o.Recorder, o.Notify = r.inspector, r, r.event
-	o.FirstPart, o.Unfinished, o.Hold = r.first, r.found.Open, r.found.Unclean
+	o.FirstPart, o.Unfinished, o.Hold = r.first, r.found.Open, hold(&r.Config, &r.found)
 	return o
+}
+
+// hold reports whether the line starts stopped: parts of the last run may be on the belt. After an end that somebody
+// asked for, with nothing broken, a start is the reset of a line that has no RESET.
+func hold(c *config.Config, last *record.Recovery) bool {
+	resets := c.IO.Kind == "simulated" || c.IO.In.Reset.Line != ""
+	return last.Unclean || last.Failed || last.Stopped && resets
 }
 
 // limits are the numbers of the line's options.

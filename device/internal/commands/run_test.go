@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"cull/device/internal/config"
 	"cull/device/internal/record"
 )
 
@@ -149,6 +150,28 @@ func (w *watch) Write(p []byte) (int, error) {
 }
 
 // SIGHUP: a good file is in force, a bad one and one that changes too much are refused with their reason.
+func TestHold(t *testing.T) {
+	wired, bare := config.Default(), config.Default()
+	wired.IO.Kind, bare.IO.Kind = "gpio", "gpio"
+	wired.IO.In.Reset.Line = "RESET"
+	for _, tc := range []struct {
+		last        record.Recovery
+		wired, bare bool
+	}{
+		{record.Recovery{}, false, false},
+		{record.Recovery{Unclean: true}, true, true},
+		{record.Recovery{Failed: true}, true, true}, // systemd starts it again by itself
+		{record.Recovery{Stopped: true}, true, false},
+	} {
+		if a, b := hold(&wired, &tc.last), hold(&bare, &tc.last); a != tc.wired || b != tc.bare {
+			t.Errorf("%+v: with RESET %t, without %t", tc.last, a, b)
+		}
+	}
+	if e := ending(true, errors.New("no rejecter")); e.State != record.StateFoul || e.Error == "" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestRunReloads(t *testing.T) {
 	d := newDesk(t, "")
 	text, err := os.ReadFile(d.config)

@@ -91,8 +91,20 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	wg.Go(func() { r.reloads(life, o) })
 	r.note(record.Entry{Kind: record.KindStart, Product: r.productName(), Model: r.network})
 	err = r.line.Run(ctx)
-	r.note(record.Entry{Kind: record.KindEnd})
+	r.note(ending(r.line.Foul(), err))
 	return err
+}
+
+// ending is the last entry of a run. From it the next one knows whether it may let the belt run.
+func ending(foul bool, err error) record.Entry {
+	e := record.Entry{Kind: record.KindEnd}
+	if foul {
+		e.State = record.StateFoul
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	return e
 }
 
 // openKeep begins the recording of frames, if there is one.

@@ -70,6 +70,27 @@ func TestResetWithoutASensor(t *testing.T) {
 	})
 }
 
+func TestFoulBelt(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		script func(*rig)
+		foul   bool
+	}{
+		{"parts that ended", func(r *rig) { r.pass(true); r.pass(false); time.Sleep(time.Second) }, false},
+		{"a part that came while the line ended", func(r *rig) { r.cancel(); time.Sleep(50 * ms); r.edge() }, true},
+		{"a line that stopped", func(r *rig) { r.seq++; r.edge(); time.Sleep(time.Second) }, true},
+		{"a line that was reset", func(r *rig) { r.seq++; r.edge(); time.Sleep(time.Second); r.Reset(); time.Sleep(ms) }, false},
+	} {
+		run(t, tc.name, nil, func(r *rig) {
+			tc.script(r)
+			r.interrupt()
+			if r.Foul() != tc.foul {
+				r.t.Errorf("foul %t: %+v", r.Foul(), r.records)
+			}
+		})
+	}
+}
+
 // A barren camera can be opened and never delivers.
 type barren struct{}
 

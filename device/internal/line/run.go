@@ -30,7 +30,8 @@ type Line struct {
 	changes  chan Options
 
 	mu     sync.Mutex
-	counts Counts // copy of t.counts for other goroutines
+	counts Counts // copies of t.counts and t.foul for other goroutines
+	foul   bool
 }
 
 // An edge is what the sensor's goroutine hands over; with err it is the last.
@@ -104,6 +105,14 @@ func (l *Line) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.counts
+}
+
+// Foul reports whether the line has stopped, or a part ended as STOP, and nobody has reset it since: parts may be on
+// the belt that somebody has to take out. Any goroutine may call it.
+func (l *Line) Foul() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.foul
 }
 
 // Run inspects parts until ctx ends or the sensor says that there are no more (io.EOF).
@@ -312,7 +321,7 @@ func (l *Line) shot(s shot) {
 func (l *Line) publish() {
 	l.t.counts.UnderWay = len(l.t.parts)
 	l.mu.Lock()
-	l.counts = l.t.counts
+	l.counts, l.foul = l.t.counts, l.t.foul
 	l.mu.Unlock()
 }
 

@@ -43,6 +43,7 @@ type tracker struct {
 
 	stopped  bool
 	blind    bool // an input has failed: no reset
+	foul     bool // since the last reset the line has stopped or a part ended as STOP
 	draining bool
 	open     bool          // there is a camera
 	lost     bool          // ... or was, before
@@ -106,6 +107,7 @@ func (t *tracker) end(p *tracked, v Verdict, why Reason) {
 		t.note(Event{Kind: PartRejected, Part: p.copy(), Reason: why})
 	case Stop:
 		t.counts.Stop++
+		t.foul = true
 		t.note(Event{Kind: PartStopped, Part: p.copy(), Reason: why})
 	}
 	t.o.Recorder.Append(p.Part)
@@ -117,7 +119,7 @@ func (t *tracker) stop(why Reason) {
 	if t.stopped {
 		return
 	}
-	t.stopped = true
+	t.stopped, t.foul = true, true
 	t.halt()
 	t.note(Event{Kind: Stopped, Reason: why, N: t.missRun})
 }
@@ -136,6 +138,7 @@ func (t *tracker) reset() {
 		return
 	}
 	t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
+	t.foul = false
 	t.each(func(p *tracked) {
 		if p.halted && p.state == awaitPulse && t.rejecter.Cancel(p.ID) {
 			t.end(p, Stop, p.Reason)

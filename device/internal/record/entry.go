@@ -18,8 +18,11 @@ const (
 	KindPart  = "part"  // a part ended
 	KindState = "state" // the line changed its state
 	KindGap   = "gap"   // Unlogged entries could not be written before this one
-	KindEnd   = "end"   // the line ended
+	KindEnd   = "end"   // the line ended; State StateFoul: somebody has to clear the belt; Error: why it failed
 )
+
+// StateFoul is the State of an end that left parts on the belt, or a line that waited for a reset.
+const StateFoul = "stopped"
 
 // An Entry is one line of the log. Times in microseconds are integers; Score and
 // Threshold are written so that they read back to the same bits.

@@ -48,6 +48,8 @@ type Recovery struct {
 	Damaged  int      // lines with a wrong checksum before the end, left in place
 	LastPart uint64   // the highest part id in the log
 	Unclean  bool     // the last run did not end: no KindEnd follows its entries
+	Stopped  bool     // the last run ended while its line waited for a reset
+	Failed   bool     // ... with an error
 	Open     []uint64 // parts that the last run began and did not end, ascending
 }
 

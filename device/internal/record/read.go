@@ -65,6 +65,9 @@ func (l *Log) recover() (Recovery, error) {
 		}
 	}
 	r.LastPart, r.Unclean = later.last, later.run == running
+	if later.run == ended {
+		r.Stopped, r.Failed = later.stopped, later.failed
+	}
 	if r.Unclean {
 		r.Open = slices.Sorted(maps.Keys(later.open))
 	}
@@ -89,6 +92,8 @@ type measured struct {
 	last    uint64 // highest part id
 	run     int
 	whole   bool            // its start or end is there
+	stopped bool            // its end says so, as of the next
+	failed  bool
 	begun   int             // parts
 	open    map[uint64]bool // parts that the last run began and did not end
 	closed  map[uint64]bool // ... ended, but began before
@@ -115,6 +120,7 @@ func (m *measured) add(e *Entry) {
 		m.run, m.whole = running, true
 	case KindEnd:
 		m.run, m.whole = ended, true
+		m.stopped, m.failed = e.State == StateFoul, e.Error != ""
 		clear(m.open)
 		clear(m.closed)
 	case KindState:

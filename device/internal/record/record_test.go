@@ -82,6 +82,22 @@ func TestEntriesReadBackAsWritten(t *testing.T) {
 
 // Power cuts: the file ends anywhere. Every entry that ends before the cut is there, the
 // rest is gone, and the log goes on.
+func TestHowTheLastRunEnded(t *testing.T) {
+	for _, end := range []Entry{{}, {State: StateFoul}, {Error: "no rejecter"}, {State: StateFoul, Error: "no sensor"}} {
+		dir := t.TempDir()
+		l, _ := mustOpen(t, dir, Options{})
+		l.Append(Entry{Kind: KindStart})
+		end.Kind = KindEnd
+		l.Append(end)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, r := mustOpen(t, dir, Options{}); r.Unclean || r.Stopped != (end.State != "") || r.Failed != (end.Error != "") {
+			t.Errorf("%+v: %+v", end, r)
+		}
+	}
+}
+
 func TestScoreThatJSONCannotHold(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := mustOpen(t, dir, Options{})
