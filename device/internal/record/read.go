@@ -91,8 +91,8 @@ type measured struct {
 	damaged int    // lines before end
 	last    uint64 // highest part id
 	run     int
-	whole   bool            // its start or end is there
-	stopped bool            // its end says so, as of the next
+	whole   bool // its start or end is there
+	stopped bool // its end says so, as of the next
 	failed  bool
 	begun   int             // parts
 	open    map[uint64]bool // parts that the last run began and did not end
