@@ -14,6 +14,7 @@ import (
 	"cull/infer"
 	"cull/internal/inspect"
 	"cull/synth"
+	"cull/trainer/internal/discriminant"
 	"cull/trainer/internal/loss"
 	"cull/trainer/internal/quantise"
 )
@@ -83,48 +84,100 @@ func Run(ctx context.Context, parent *infer.Model, pictures [][]uint8, o Options
 
 // fit makes the network of some parts.
 func fit(ctx context.Context, parent *infer.Model, parts [][]uint8, o Options) (*infer.Model, error) {
-	all, err := discriminants(ctx, parent, parts, o)
+	t, ranges, err := quantise.Trunk(parent)
 	if err != nil {
 		return nil, err
 	}
-	return project(parent, all, o)
+	n := quantise.FromTrunk(t)
+	bare, err := quantise.Model(n, ranges) // the parent without a map of its own behind the taps
+	if err != nil {
+		return nil, err
+	}
+	taps, err := statistics(ctx, bare, parts, o)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range taps {
+		k := max(8, int(math.Round(o.Share*float64(t.channels)/8))*8)
+		w, clips, err := t.Directions(k)
+		if err != nil {
+			return nil, err
+		}
+		n.Project(i, w, discriminant.Bias(w, t.average()))
+		for c := range clips {
+			clips[c] *= deviations
+		}
+		ranges = append(ranges, clips)
+	}
+	m, err := quantise.Model(n, ranges)
+	if err != nil {
+		return nil, err
+	}
+	m.Meta = parent.Meta
+	return m, m.AddAnswers(64, 96, 1, 2)
 }
 
-// discriminants takes the statistics of good parts and of defects on them, one per tap.
-func discriminants(ctx context.Context, m *infer.Model, parts [][]uint8, o Options) ([]*discriminant, error) {
+// deviations is the range of a projected value in int8, in deviations of good parts: beyond it a
+// defect is as bad as can be.
+const deviations = 12
+
+// A tap has the statistics of good parts behind one tap of the network, and of defects on them.
+type tap struct {
+	*discriminant.Discriminant
+	channels int
+	mean     []float64 // [cells][channels] of good parts
+}
+
+// average is the mean over cells.
+func (t *tap) average() []float64 {
+	m := make([]float64, t.channels)
+	for i, v := range t.mean {
+		m[i%t.channels] += v / float64(len(t.mean)/t.channels)
+	}
+	return m
+}
+
+// statistics takes them: good parts vary about their mean in each cell.
+func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options) ([]*tap, error) {
 	e, err := inspect.NewNetwork(m, o.Size, o.Size, o.Threads)
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
 	pic := make([]int8, 3*o.Size*o.Size)
-	var all []*discriminant
+	var taps []*tap
 	good := make([][][]float64, len(parts)) // [part][tap]
 	for i, p := range parts {
 		good[i] = features(e, p, pic)
 		if i == 0 {
 			for _, m := range e.Maps(pic) {
-				all = append(all, newDiscriminant(m))
+				taps = append(taps, &tap{discriminant.New(m.C), m.C, make([]float64, m.H*m.W*m.C)})
 			}
 		}
 		for k, v := range good[i] {
-			all[k].center(v, len(parts))
+			for j, x := range v {
+				taps[k].mean[j] += x / float64(len(parts))
+			}
 		}
 	}
-	for k, d := range all {
+	for k, t := range taps {
+		dev := make([]float64, len(t.mean))
 		for i := range good {
-			d.spread(good[i][k])
+			for j, v := range good[i][k] {
+				dev[j] = v - t.mean[j]
+			}
+			t.Normal(dev, 1)
 		}
-		if err := d.factor(); err != nil {
+		if err := t.Factor(float64(max(1, len(parts)-1) * len(t.mean) / t.channels)); err != nil {
 			return nil, err
 		}
 	}
-	return all, o.damage(ctx, e, parts, good, all)
+	return taps, o.damage(ctx, e, parts, good, taps)
 }
 
 // damage draws defects on parts at random and adds what they change.
 func (o *Options) damage(
-	ctx context.Context, e inspect.Extractor, parts [][]uint8, good [][][]float64, all []*discriminant,
+	ctx context.Context, e inspect.Extractor, parts [][]uint8, good [][][]float64, taps []*tap,
 ) error {
 	g, err := o.generator()
 	if err != nil {
@@ -144,13 +197,30 @@ func (o *Options) damage(
 		}
 		labels := loss.Labels(s.Visible, o.Size, o.Size)
 		for k, v := range features(e, s.Image.Pix, pic) {
-			all[k].damage(good[i][k], v, labels[k])
+			for j := range v {
+				v[j] -= good[i][k][j]
+			}
+			taps[k].Change(v, labels[k])
 		}
 		if o.Progress != nil {
 			o.Progress()
 		}
 	}
 	return nil
+}
+
+// features runs a network and smooths the real values of its taps.
+func features(e inspect.Extractor, rgb []uint8, pic []int8) (all [][]float64) {
+	quantise.Int8(pic, rgb)
+	for _, m := range e.Maps(pic) {
+		v, out := make([]float64, m.H*m.W*m.C), make([]float64, m.H*m.W*m.C)
+		for i := range v {
+			v[i] = float64(m.Data[i]) * float64(m.Step[i%m.C])
+		}
+		discriminant.Smooth(out, v, m.H, m.W, m.C)
+		all = append(all, out)
+	}
+	return all
 }
 
 // generator draws defects and leaves light and sensor as they are in the picture.
@@ -162,35 +232,4 @@ func (o *Options) generator() (*synth.Generator, error) {
 		}
 	}
 	return synth.New(opts, nil)
-}
-
-// deviations is the range of a projected value in int8, in deviations of good parts: beyond it a
-// defect is as bad as can be.
-const deviations = 12
-
-// project puts the directions behind the parent's taps; the parent's own numbers stay as they are.
-func project(parent *infer.Model, all []*discriminant, o Options) (*infer.Model, error) {
-	t, ranges, err := quantise.Trunk(parent)
-	if err != nil {
-		return nil, err
-	}
-	n := quantise.FromTrunk(t)
-	for i, d := range all {
-		k := max(8, int(math.Round(o.Share*float64(d.channels)/8))*8)
-		w, bias, clips, err := d.directions(k)
-		if err != nil {
-			return nil, err
-		}
-		n.Project(i, w, bias)
-		for c := range clips {
-			clips[c] *= deviations
-		}
-		ranges = append(ranges, clips)
-	}
-	m, err := quantise.Model(n, ranges)
-	if err != nil {
-		return nil, err
-	}
-	m.Meta = parent.Meta
-	return m, m.AddAnswers(64, 96, 1, 2)
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"cull/infer"
-	"cull/padim"
 	"cull/weights"
 )
 
@@ -89,59 +88,5 @@ func TestNoGainOverOneself(t *testing.T) {
 func TestTooFewParts(t *testing.T) {
 	if _, err := Run(context.Background(), shipped(t), grain(MinParts-1, 64), small(t)); !errors.Is(err, ErrTooFew) {
 		t.Error(err)
-	}
-}
-
-// Channel 1 varies little on good parts and defects move it: it is found, beside one that varies a lot.
-func TestDirections(t *testing.T) {
-	const channels, parts = 4, 200
-	r := rand.New(rand.NewPCG(3, 3))
-	deviation := []float64{5, 0.5, 2, 3}
-	d := newDiscriminant(padim.Map{H: 2, W: 2, C: channels})
-	draw := func() []float64 {
-		v := make([]float64, 4*channels)
-		for i := range v {
-			v[i] = 7 + deviation[i%channels]*r.NormFloat64()
-		}
-		return v
-	}
-	good := make([][]float64, parts)
-	for i := range good {
-		good[i] = draw()
-		d.center(good[i], parts)
-	}
-	for _, v := range good {
-		d.spread(v)
-	}
-	if err := d.factor(); err != nil {
-		t.Fatal(err)
-	}
-	for range 50 {
-		clean := draw()
-		image := append([]float64(nil), clean...)
-		for cell := range 4 {
-			image[cell*channels+1] += 2
-			image[cell*channels] += r.NormFloat64()
-		}
-		d.damage(clean, image, []float32{1, 0.5, 0, 1})
-	}
-	w, bias, scale, err := d.directions(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if math.Abs(float64(w[1])*0.5) < 0.95 || math.Abs(float64(scale[0])-1) > 0.1 {
-		t.Errorf("weights %v, deviation %v: want channel 1 alone, brought to 1", w, scale)
-	}
-	for c, v := range w {
-		if c != 1 && math.Abs(float64(v)*deviation[c]) > 0.2 {
-			t.Errorf("weights %v: channel %d is in the direction", w, c)
-		}
-	}
-	at := bias[0]
-	for _, v := range w {
-		at += 7 * v
-	}
-	if math.Abs(float64(at)) > 0.3 {
-		t.Errorf("good parts' mean is at %v, want 0", at)
 	}
 }

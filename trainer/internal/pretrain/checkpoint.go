@@ -47,6 +47,9 @@ func identity(r *recipe.Recipe) ([]byte, error) {
 	if c.Teacher.Model != "" {
 		c.Teacher.Model = filepath.Base(c.Teacher.Model)
 	}
+	if len(c.Discriminant.Channels) == 0 { // checkpoints of before this key have none
+		c.Discriminant = recipe.Discriminant{}
+	}
 	return json.Marshal(&c)
 }
 
@@ -133,6 +136,7 @@ func ParseCheckpoint(b []byte) (*Checkpoint, error) {
 		}
 	}
 	c := &Checkpoint{Recipe: &recipe.Recipe{}, Text: string(parts[1]), state: parts[3]}
+	c.Recipe.Discriminant = recipe.Default().Discriminant
 	if err := json.Unmarshal(parts[0], c.Recipe); err != nil {
 		return nil, fmt.Errorf("recipe: %w", err)
 	}

@@ -19,11 +19,13 @@ const (
 	seedSettle    = 2 << 60 // batch-norm statistics
 	seedCalibrate = 3 << 60 // ranges of int8
 	seedValidate  = 4 << 60 // validation
+	seedProject   = 5 << 60 // discriminants
 )
 
 // An item is one sample, ready for the network and the losses.
 type item struct {
 	twin, image []uint8 // [size][size] R, G, B
+	clean       []uint8 // image without the defect; only where a maker is told to keep it
 	label       [trunk.Stages][]float32
 	maps        [][trunk.Stages][]float32 // per target
 	class       int
@@ -37,6 +39,7 @@ type maker struct {
 	maps   mapper
 	size   int
 	labels bool // else pictures only
+	clean  bool // the pictures without the defect besides
 
 	classes classes // where a picture has one instead of a score
 }
@@ -51,6 +54,9 @@ func (m *maker) item(seed uint64) (item, error) {
 	it := item{
 		twin:  append([]uint8(nil), m.s.Twin.Pix...),
 		image: append([]uint8(nil), m.s.Image.Pix...),
+	}
+	if m.clean {
+		it.clean = append([]uint8(nil), m.s.Clean.Pix...)
 	}
 	if !m.labels {
 		return it, nil

@@ -12,7 +12,7 @@ import (
 )
 
 // Finish makes the int8 model: moving average of the weights, batch-norm statistics
-// taken anew, folding, calibration, rounding. After quantisation-aware training statistics and
+// taken anew, folding, discriminants, calibration, rounding. After quantisation-aware training statistics and
 // ranges are those it was made with. Finish writes what was lost to report and leaves the
 // run unable to train on.
 func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
@@ -20,15 +20,20 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 		return nil, err
 	}
 	n := quantise.FromTrunk(r.trunk)
+	if err := r.project(n); err != nil {
+		return nil, err
+	}
+	r.float = n
 	pictures, err := r.calibration()
 	if err != nil {
 		return nil, err
 	}
-	ranges := r.ranges
-	if r.aware == nil {
-		if ranges, err = r.calibrate(n, pictures); err != nil {
-			return nil, err
-		}
+	ranges, err := r.calibrate(n, pictures)
+	if err != nil {
+		return nil, err
+	}
+	if r.aware != nil {
+		copy(ranges, r.ranges) // of the trunk's nodes, which come first
 	}
 	m, err := quantise.Model(n, ranges)
 	if err != nil {
@@ -59,7 +64,7 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 }
 
 // Float is the float network of the last Finish, the parent of its model.
-func (r *Run) Float() *quantise.Network { return quantise.FromTrunk(r.trunk) }
+func (r *Run) Float() *quantise.Network { return r.float }
 
 // Trunk is what Finish makes int8: the moving average of the weights, batch-norm statistics
 // taken anew. Like Finish it leaves the run unable to train on.
@@ -140,6 +145,9 @@ func (r *Run) describe(m *infer.Model) {
 		Notes: map[string]string{
 			"taps": fmt.Sprintf("residual sums before the ReLU, strides 4, 8, 16, %d stages", trunk.Stages),
 		},
+	}
+	if c := r.Recipe.Discriminant.Channels; len(c) > 0 {
+		m.Meta.Notes["taps"] += fmt.Sprintf("; a linear discriminant of %v channels behind them", c)
 	}
 	if t := r.Recipe.Teacher; t.Model != "" {
 		m.Meta.Notes["teacher"] = filepath.Base(t.Model) + ", sha256 " + t.SHA256

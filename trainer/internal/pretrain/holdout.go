@@ -17,12 +17,16 @@ type origin struct {
 	source  synth.Source // nil: procedural surfaces only
 	classes classes      // nil: the surfaces have none
 	held    bool         // pictures only: their number is small and they are what is asked about
+	bare    bool         // no surface has an object of another one on it
 }
 
 func (o origin) options(r *recipe.Recipe, size int) (synth.Options, error) {
 	opts, err := r.Options(size)
 	if err == nil && o.held {
 		err = opts.Set("source-share", "1")
+	}
+	if err == nil && o.bare {
+		err = opts.Set("scene", "0")
 	}
 	return opts, err
 }

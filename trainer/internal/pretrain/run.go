@@ -44,7 +44,8 @@ type Run struct {
 	opt     grad.Optimiser
 	average *grad.Average // nil: none
 	ranges  quantise.Ranges
-	aware   *quantise.Aware // nil: not begun
+	aware   *quantise.Aware   // nil: not begun
+	float   *quantise.Network // of the last Finish
 	step    int
 
 	validation origin // of what is never trained on

@@ -57,6 +57,9 @@ func (r *Recipe) check(text string) error {
 		err := fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages)
 		return fault(text, "network.blocks", err)
 	}
+	if err := r.Discriminant.check(r.Network); err != nil {
+		return fault(text, "discriminant.channels", err)
+	}
 	if err := r.Loss.check(r.Data); err != nil {
 		return fault(text, "loss", err)
 	}
@@ -69,6 +72,22 @@ func (r *Recipe) check(text string) error {
 	}
 	if _, err := r.Options(r.Data.Size); err != nil {
 		return fault(text, "data.synth", err)
+	}
+	return nil
+}
+
+// check compares the directions with the channels there are.
+func (d *Discriminant) check(n Network) error {
+	if len(d.Channels) == 0 {
+		return nil
+	}
+	if len(d.Channels) != trunk.Stages {
+		return fmt.Errorf("%d numbers, want %d or none", len(d.Channels), trunk.Stages)
+	}
+	for i, k := range d.Channels {
+		if has := n.Width << i; k > has {
+			return fmt.Errorf("%d of stage %d, which has %d", k, i+1, has)
+		}
 	}
 	return nil
 }

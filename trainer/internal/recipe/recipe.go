@@ -26,9 +26,12 @@ type Recipe struct {
 	Loss      Loss      `toml:"loss"`
 	Optimiser Optimiser `toml:"optimiser"`
 	Training  Training  `toml:"training"`
-	Quantise  Quantise  `toml:"quantise"`
-	Teacher   Teacher   `toml:"teacher" json:",omitzero"`
-	Source    []Source  `toml:"source"`
+
+	Discriminant Discriminant `toml:"discriminant" json:",omitzero"`
+
+	Quantise Quantise `toml:"quantise"`
+	Teacher  Teacher  `toml:"teacher" json:",omitzero"`
+	Source   []Source `toml:"source"`
 }
 
 // Data is the semi-formula data set.
@@ -109,6 +112,14 @@ type Quantise struct {
 	Aware      float64 `toml:"aware" json:",omitempty" min:"0" max:"0.5" doc:"share of the run, its last part, in which the network is trained as the device computes it, rounding included; 0: it is rounded at the end only"`
 }
 
+// Discriminant is a linear map behind each tap: the directions in which the data set's defects stand
+// out from how its surfaces vary.
+type Discriminant struct {
+	Channels []int `toml:"channels" min:"8" max:"1024" multiple:"8" doc:"directions kept of stages 1 to 3; empty: no map, all channels"`
+	Samples  int   `toml:"samples" min:"16" max:"10000000" doc:"samples from which they are taken, after training; surfaces without an object on them"`
+	Size     int   `toml:"size" unit:"px" min:"32" max:"1024" multiple:"16" doc:"their side"`
+}
+
 // Teacher is a network trained elsewhere whose features are matched: loss.teacher.
 type Teacher struct {
 	Model   string `toml:"model" doc:"ONNX file, relative to this file; empty: no teacher"`
@@ -143,8 +154,9 @@ func Default() Recipe {
 			Kind: "adamw", Rate: 3e-3, Final: 1e-6, Warmup: 50, Decay: 1e-3,
 			Momentum: 0.9, Clip: 5, Average: 0.999,
 		},
-		Training: Training{Images: 100000, Batch: 32, Checkpoint: 5, Validate: 10000, Settle: 16},
-		Quantise: Quantise{Pictures: 128, Size: 128, Percentile: 99.9},
+		Training:     Training{Images: 100000, Batch: 32, Checkpoint: 5, Validate: 10000, Settle: 16},
+		Discriminant: Discriminant{Samples: 3000, Size: 128},
+		Quantise:     Quantise{Pictures: 128, Size: 128, Percentile: 99.9},
 	}
 }
 
@@ -171,6 +183,14 @@ func Parse(text string) (*Recipe, error) {
 	}
 	if err := r.check(text); err != nil {
 		return nil, err
+	}
+	for _, list := range []*[]float64{&r.Teacher.Mean, &r.Teacher.Std} {
+		if len(*list) == 0 {
+			*list = nil // one written as [] is one left out
+		}
+	}
+	if len(r.Discriminant.Channels) == 0 {
+		r.Discriminant.Channels = nil
 	}
 	return &r, nil
 }
