@@ -114,7 +114,7 @@ func (j *exportJob) encode(path string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		f := t.SafeTensors()
+		f := safeTensors(t, quantise.Projections(m))
 		f.Meta["name"] = m.Meta.Name
 		if of := m.Meta.Notes["teacher"]; of != "" {
 			f.Meta["teacher"] = of
@@ -138,11 +138,11 @@ func (j *exportJob) checkpoint(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := run.Trunk()
+	t, projections, err := run.Trunk()
 	if err != nil {
 		return nil, err
 	}
-	f := t.SafeTensors()
+	f := safeTensors(t, projections)
 	f.Meta["name"] = run.Recipe.Name
 	if j.teacher != "" {
 		f.Meta["teacher"] = filepath.Base(j.teacher) + ", sha256 " + run.Recipe.Teacher.SHA256

@@ -17,7 +17,6 @@ import (
 	"cull/trainer/internal/onnx"
 	"cull/trainer/internal/quantise"
 	"cull/trainer/internal/safetensors"
-	"cull/trainer/internal/trunk"
 )
 
 const importUsage = `usage: cull-trainer import MODEL --calibrate FOLDER [flags] -o F.net
@@ -169,11 +168,7 @@ func (j *importJob) read() (*quantise.Network, error) {
 	if j.teacher = f.Meta["teacher"]; len(j.teacher) > 256 {
 		return nil, errors.New("metadata: teacher: more than 256 bytes")
 	}
-	t, err := trunk.FromSafeTensors(f)
-	if err != nil {
-		return nil, err
-	}
-	return quantise.FromTrunk(t), nil
+	return fromSafeTensors(f)
 }
 
 // triple reads three numbers separated by commas, nil for none.

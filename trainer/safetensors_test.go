@@ -15,7 +15,6 @@ import (
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/quantise"
 	"cull/trainer/internal/safetensors"
-	"cull/trainer/internal/trunk"
 )
 
 // exported runs the export command to a safetensors file.
@@ -40,11 +39,11 @@ func readTrunk(t *testing.T, path string) *quantise.Network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	net, err := trunk.FromSafeTensors(f)
+	n, err := fromSafeTensors(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return quantise.FromTrunk(net)
+	return n
 }
 
 // tapsOf are the taps, [channel][row][column], of the picture that testdata/trunk.py computes.
@@ -89,7 +88,13 @@ func TestSafeTensorsOfANetComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := tapsOf(t, quantise.FromTrunk(t1)), tapsOf(t, readTrunk(t, path))
+	n := quantise.FromTrunk(t1)
+	for k, p := range quantise.Projections(want) {
+		if p.W != nil {
+			n.Project(k, p.W, p.Bias)
+		}
+	}
+	a, b := tapsOf(t, n), tapsOf(t, readTrunk(t, path))
 	for i := range a {
 		if a[i] != b[i] {
 			t.Fatalf("tap value %d: %v, want %v", i, b[i], a[i])
@@ -99,7 +104,15 @@ func TestSafeTensorsOfANetComeBack(t *testing.T) {
 
 // A checkpoint's safetensors hold the weights that quantize rounds, and PyTorch computes the same taps from them.
 func TestSafeTensorsOfACheckpoint(t *testing.T) {
-	recipe := put(t, "tiny.toml", tiny)
+	for name, text := range map[string]string{
+		"tiny": tiny, "discriminant": tiny + "[discriminant]\nchannels = [8, 8, 16]\nsamples = 16\nsize = 64\n",
+	} {
+		t.Run(name, func(t *testing.T) { testSafeTensorsOfACheckpoint(t, text) })
+	}
+}
+
+func testSafeTensorsOfACheckpoint(t *testing.T, text string) {
+	recipe := put(t, "tiny.toml", text)
 	base := strings.TrimSuffix(recipe, ".toml")
 	var stderr bytes.Buffer
 	if code := run([]string{"pretrain", recipe, "-o", base + ".net"}, nil, &stderr); code != exitOK {
@@ -139,5 +152,31 @@ func TestSafeTensorsOfACheckpoint(t *testing.T) {
 	t.Logf("%.2g from PyTorch, of a largest value of %.3g", far, largest)
 	if far > 1e-4*largest {
 		t.Errorf("%.2g from PyTorch, of a largest value of %.3g", far, largest)
+	}
+}
+
+func TestUnfitProjectionsAreRefused(t *testing.T) {
+	recipe := put(t, "tiny.toml", tiny+"[discriminant]\nchannels = [8, 8, 8]\nsamples = 16\nsize = 64\n")
+	base := strings.TrimSuffix(recipe, ".toml")
+	var stderr bytes.Buffer
+	if code := run([]string{"pretrain", recipe, "-o", base + ".net"}, nil, &stderr); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, &stderr)
+	}
+	b, err := os.ReadFile(exported(t, base+".net"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ from, to, want string }{
+		{"stage1.projection.bias", "stage9.projection.bias", "belong together"},
+		{"stage2.projection.bias", "stage2.projection.bits", "belong together"},
+		{"[8,16,1,1]", "[16,8,1,1]", "shapes"},
+	} {
+		f, err := safetensors.Parse(bytes.ReplaceAll(b, []byte(c.from), []byte(c.to)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fromSafeTensors(f); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s for %s: error %v, want one with %q", c.to, c.from, err, c.want)
+		}
 	}
 }

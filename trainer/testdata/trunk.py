@@ -39,4 +39,7 @@ for s in (1, 2, 3):
         p = layer(F.relu(layer(x, name + "conv1", stride)), name + "conv2")
         p = p + (layer(x, name + "skip", stride) if name + "skip.conv.weight" in value else x)
         x = F.relu(p)
+    name = "stage%d.projection." % s
+    if name + "weight" in value:
+        p = F.conv2d(p, value[name + "weight"], value[name + "bias"])
     sys.stdout.buffer.write(p[0].numpy().astype("<f4").tobytes())

@@ -20,8 +20,12 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 		return nil, err
 	}
 	n := quantise.FromTrunk(r.trunk)
-	if err := r.project(n); err != nil {
+	projections, err := r.projections(n)
+	if err != nil {
 		return nil, err
+	}
+	for k, p := range projections {
+		n.Project(k, p.W, p.Bias)
 	}
 	r.float = n
 	pictures, err := r.calibration()
@@ -67,8 +71,15 @@ func (r *Run) Finish(report io.Writer) (*infer.Model, error) {
 func (r *Run) Float() *quantise.Network { return r.float }
 
 // Trunk is what Finish makes int8: the moving average of the weights, batch-norm statistics
-// taken anew. Like Finish it leaves the run unable to train on.
-func (r *Run) Trunk() (*trunk.Trunk, error) { return r.trunk, r.settled() }
+// taken anew, and the discriminants behind the taps, nil for none. Like Finish it leaves the run
+// unable to train on.
+func (r *Run) Trunk() (*trunk.Trunk, []quantise.Projection, error) {
+	if err := r.settled(); err != nil {
+		return nil, nil, err
+	}
+	projections, err := r.projections(quantise.FromTrunk(r.trunk))
+	return r.trunk, projections, err
+}
 
 // settled brings the trunk to what is exported: the moving average of the weights with
 // statistics of its own, unless they are frozen.

@@ -10,16 +10,16 @@ import (
 	"cull/trainer/internal/trunk"
 )
 
-// project puts the recipe's discriminants behind the taps of n: cells of a surface vary about
+// projections are the recipe's discriminants for the taps of n: cells of a surface vary about
 // their mean over the picture, for it is the same surface everywhere.
-func (r *Run) project(n *quantise.Network) error {
+func (r *Run) projections(n *quantise.Network) ([]quantise.Projection, error) {
 	o := r.Recipe.Discriminant
 	if len(o.Channels) == 0 {
-		return nil
+		return nil, nil
 	}
 	makers, err := r.makers(origin{source: r.train.source, bare: true}, o.Size, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range makers {
 		m.clean, m.maps = true, newMapper(nil)
@@ -36,21 +36,22 @@ func (r *Run) project(n *quantise.Network) error {
 	for range o.Samples {
 		it, err := feed.next()
 		if err != nil {
-			return fmt.Errorf("pretrain: discriminant: %w", err)
+			return nil, fmt.Errorf("pretrain: discriminant: %w", err)
 		}
 		quantise.Load(x, 0, it.clean)
 		quantise.Load(x, 1, it.image)
 		out = n.RunInto(out, r.be, x)
 		r.be.Each(len(views), func(k int) { views[k].add(out[views[k].node], it.label[k]) })
 	}
+	var all []quantise.Projection
 	for k, v := range views {
-		w, bias, err := v.end(o.Channels[k], o.Samples)
+		p, err := v.end(o.Channels[k], o.Samples)
 		if err != nil {
-			return fmt.Errorf("pretrain: discriminant of stage %d: %w", k+1, err)
+			return nil, fmt.Errorf("pretrain: discriminant of stage %d: %w", k+1, err)
 		}
-		n.Project(k, w, bias)
+		all = append(all, p)
 	}
-	return nil
+	return all, nil
 }
 
 // A view is what one tap sees of the samples.
@@ -111,10 +112,10 @@ func smoothed(t *grad.Tensor, n int) []float64 {
 	return out
 }
 
-// end returns the map onto k directions, and the bias that brings the samples' mean to 0.
-func (v *view) end(k, samples int) (w, bias []float32, err error) {
+// end returns the map onto k directions, with the bias that brings the samples' mean to 0.
+func (v *view) end(k, samples int) (p quantise.Projection, err error) {
 	if err := v.Factor(float64(samples * v.cells)); err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	channels := len(v.mean)
 	by := make([]float64, channels)
@@ -124,11 +125,12 @@ func (v *view) end(k, samples int) (w, bias []float32, err error) {
 		}
 		v.Change(by, v.label[i:i+1])
 	}
-	if w, _, err = v.Directions(k); err != nil {
-		return nil, nil, err
+	if p.W, _, err = v.Directions(k); err != nil {
+		return p, err
 	}
 	for c := range v.mean {
 		v.mean[c] /= float64(samples)
 	}
-	return w, discriminant.Bias(w, v.mean), nil
+	p.Bias = discriminant.Bias(p.W, v.mean)
+	return p, nil
 }

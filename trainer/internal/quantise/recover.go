@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"cull/infer"
 	"cull/infer/net"
@@ -17,10 +18,12 @@ import (
 // ErrTopology reports a network that is not a trunk.
 var ErrTopology = errors.New("not a network that pretrain made: only those can be trained on")
 
-// Trunk returns the float trunk of an int8 model, which pretrain must have made, and the
+// Trunk returns the float trunk of an int8 model, which pretrain or adapt must have made, and the
 // ranges with which Model gives the model back. The weights are the rounded ones; batch
 // normalisation has mean 0 and variance 1, so the trunk is to be frozen before it is trained.
+// Linear maps behind the taps are left out: Projections has them.
 func Trunk(m *infer.Model) (*trunk.Trunk, Ranges, error) {
+	m = bare(m)
 	t, err := sameTopology(m)
 	if err != nil {
 		return nil, nil, fmt.Errorf("quantise: %s: %w", m.Meta.Name, err)
@@ -49,6 +52,50 @@ func Trunk(m *infer.Model) (*trunk.Trunk, Ranges, error) {
 		}
 	}
 	return t, r, nil
+}
+
+// bare is m without the linear maps that Project put behind its taps. A tap before its map has any
+// step: the map's weights hold it.
+func bare(m *infer.Model) *infer.Model {
+	g := &net.Graph{InputChannels: m.Graph.InputChannels, Nodes: m.Graph.Nodes, Taps: slices.Clone(m.Graph.Taps)}
+	b := &infer.Model{Graph: *g, Params: m.Params, TapStep: slices.Clone(m.TapStep), Meta: m.Meta}
+	for k := len(b.Graph.Taps) - 1; k >= 0; k-- {
+		last := len(b.Graph.Nodes) - 1
+		node := &m.Graph.Nodes[last]
+		if b.Graph.Taps[k].Node != last || node.Op != net.Conv || node.Kernel != 1 {
+			break
+		}
+		b.Graph.Taps[k].Node = node.In[0]
+		b.TapStep[k] = constant(m.Graph.Channels()[node.In[0]], freeRange/quant.Max)
+		b.Graph.Nodes, b.Params = b.Graph.Nodes[:last], b.Params[:last]
+	}
+	return b
+}
+
+// A Projection is a linear map behind a tap in real numbers: W [channels of the tap][outputs],
+// Bias and, after rounding, Range [outputs]. One without outputs is none.
+type Projection struct{ W, Bias, Range []float32 }
+
+// Projections returns the maps behind the taps of a model that Trunk takes.
+func Projections(m *infer.Model) []Projection {
+	b := bare(m)
+	all := make([]Projection, len(m.Graph.Taps))
+	for k, tap := range m.Graph.Taps {
+		if tap.Node == b.Graph.Taps[k].Node {
+			continue
+		}
+		p, in, outs := &m.Params[tap.Node], b.TapStep[k], len(m.TapStep[k])
+		v := Projection{make([]float32, len(p.Weights)), make([]float32, outs), make([]float32, outs)}
+		for o, step := range m.TapStep[k] {
+			unit := float64(p.Scale[o]) * float64(step)
+			for c := range in {
+				v.W[c*outs+o] = float32(float64(p.Weights[o*len(in)+c]) * unit / float64(in[c]))
+			}
+			v.Bias[o], v.Range[o] = float32(float64(p.Bias[o])*unit), step*quant.Max
+		}
+		all[k] = v
+	}
+	return all
 }
 
 // freeRange is the range given to results between two convolutions, whose scale is free:

@@ -114,6 +114,61 @@ func TestTrunkOfAModel(t *testing.T) {
 	}
 }
 
+// Linear maps behind the taps come back too, and the network with them.
+func TestProjectionsOfAModel(t *testing.T) {
+	const size = 64
+	be, r := grad.NewCPU(1), rand.New(rand.NewPCG(4, 1))
+	pics := pictures(r, 4, size)
+	x := load(pics, size)
+	n := FromTrunk(trained(be, x, r))
+	channels := n.Graph.Channels()
+	for k, tap := range n.Graph.Taps {
+		w, bias := make([]float32, 8*channels[tap.Node]), make([]float32, 8)
+		for i := range w {
+			w[i] = float32(r.NormFloat64())
+		}
+		for i := range bias {
+			bias[i] = float32(r.NormFloat64())
+		}
+		n.Project(k, w, bias)
+	}
+	ranges, err := Calibrate(be, n, Rule{Percentile: 99.9}, func(f func(*grad.Tensor)) error { f(x); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Model(n, ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, ranges, err := Trunk(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := FromTrunk(tr)
+	if len(again.Graph.Nodes) != len(n.Graph.Nodes)-trunk.Stages {
+		t.Errorf("%d nodes, want %d", len(again.Graph.Nodes), len(n.Graph.Nodes)-trunk.Stages)
+	}
+	for k, p := range Projections(m) {
+		again.Project(k, p.W, p.Bias)
+		ranges = append(ranges, p.Range)
+	}
+	back, err := Model(again, ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := realTaps(t, m, size, pics[0]), realTaps(t, back, size, pics[0])
+	for k := range want {
+		if db := decibels(want[k], got[k]); db < 50 {
+			t.Errorf("tap %d: %.1f dB", k+1, db)
+		}
+	}
+	for _, p := range Projections(int8Of(t, be, trained(be, x, r), x)) {
+		if p.W != nil {
+			t.Error("a map where none is")
+		}
+	}
+}
+
 func TestTrunkOfTheShippedNetwork(t *testing.T) {
 	const size = 64
 	m, err := infer.Parse(weights.Cull())

@@ -117,7 +117,7 @@ type Quantise struct {
 type Discriminant struct {
 	Channels []int `toml:"channels" min:"8" max:"1024" multiple:"8" doc:"directions kept of stages 1 to 3; empty: no map, all channels"`
 	Samples  int   `toml:"samples" min:"16" max:"10000000" doc:"samples from which they are taken, after training; surfaces without an object on them"`
-	Size     int   `toml:"size" unit:"px" min:"32" max:"1024" multiple:"16" doc:"their side"`
+	Size     int   `toml:"size" unit:"px" min:"48" max:"1024" multiple:"16" doc:"their side; below 48 the means over 3x3 cells of stage 3 are all alike"`
 }
 
 // Teacher is a network trained elsewhere whose features are matched: loss.teacher.
