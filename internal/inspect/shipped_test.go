@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "d62efec85e1ae2524da70e4c92d6f771e25cf34bcbf6901e012265ad9bcaa630"
-	goldenKolektorSDD = "f8476c1ea3678b7b45768321aa44fc3eea10f291dc9358d14e6fa9211c7d31b4"
-	goldenCrackForest = "5a58980d1ddc8f261822c7862f74b988156cf77878a369e105fa1fd135bf4e98"
+	goldenDrawn       = "d09706361ca13c36b4b9b4b401ab8f5ab80663e22647826dbead03afe625b0f3"
+	goldenKolektorSDD = "921ab523ae4916c4850c3bba6303ae5cfdd7f8dc0b527548255d6224ee3d8a6a"
+	goldenCrackForest = "90dc6c5f9e54e0235a1a8e0e969f50fd6f7ad4a2447657527d66daed5ea595fc"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

@@ -74,7 +74,11 @@ func TestTheParentIsMeasuredOnItsOwnFeatures(t *testing.T) {
 	o := Options{Size: side, Seeds: 2, Threads: 1, SpoolDir: t.TempDir()}
 	measured := func(tr *trunk.Trunk) Cost {
 		t.Helper()
-		costs, err := Compare(context.Background(), plates(t), m, Parent{quantise.FromTrunk(tr), m}, o)
+		n := quantise.FromTrunk(tr)
+		for k, p := range quantise.Projections(m) {
+			n.Project(k, p.W, p.Bias)
+		}
+		costs, err := Compare(context.Background(), plates(t), m, Parent{n, m}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
