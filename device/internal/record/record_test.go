@@ -132,7 +132,7 @@ func TestTruncatedAtEveryByte(t *testing.T) {
 			l, found := mustOpen(t, dir, Options{})
 			whole := strings.Count(string(text[:n]), "\n")
 			end := strings.LastIndexByte(string(text[:n]), '\n') + 1
-			want := Recovery{Entries: whole, Cut: int64(len(torn) - end), LastPart: uint64(whole)}
+			want := Recovery{Entries: whole, Cut: int64(len(torn) - end), LastPart: uint64(whole), Unclean: whole > 0}
 			if !reflect.DeepEqual(found, want) {
 				t.Fatalf("cut at %d, tail %q: found %+v, want %+v", n, tail, found, want)
 			}
