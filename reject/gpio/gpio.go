@@ -56,16 +56,21 @@ type LineInfo struct {
 
 // Chips returns the chips that can be opened, by path. A chip reached by a symbolic link (gpiochip4
 // on a Raspberry Pi 5) is listed once.
-func Chips() ([]Chip, error) { return system.chips() }
+func Chips() ([]Chip, error) {
+	chips, denied, err := system.chips()
+	if err == nil && len(chips) == 0 {
+		err = denied
+	}
+	return chips, err
+}
 
-func (k kernel) chips() ([]Chip, error) {
+// chips returns the chips that can be opened, and why the last of the others cannot.
+func (k kernel) chips() (chips []Chip, denied, err error) {
 	paths, err := filepath.Glob(filepath.Join(k.dev, "gpiochip*"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.Sort(paths)
-	var chips []Chip
-	var denied error
 	for _, path := range paths {
 		if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
 			continue
@@ -77,10 +82,7 @@ func (k kernel) chips() ([]Chip, error) {
 		}
 		chips = append(chips, c)
 	}
-	if len(chips) == 0 && denied != nil {
-		return nil, denied
-	}
-	return chips, nil
+	return chips, denied, nil
 }
 
 func (k kernel) chip(path string) (Chip, error) {
@@ -108,7 +110,7 @@ func (k kernel) find(ref string) (LineInfo, error) {
 	if name == "" {
 		return LineInfo{}, fmt.Errorf("gpio: line %q: want LABEL:OFFSET, LABEL:NAME or NAME", ref)
 	}
-	chips, err := k.chips()
+	chips, denied, err := k.chips()
 	if err != nil {
 		return LineInfo{}, err
 	}
@@ -131,6 +133,10 @@ func (k kernel) find(ref string) (LineInfo, error) {
 	case 1:
 		return hits[0], nil
 	case 0:
+		if denied != nil {
+			return LineInfo{}, fmt.Errorf("gpio: there is no line %q on the chips that can be opened (%s): %w",
+				ref, strings.Join(labels, ", "), denied)
+		}
 		return LineInfo{}, fmt.Errorf("gpio: there is no line %q; the chips are: %s (gpioinfo lists their lines): %w",
 			ref, strings.Join(labels, ", "), fs.ErrNotExist)
 	}

@@ -122,6 +122,24 @@ func fake(t *testing.T, chips ...*chip) kernel {
 	}, func(int) file { return chips[0] }}
 }
 
+// A chip that this user may not open is not a chip without the line.
+func TestFindBehindAChipThatIsForbidden(t *testing.T) {
+	k := fake(t, &chip{label: "other"}, &chip{label: "pinctrl-rp1"})
+	open := k.open
+	k.open = func(p string) (file, error) {
+		if strings.HasSuffix(p, "1") {
+			return nil, unix.EACCES
+		}
+		return open(p)
+	}
+	if _, err := k.find("pinctrl-rp1:2"); !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), "other") {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := k.find("other:2"); err != nil {
+		t.Errorf("a line of a chip that can be opened: %v", err)
+	}
+}
+
 func TestFindByLabelAndName(t *testing.T) {
 	k := fake(t, &chip{label: "pinctrl-rp1"}, &chip{label: "other"})
 	if err := os.Symlink("gpiochip0", filepath.Join(k.dev, "gpiochip4")); err != nil { // as on a Pi 5
