@@ -27,19 +27,26 @@ type Info struct {
 }
 
 // List returns the capture nodes, by path. Nodes that cannot be opened or that capture
-// nothing (metadata, outputs) are left out.
-func List() ([]Info, error) { return list("/dev", openFile) }
+// nothing (metadata, outputs) are left out; where none is left, the error says why the last cannot be opened.
+func List() ([]Info, error) {
+	infos, denied, err := list("/dev", openFile)
+	if err == nil && len(infos) == 0 {
+		err = denied
+	}
+	return infos, err
+}
 
-func list(dev string, open func(string) (node, error)) ([]Info, error) {
+// list returns the capture nodes that can be opened, and why the last of the others cannot.
+func list(dev string, open func(string) (node, error)) (infos []Info, denied, err error) {
 	paths, err := filepath.Glob(filepath.Join(dev, "video*"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.Sort(paths)
-	var infos []Info
 	for _, path := range paths {
 		n, err := open(path)
 		if err != nil {
+			denied = explain(path, "open", err)
 			continue
 		}
 		if info, err := query(n, path); err == nil {
@@ -47,7 +54,7 @@ func list(dev string, open func(string) (node, error)) ([]Info, error) {
 		}
 		n.close() //nolint:errcheck // nothing was done with it
 	}
-	return infos, nil
+	return infos, denied, nil
 }
 
 // find returns the path of a camera: device itself if it is a path, else the node whose
@@ -56,7 +63,7 @@ func find(device, dev string, open func(string) (node, error)) (string, error) {
 	if strings.HasPrefix(device, "/") {
 		return device, nil
 	}
-	infos, err := list(dev, open)
+	infos, denied, err := list(dev, open)
 	if err != nil {
 		return "", err
 	}
@@ -71,6 +78,9 @@ func find(device, dev string, open func(string) (node, error)) (string, error) {
 	case 1:
 		return hits[0], nil
 	case 0:
+		if denied != nil {
+			return "", fmt.Errorf("v4l2: no camera that can be opened is called %q (%s): %w", device, strings.Join(names, ", "), denied)
+		}
 		return "", fmt.Errorf("v4l2: no camera is called %q; there are: %s: %w", device,
 			strings.Join(names, ", "), fs.ErrNotExist)
 	}

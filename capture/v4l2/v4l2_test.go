@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -387,5 +388,28 @@ func TestOpenRefuses(t *testing.T) {
 		if tc.cam.nodes != 0 || tc.cam.maps != 0 {
 			t.Errorf("%s: %d nodes open, %d buffers mapped", tc.name, tc.cam.nodes, tc.cam.maps)
 		}
+	}
+}
+
+// A camera that this user may not open is not a camera of another name.
+func TestFindBehindANodeThatIsForbidden(t *testing.T) {
+	dev := t.TempDir()
+	for _, name := range []string{"video0", "video1"} {
+		if err := os.WriteFile(filepath.Join(dev, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &camera{t: t}
+	open := func(p string) (node, error) {
+		if strings.HasSuffix(p, "1") {
+			return nil, unix.EACCES
+		}
+		return c.open(p)
+	}
+	if _, err := find("Line camera", dev, open); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "group video") {
+		t.Errorf("err = %v", err)
+	}
+	if path, err := find("Fake", dev, open); err != nil || !strings.HasSuffix(path, "video0") {
+		t.Errorf("%q %v", path, err)
 	}
 }

@@ -246,8 +246,11 @@ func (e *examination) drive(o wiring.Output) {
 
 func (e *examination) cameras(ctx context.Context, running bool) {
 	list, err := v4l2.List()
-	if err != nil {
+	switch {
+	case err != nil:
 		e.say("cameras", Fault, "usermod -aG video "+user(), "%v", err)
+	case len(list) == 0:
+		e.say("cameras", e.needed(), "ls /dev/video*; lsusb; dmesg | grep -i -e uvc -e video", "none")
 	}
 	var names []string
 	for _, c := range list {
