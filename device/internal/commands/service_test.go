@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"cull/capture"
 	"cull/device/internal/line"
@@ -107,4 +109,29 @@ func TestSafeSaysWhatItCannotDo(t *testing.T) {
 			t.Errorf("the journal does not say %q:\n%s", want, log.String())
 		}
 	}
+}
+
+// When the wall clock is set after the start, parts have the new time, and the instants between them stay.
+func TestPartsHaveTheTimeOfTheWallClock(t *testing.T) {
+	epoch := stepped(time.Now(), -time.Hour) // read before the clock was set
+	now := time.Now()
+	at := epoch.Add(time.Since(epoch) - time.Second)
+	if d := now.Sub(at); d < 0 || d > 2*time.Second || now.Round(0).Sub(at.Round(0)) < 59*time.Minute {
+		t.Fatalf("the test does not step the clock: %v, %v", at, now)
+	}
+	e := entry(&line.Part{ID: 1, Trigger: line.Trigger{At: at}})
+	if d := now.Round(0).Sub(e.Time); d < 0 || d > 2*time.Second {
+		t.Errorf("the record says %v, it is %v", e.Time, now)
+	}
+}
+
+// stepped returns t as it would be had the wall clock been set by d at that instant: its monotonic reading stays.
+func stepped(t time.Time, d time.Duration) time.Time {
+	type layout struct { // of time.Time: seconds since 1885 from bit 30 on, where it has a monotonic reading
+		wall uint64
+		ext  int64
+		loc  *time.Location
+	}
+	(*layout)(unsafe.Pointer(&t)).wall += uint64(d/time.Second) << 30
+	return t
 }

@@ -143,7 +143,7 @@ func (r *run) Ready() error {
 // Begin implements line.Recorder.
 func (r *run) Begin(id uint64, t line.Trigger) {
 	if r.log != nil {
-		r.log.Append(record.Entry{Kind: record.KindBegin, Time: t.At, Part: id})
+		r.log.Append(record.Entry{Kind: record.KindBegin, Time: onTheWall(t.At, time.Now()), Part: id})
 	}
 }
 
@@ -164,10 +164,14 @@ func (r *run) Append(p line.Part) {
 	r.shift.add(&p)
 }
 
+// onTheWall is at by the wall clock as it goes now. The instants of frames and edges are counted from one reading of it at
+// the start, which a board without a battery may take long before it knows what time it is.
+func onTheWall(at, now time.Time) time.Time { return now.Add(at.Sub(now)).Round(0) }
+
 // entry is a part as the log keeps it.
 func entry(p *line.Part) record.Entry {
 	e := record.Entry{
-		Kind: record.KindPart, Time: p.Trigger.At, Part: p.ID, Verdict: p.Verdict.String(),
+		Kind: record.KindPart, Time: onTheWall(p.Trigger.At, time.Now()), Part: p.ID, Verdict: p.Verdict.String(),
 		Reason: string(p.Reason), FrameSeq: p.FrameSeq, CaptureUS: p.Capture.Microseconds(),
 		InferUS: p.Infer.Microseconds(), TotalUS: p.Total.Microseconds(),
 		Confirm: p.Confirm.String(),
