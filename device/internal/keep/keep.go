@@ -46,6 +46,7 @@ type Options struct {
 const (
 	waiting = 64       // parts on their way to the disk
 	maxHeld = 64 << 20 // bytes of frames whose parts are under way or that wait
+	maxLate = 1024     // parts that ended before their frames came
 )
 
 // Stats are what became of the parts that were to be kept.
@@ -64,6 +65,7 @@ type Recorder struct {
 	mu    sync.Mutex
 	held  map[time.Duration]*capture.Frame // by time of exposure
 	bytes int64
+	late  []time.Duration // exposures of frames that, if they still come, belong to parts that have ended
 	stats Stats
 }
 
@@ -95,6 +97,10 @@ func (r *Recorder) Frame(f *capture.Frame) {
 	n := int64(len(f.Pix))
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if i := slices.Index(r.late, f.Mono); i >= 0 {
+		r.late = slices.Delete(r.late, i, i+1)
+		return
+	}
 	if r.bytes+n > maxHeld {
 		r.stats.Dropped++
 		return
@@ -111,6 +117,9 @@ func (r *Recorder) Part(n Note, at time.Duration) {
 	defer r.mu.Unlock()
 	f := r.held[at]
 	delete(r.held, at)
+	if f == nil && at >= 0 {
+		r.late = append(r.late[max(0, len(r.late)-maxLate+1):], at)
+	}
 	if n.Verdict == "PASS" && !r.o.Passed {
 		r.free(f)
 		return
@@ -216,7 +225,11 @@ func (w *files) begin() error {
 	}
 	w.f, w.w = f, recording.NewWriter(f)
 	w.all = append(w.all, file{number: number})
-	return w.note(w.o.Start)
+	if err := w.note(w.o.Start); err != nil {
+		w.all = w.all[:len(w.all)-1]
+		return errors.Join(err, w.end(), os.Remove(w.path(number)))
+	}
+	return nil
 }
 
 func (w *files) note(n Note) error {

@@ -166,3 +166,53 @@ func TestFullDiskIsReported(t *testing.T) {
 		t.Error("somebody else's file was taken for one of its own")
 	}
 }
+
+// A frame that comes when its part has ended, because it waited too long for its inspection, is not held for ever.
+func TestFrameAfterItsPart(t *testing.T) {
+	r, err := Open(Options{Dir: t.TempDir(), Quota: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		at := time.Duration(i) * time.Second
+		r.Part(Note{Entry: record.Entry{Part: uint64(i), Verdict: "PASS"}}, at)
+		r.Frame(frame(i))
+	}
+	if err := r.Close(); err != nil || len(r.held) > 0 || r.bytes != 0 {
+		t.Errorf("%v, %d held, %d bytes", err, len(r.held), r.bytes)
+	}
+}
+
+// A file whose beginning cannot be written is begun anew, and does not stay: each has the start that its replay needs.
+func TestFileThatCannotBegin(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Quota: 1 << 30}
+	o.Start.Kind, o.Start.Error = record.KindStart, string(make([]byte, 1<<17)) // no writer takes that
+	w := &files{o: &o, limit: 1 << 20}
+	for range 3 {
+		if w.write(item{note: Note{Entry: record.Entry{Kind: record.KindPart, Part: 1}}}) == nil {
+			t.Fatal("a part without a start was written")
+		}
+	}
+	o.Start.Error = ""
+	if err := w.write(item{note: Note{Entry: record.Entry{Kind: record.KindPart, Part: 2}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.end(); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := filepath.Glob(filepath.Join(o.Dir, "*")); len(names) != 1 {
+		t.Errorf("files %v", names)
+	}
+	s, err := recording.Open(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var n Note
+	if _, text, err := s.Read(t.Context()); err != nil || json.Unmarshal(text, &n) != nil || n.Kind != record.KindStart {
+		t.Errorf("the file begins with %q, %v", text, err)
+	}
+	if ids := parts(t, o.Dir); len(ids) != 1 || ids[0] != 2 {
+		t.Errorf("parts %v", ids)
+	}
+}
