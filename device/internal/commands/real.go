@@ -35,6 +35,9 @@ func (s *station) runReal(ctx context.Context, env Env, j reporter) error {
 	}
 	defer w.Close() //nolint:errcheck // its Run has reported
 	j.wired(s.Config.Lines(), w.Privilege)
+	if err := noteRunning(&s.Config); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
 	inspector, err := s.inspector(ctx, j, nil)
 	if err != nil {
 		return err

@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"cull/device/internal/config"
@@ -43,12 +47,11 @@ func Safe(ctx context.Context, env Env, args []string) error {
 	}
 	j := newReporter(env.Stderr)
 	defer j.Close()
-	c, err := config.Load(*file)
-	if err != nil {
+	outs, err := outputsOf(*file)
+	if err != nil && len(outs) == 0 {
 		j.Say(journal.OutputsUnsafe, slog.Any("error", err))
 		return withConfigHint(err)
 	}
-	outs := wiring.Outputs(&c)
 	var failed []error
 	for _, o := range outs {
 		if err := makeSafe(ctx, o); err != nil {
@@ -61,6 +64,46 @@ func Safe(ctx context.Context, env Env, args []string) error {
 	}
 	j.Say(journal.OutputsSafe, slog.Int("outputs", len(outs)))
 	return nil
+}
+
+// running is the file in the unit's RuntimeDirectory that holds the configuration of the running daemon. systemd removes it
+// after ExecStopPost.
+const running = "running.toml"
+
+// runtimeDirectory is the first of the unit's, empty without a service manager.
+func runtimeDirectory() string {
+	dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
+	return dir
+}
+
+// noteRunning leaves the lines that this daemon drives for Safe: the file may change while the daemon runs.
+func noteRunning(c *config.Config) error {
+	dir := runtimeDirectory()
+	if dir == "" {
+		return nil
+	}
+	return c.Save(filepath.Join(dir, running))
+}
+
+// outputsOf returns the outputs that the ended daemon drove, as it drove them, and the others of file. The error is that of
+// file: what it says is not known.
+func outputsOf(file string) ([]wiring.Output, error) {
+	var outs []wiring.Output
+	if dir := runtimeDirectory(); dir != "" {
+		if c, err := config.Load(filepath.Join(dir, running)); err == nil {
+			outs = wiring.Outputs(&c)
+		}
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		return outs, err
+	}
+	for _, o := range wiring.Outputs(&c) {
+		if !slices.ContainsFunc(outs, func(d wiring.Output) bool { return d.Line == o.Line }) {
+			outs = append(outs, o)
+		}
+	}
+	return outs, nil
 }
 
 // makeSafe takes the line, makes it inactive and reads it back. A line

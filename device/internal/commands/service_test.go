@@ -6,12 +6,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
 	"cull/capture"
+	"cull/device/internal/config"
 	"cull/device/internal/line"
 	"cull/device/internal/systemd"
 )
@@ -107,6 +109,50 @@ func TestSafeSaysWhatItCannotDo(t *testing.T) {
 	for _, want := range []string{"io.out.reject.line", "io.out.ok.line", "<3>"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the journal does not say %q:\n%s", want, log.String())
+		}
+	}
+}
+
+// The file may have been changed since the daemon read it, and be at fault: the lines that the daemon drives are made safe.
+func TestSafeKnowsTheLinesThatAreDriven(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	c := config.Default()
+	c.IO.Kind, c.Camera.Kind, c.Camera.Device, c.Product, c.Record.Dir, c.Line.TravelMS = "gpio", "v4l2", "x", "x", "x", 500
+	c.IO.In.Trigger.Line, c.IO.Out.Reject.Line, c.IO.Out.OK.Line = "none:0", "none:1", "none:2"
+	c.IO.Out.Reject.ActiveLow = true
+	if err := noteRunning(&c); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "f.toml")
+	for text, want := range map[string][]string{
+		"nonsense": {"none:1 low", "none:2 high"},
+		"product = \"x\"\n[camera]\nkind = \"v4l2\"\ndevice = \"x\"\n[io]\nkind = \"gpio\"\n[io.in.trigger]\nline = \"none:0\"\n" +
+			"[io.out.reject]\nline = \"none:7\"\n[io.out.ok]\nline = \"none:2\"\nactive_low = true\n" +
+			"[line]\ntravel_ms = 500\n[record]\ndir = \"x\"\n": {"none:1 low", "none:2 high", "none:7 high"},
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		outs, err := outputsOf(file)
+		if (err != nil) != (text == "nonsense") {
+			t.Errorf("err = %v", err)
+		}
+		var got []string
+		for _, o := range outs {
+			got = append(got, o.Line+map[bool]string{true: " low", false: " high"}[o.ActiveLow()])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+		var log bytes.Buffer
+		if err := Safe(t.Context(), Env{&bytes.Buffer{}, &log}, []string{"--config", file}); err == nil {
+			t.Error("lines that are not there were made safe")
+		}
+		for _, line := range want {
+			if line, _, _ := strings.Cut(line, " "); !strings.Contains(log.String(), line) {
+				t.Errorf("%s was not tried:\n%s", line, log.String())
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -209,4 +210,17 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("accepted: %v", err)
 		}
 	})
+}
+
+func TestSaveIsReadBack(t *testing.T) {
+	c := Default()
+	c.Product, c.Line.PulseMS, c.Camera.Gain, c.IO.In.Encoder.Line, c.Sim.Jitter = "a \"b\"\n", 7, 3, "x:1", 0.123456789
+	path := filepath.Join(t.TempDir(), "c.toml")
+	if err := c.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil || got != c {
+		t.Errorf("%+v, %v", got, err)
+	}
 }

@@ -76,6 +76,21 @@ func Parse(name string, text []byte) (Config, error) {
 	return c, nil
 }
 
+// Save writes c to a file that Load reads, all keys. It is there as a whole or not at all.
+func (c *Config) Save(path string) error {
+	text, err := toml.Marshal(c)
+	if err == nil {
+		err = os.WriteFile(path+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		return fmt.Errorf("config: %w", err)
+	}
+	return nil
+}
+
 // fault makes an Error of what go-toml says.
 func fault(name string, err error) error {
 	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(missing.Errors) > 0 {

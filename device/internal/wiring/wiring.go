@@ -208,6 +208,9 @@ type Output struct {
 // Open opens the line. It is inactive where it is GPIO; where it is a pin of periph.io, Set makes it so.
 func (o Output) Open() (reject.Line, error) { return openOutput(o.key, o.config) }
 
+// ActiveLow reports whether active drives the line low.
+func (o Output) ActiveLow() bool { return o.config.ActiveLow }
+
 // Outputs returns the outputs that c names, the rejecter first.
 func Outputs(c *config.Config) (all []Output) {
 	out := &c.IO.Out
