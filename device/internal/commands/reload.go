@@ -50,6 +50,9 @@ func (r *run) reload(ctx context.Context, now config.Config, o line.Options) (co
 	if len(fixed) > 0 {
 		return now, nil, fmt.Errorf("%s cannot change while the line runs: systemctl restart cull", strings.Join(fixed, ", "))
 	}
+	if err := r.unchanged(); err != nil {
+		return now, nil, err
+	}
 	check, err := checker(&next.Camera)
 	if err != nil {
 		return now, nil, err

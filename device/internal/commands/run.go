@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -81,6 +82,34 @@ type station struct {
 	parts   int
 	seed    uint64
 	network string // sha256 of the network in use, hex
+	files   []used // product and network
+}
+
+// A used file is as it was when it was loaded.
+type used struct {
+	key, path string
+	info      os.FileInfo
+}
+
+// use notes a file that is about to be loaded. One that is not there the loader tells of.
+func (s *station) use(key, path string) {
+	if info, err := os.Stat(path); path != "" && err == nil {
+		s.files = append(s.files, used{key, path, info})
+	}
+}
+
+// unchanged returns an error where a file is no longer the one that was loaded.
+func (s *station) unchanged() error {
+	for _, f := range s.files {
+		now, err := os.Stat(f.path)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w: the line goes on with what it has loaded", f.key, err)
+		case !os.SameFile(now, f.info) || !now.ModTime().Equal(f.info.ModTime()) || now.Size() != f.info.Size():
+			return fmt.Errorf("%s: %s has changed, and a reload does not load it: systemctl restart cull", f.key, f.path)
+		}
+	}
+	return nil
 }
 
 func (s *station) run(ctx context.Context, env Env) error {
@@ -175,6 +204,8 @@ func (s *station) openLog(j reporter) (*record.Log, record.Recovery, error) {
 // inspector returns the inspector of the product; without one it is taught from good parts
 // of the simulated line.
 func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer) (*inspect.Inspector, error) {
+	s.use("network", s.Config.Network)
+	s.use("product", s.Product)
 	model, err := openNetwork(s.Config.Network)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cull/device/internal/config"
 	"cull/device/internal/record"
@@ -172,6 +173,33 @@ func TestHold(t *testing.T) {
 	}
 }
 
+func TestReloadSeesAProductThatHasChanged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "washer.product")
+	write := func(text string) {
+		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil { // as cull teach does
+			t.Fatal(err)
+		}
+	}
+	write("taught")
+	var s station
+	s.use("product", path)
+	s.use("network", "")
+	if err := s.unchanged(); err != nil {
+		t.Error(err)
+	}
+	write("better")
+	if err := s.unchanged(); err == nil || !strings.Contains(err.Error(), "product: ") || !strings.Contains(err.Error(), "systemctl restart cull") {
+		t.Errorf("err = %v", err)
+	}
+	os.Remove(path)
+	if err := s.unchanged(); err == nil {
+		t.Error("a product that is gone")
+	}
+}
+
 func TestRunReloads(t *testing.T) {
 	d := newDesk(t, "")
 	text, err := os.ReadFile(d.config)
@@ -194,7 +222,11 @@ func TestRunReloads(t *testing.T) {
 		{"configuration not reloaded, the old one stays", func() {
 			hup(strings.Replace(string(text), "[line]", "[line]\nrejects_alarm = 1\npulse_ms = 50", 1))
 		}},
-		{"line.pulse_ms cannot change while the line runs", cancel},
+		{"line.pulse_ms cannot change while the line runs", func() {
+			os.Chtimes(filepath.Join(d.dir, "random.net"), time.Time{}, time.Unix(1e9, 0))
+			hup(strings.Replace(string(text), "[line]", "[line]\nrejects_alarm = 1", 1))
+		}},
+		{"random.net has changed, and a reload does not load it", cancel},
 	}
 	if err := Run(ctx, Env{&bytes.Buffer{}, log}, []string{"--config", d.config}); err != nil {
 		t.Fatal(err)
