@@ -102,6 +102,7 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"window", "[line]\nwindow_from_ms = 50\n", "f.toml:2: line.window_from_ms: 50 is not before", ""},
 		{"pulse", "[line]\npulse_max_ms = 10\n", "f.toml:2: line.pulse_max_ms: 10 is less than", ""},
 		{"deadline", "[line]\ntravel_ms = 100\ndeadline_ms = 95\n", "f.toml:3: line.deadline_ms: 95 is later", ""},
+		{"no time to judge", "[line]\ntravel_ms = 70\nwindow_to_ms = 60\n", "f.toml:3: line.window_to_ms: 60 and margin_ms, 10, leave no time", "READY"},
 		{"quota", "[record]\nsegment_mib = 600\n", "f.toml: record.quota_mib: 1024 is less than", ""},
 		{"overlapping parts", "[sim]\nlength_mm = 500\n", "f.toml:2: sim.length_mm: 500 is more than", ""},
 		{"folder", "[camera]\nkind = \"folder\"\n", "f.toml: camera.folder: is needed", "set camera.folder"},

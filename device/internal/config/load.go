@@ -174,6 +174,9 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("line.deadline_ms", "", "%d is later than travel_ms - margin_ms, %d", l.DeadlineMS, l.TravelMS-l.MarginMS)
 	case l.TravelMS > 0 && l.TravelMS <= l.MarginMS:
 		return bad("line.travel_ms", "", "%d leaves no time before margin_ms, %d", l.TravelMS, l.MarginMS)
+	case l.TravelMS > 0 && l.TravelMS <= l.WindowToMS+l.MarginMS:
+		return bad("line.window_to_ms", "READY would never be active: shorten the window, or move the sensor away from the rejecter",
+			"%d and margin_ms, %d, leave no time to judge before travel_ms, %d", l.WindowToMS, l.MarginMS, l.TravelMS)
 	case c.Record.QuotaMiB < 2*c.Record.SegmentMiB:
 		return bad("record.quota_mib", "", "%d is less than two segments of segment_mib, %d", c.Record.QuotaMiB, c.Record.SegmentMiB)
 	case c.Sim.Length > c.Sim.Pitch:
