@@ -99,8 +99,8 @@ func (j reporter) framesLost(s keep.Stats) {
 	j.Say(journal.FramesLost, as...)
 }
 
-// event says what happened to the line.
-func (j reporter) event(e line.Event) {
+// event says what happened to the line, and more.
+func (j reporter) event(e line.Event, more ...slog.Attr) {
 	what, ok := lineEvents[e.Kind]
 	if !ok {
 		return
@@ -118,7 +118,7 @@ func (j reporter) event(e line.Event) {
 	if e.Err != nil {
 		as = append(as, slog.Any("error", e.Err))
 	}
-	j.Say(what, as...)
+	j.Say(what, append(as, more...)...)
 }
 
 var (

@@ -14,6 +14,7 @@ import (
 
 	"cull/capture"
 	"cull/device/internal/config"
+	"cull/device/internal/keep"
 	"cull/device/internal/line"
 	"cull/device/internal/systemd"
 )
@@ -154,6 +155,28 @@ func TestSafeKnowsTheLinesThatAreDriven(t *testing.T) {
 				t.Errorf("%s was not tried:\n%s", line, log.String())
 			}
 		}
+	}
+}
+
+func TestRejectSaysWhereItsFrameIs(t *testing.T) {
+	dir := t.TempDir()
+	k, err := keep.Open(keep.Options{Dir: dir, Quota: 1 << 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	var s station
+	s.Record.FramesDir = dir
+	epoch := time.Now()
+	r := run{station: &s, inspector: judge{keep: k}, epoch: epoch}
+	k.Frame(capture.NewFrame(capture.Frame{Pix: []byte{1}, Format: capture.Grey, Width: 1, Height: 1, Stride: 1, Mono: time.Second}, nil))
+	for at, want := range map[time.Duration]int{time.Second: 1, 2 * time.Second: 0} {
+		if got := r.image(&line.Part{ID: 1, FrameAt: epoch.Add(at)}); len(got) != want || want > 0 && got[0].String() != "image="+dir {
+			t.Errorf("frame at %v: %v", at, got)
+		}
+	}
+	if r.image(&line.Part{ID: 2}) != nil || r.image(nil) != nil {
+		t.Error("a part without a frame has one")
 	}
 }
 

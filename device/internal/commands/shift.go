@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,7 +204,7 @@ func (r *run) note(e record.Entry) {
 
 // event is line.Options.Notify: changes of state go into the log too.
 func (r *run) event(e line.Event) {
-	r.j.event(e)
+	r.j.event(e, r.image(e.Part)...)
 	tellManager(e)
 	state, ok := map[line.Kind]string{
 		line.Running: "ready", line.Stopped: "stopped", line.Draining: "stopping",
@@ -217,6 +218,15 @@ func (r *run) event(e line.Event) {
 		entry.Error = e.Err.Error()
 	}
 	r.note(entry)
+}
+
+// image says where the frame of a part is kept that did not pass: in which recording, by its part id. What the disk does not
+// take in time is missing there, and another record says so.
+func (r *run) image(p *line.Part) []slog.Attr {
+	if k := r.inspector.keep; p == nil || k == nil || !k.Holds(p.FrameAt.Sub(r.epoch)) {
+		return nil
+	}
+	return []slog.Attr{slog.String("image", r.Record.FramesDir)}
 }
 
 // watch writes a summary a minute, and says when the log fails and when it works again.

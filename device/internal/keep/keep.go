@@ -111,6 +111,13 @@ func (r *Recorder) Frame(f *capture.Frame) {
 	r.held[f.Mono] = capture.NewFrame(c, nil)
 }
 
+// Holds reports whether the frame exposed at waits for its part to end.
+func (r *Recorder) Holds(at time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held[at] != nil
+}
+
 // Part says how the part has ended whose frame was exposed at. It does not block.
 func (r *Recorder) Part(n Note, at time.Duration) {
 	r.mu.Lock()

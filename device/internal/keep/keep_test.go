@@ -173,6 +173,11 @@ func TestFrameAfterItsPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Frame(frame(1000))
+	if !r.Holds(1000*time.Second) || r.Holds(0) {
+		t.Error("Holds does not say what is held")
+	}
+	r.Part(Note{Entry: record.Entry{Verdict: "PASS"}}, 1000*time.Second)
 	for i := range 200 {
 		at := time.Duration(i) * time.Second
 		r.Part(Note{Entry: record.Entry{Part: uint64(i), Verdict: "PASS"}}, at)
