@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"cull/capture/v4l2"
 	"cull/device/internal/config"
 	"cull/device/internal/journal"
 	"cull/device/internal/keep"
@@ -213,7 +214,7 @@ func (t *tally) quantile(q float64) time.Duration {
 	return s[min(len(s)-1, int(q*float64(len(s))))]
 }
 
-func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats) {
+func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats, camera v4l2.Stats) {
 	as := []slog.Attr{
 		slog.String("of", of), slog.Uint64("parts", t.parts), slog.Uint64("pass", t.pass),
 		slog.Uint64("reject", t.reject), slog.Uint64("stop", t.stop), slog.Uint64("uninspected_ever", c.Uninspected),
@@ -227,6 +228,19 @@ func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats) {
 	}
 	if r.Err != nil {
 		as = append(as, slog.Any("record_error", r.Err))
+	}
+	for _, lost := range []struct {
+		what string
+		n    uint64
+	}{
+		{"frames_damaged", camera.Damaged},
+		{"frames_short", camera.Short},
+		{"frames_dropped_by_camera", camera.Gaps},
+		{"frames_without_time", camera.Unstamped},
+	} {
+		if lost.n > 0 {
+			as = append(as, slog.Uint64(lost.what, lost.n))
+		}
 	}
 	if n := j.Dropped(); n > 0 {
 		as = append(as, slog.Uint64("journal_lines_dropped", n))

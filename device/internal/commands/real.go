@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"cull/capture"
@@ -65,7 +66,14 @@ func (r *run) real(w *wiring.Wiring) (line.Options, error) {
 	o.Triggers, o.Confirm, o.Resets, o.Encoder = w.Triggers, w.Confirm, w.Resets, w.Encoder
 	o.Rejecter, o.Outputs = w.Rejecter, w.Outputs
 	o.FramePerTrigger = r.Camera.Triggered
-	o.Camera = func(context.Context) (capture.Source, error) { return openCamera(&r.Camera) }
+	o.Camera = func(context.Context) (capture.Source, error) {
+		s, err := v4l2.Open(wiring.Camera(&r.Camera))
+		if err != nil {
+			return nil, err // not s: it would be a Source that is not nil
+		}
+		r.lens.opened(s)
+		return s, nil
+	}
 	check, err := checker(&r.Camera)
 	if err != nil || check == nil {
 		return o, err
@@ -75,12 +83,33 @@ func (r *run) real(w *wiring.Wiring) (line.Options, error) {
 	return o, nil
 }
 
-func openCamera(c *config.Camera) (capture.Source, error) {
-	s, err := v4l2.Open(wiring.Camera(c))
-	if err != nil {
-		return nil, err // not s: it would be a Source that is not nil
+// A lens counts what a camera delivered and lost, over all its openings.
+type lens struct {
+	mu     sync.Mutex
+	now    interface{ Stats() v4l2.Stats } // nil: none yet
+	before v4l2.Stats
+}
+
+func (l *lens) opened(s interface{ Stats() v4l2.Stats }) {
+	sum := l.stats()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now, l.before = s, sum
+}
+
+func (l *lens) stats() v4l2.Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sum := l.before
+	if l.now != nil {
+		s := l.now.Stats()
+		sum.Frames += s.Frames
+		sum.Damaged += s.Damaged
+		sum.Short += s.Short
+		sum.Gaps += s.Gaps
+		sum.Unstamped += s.Unstamped
 	}
-	return s, nil
+	return sum
 }
 
 // checker returns the check of each frame, nil for none.

@@ -13,9 +13,11 @@ import (
 	"unsafe"
 
 	"cull/capture"
+	"cull/capture/v4l2"
 	"cull/device/internal/config"
 	"cull/device/internal/keep"
 	"cull/device/internal/line"
+	"cull/device/internal/record"
 	"cull/device/internal/systemd"
 )
 
@@ -177,6 +179,34 @@ func TestRejectSaysWhereItsFrameIs(t *testing.T) {
 	}
 	if r.image(&line.Part{ID: 2}) != nil || r.image(nil) != nil {
 		t.Error("a part without a frame has one")
+	}
+}
+
+type counting v4l2.Stats
+
+func (c *counting) Stats() v4l2.Stats { return v4l2.Stats(*c) }
+
+// What a camera loses is said once a minute, over all its openings.
+func TestSummarySaysWhatTheCameraLost(t *testing.T) {
+	var c lens
+	if c.stats() != (v4l2.Stats{}) {
+		t.Error("counts without a camera")
+	}
+	first, second := &counting{Frames: 5, Damaged: 1, Gaps: 2}, &counting{Frames: 7, Short: 3, Gaps: 4, Unstamped: 7}
+	c.opened(first)
+	first.Gaps = 3
+	c.opened(second)
+	if got, want := c.stats(), (v4l2.Stats{Frames: 12, Damaged: 1, Short: 3, Gaps: 7, Unstamped: 7}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	var log bytes.Buffer
+	j := newReporter(&log)
+	j.summary("whole run", &tally{}, line.Counts{}, record.Stats{}, c.stats())
+	j.Close()
+	for _, want := range []string{"frames_damaged=1", "frames_short=3", "frames_dropped_by_camera=7", "frames_without_time=7"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, log.String())
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type run struct {
 	inspector judge
 	belt      *sim.Belt // nil: the line is real
 	line      *line.Line
+	lens      lens // of a real line
 
 	epoch  time.Time                                  // of frames' times
 	check  atomic.Pointer[func(*capture.Frame) error] // nil: none
@@ -254,7 +255,7 @@ func (r *run) watch(ctx context.Context) {
 			t := r.minute
 			r.minute = tally{}
 			r.mu.Unlock()
-			r.j.summary("last minute", &t, r.line.Counts(), r.stats())
+			r.j.summary("last minute", &t, r.line.Counts(), r.stats(), r.lens.stats())
 		}
 	}
 }
@@ -282,7 +283,7 @@ func (r *run) finish(env Env, err error) error {
 		return err
 	}
 	c := r.line.Counts()
-	r.j.summary("whole run", &r.shift, c, r.stats())
+	r.j.summary("whole run", &r.shift, c, r.stats(), r.lens.stats())
 	if r.belt != nil {
 		r.j.truth(r.belt.Truth(), r.Camera.Kind == "simulated")
 	}
