@@ -1,7 +1,9 @@
 package prep
 
-// coefBits is the precision of resampling weights: 255 << 22 fits in 31 bits.
-const coefBits = 22
+import "cull/infer/internal/pixel"
+
+// coefBits is the precision of resampling weights.
+const coefBits = pixel.Bits
 
 // An axis resamples one direction of one plane.
 //

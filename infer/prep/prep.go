@@ -5,6 +5,7 @@ import (
 	"image"
 
 	"cull/capture"
+	"cull/infer/internal/pixel"
 )
 
 // A Prep applies one plan. It keeps tables and buffers for the geometry of the
@@ -16,10 +17,12 @@ type Prep struct {
 
 	key      geometry
 	src, dst image.Rectangle
-	x, y     [2]axis    // of full planes and of chroma planes
-	rows     []uint8    // one plane resampled horizontally, [rows][dst.Dx()]
-	acc      []int32    // one output row
-	out      [3][]uint8 // planes at the size of dst
+	x, y     [2]axis      // of full planes and of chroma planes
+	along    [2]pixel.Row // x, as it is computed
+	width    int          // dst.Dx() in whole blocks: the length of a row below
+	samples  []uint8      // one row of a plane
+	rows     []uint8      // one plane resampled along its rows, [rows][width]
+	out      [3][]uint8   // planes at the size of dst, [dst.Dy()][width]
 }
 
 // A geometry is what tables depend on.
@@ -85,10 +88,16 @@ func (p *Prep) adapt(pic *picture) error {
 	if pic.subY != 1 {
 		p.y[1] = newAxis(src.Min.Y, src.Max.Y, pic.subY, chroma.h, h)
 	}
-	p.rows = make([]uint8, (p.y[0].hi-p.y[0].lo)*w)
-	p.acc = make([]int32, w)
+	span := 0
+	for i := range p.x {
+		p.along[i] = p.x[i].row()
+		span = max(span, p.along[i].Span(p.x[i].hi))
+	}
+	p.width = pixel.Padded(w)
+	p.samples = make([]uint8, span)
+	p.rows = make([]uint8, (p.y[0].hi-p.y[0].lo)*p.width)
 	for i := range p.out {
-		p.out[i] = make([]uint8, w*h)
+		p.out[i] = make([]uint8, p.width*h)
 	}
 	p.key = pic.geometry
 	return nil
@@ -98,43 +107,19 @@ func (p *Prep) adapt(pic *picture) error {
 // columns, each pass rounded to 8 bits.
 func (p *Prep) resample(i int, pic *picture) {
 	pl := &pic.planes[i]
-	x, y := &p.x[0], &p.y[0]
+	x, y, along := &p.x[0], &p.y[0], &p.along[0]
 	if i > 0 {
-		x, y = &p.x[1], &p.y[1]
+		x, y, along = &p.x[1], &p.y[1], &p.along[1]
 	}
-	w := p.dst.Dx()
 	for r := y.lo; r < y.hi; r++ {
-		x.gather(p.rows[(r-y.lo)*w:][:w], pl.pix[r*pl.stride:], pl.step)
+		pixel.Pick(p.samples[x.lo:x.hi], pl.pix[r*pl.stride+x.lo*pl.step:], pl.step)
+		along.Apply(p.rows[(r-y.lo)*p.width:][:p.width], p.samples)
 	}
-	const half = 1 << (coefBits - 1)
 	for r := range p.dst.Dy() {
-		for j := range p.acc {
-			p.acc[j] = half
-		}
-		first := int(y.first[r]) - y.lo
-		for k, c := range y.coef[r*y.taps:][:y.count[r]] {
-			row := p.rows[(first+k)*w:][:len(p.acc)]
-			for j, v := range row {
-				p.acc[j] += c * int32(v)
-			}
-		}
-		out := p.out[i][r*w:][:len(p.acc)]
-		for j, v := range p.acc {
-			out[j] = uint8(v >> coefBits)
-		}
+		coef := y.coef[r*y.taps:][:y.count[r]]
+		pixel.Columns(p.out[i][r*p.width:][:p.width], p.rows[(int(y.first[r])-y.lo)*p.width:], p.width, coef)
 	}
 }
 
-// gather resamples one row of samples step bytes apart.
-func (a *axis) gather(dst, src []uint8, step int) {
-	const half = 1 << (coefBits - 1)
-	for i := range dst {
-		sum := int32(half)
-		at := int(a.first[i]) * step
-		for _, c := range a.coef[i*a.taps:][:a.count[i]] {
-			sum += c * int32(src[at])
-			at += step
-		}
-		dst[i] = uint8(sum >> coefBits)
-	}
-}
+// row prepares the axis for resampling rows.
+func (a *axis) row() pixel.Row { return pixel.NewRow(a.first, a.count, a.coef, a.taps) }

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"cull/capture"
+	"cull/infer/internal/pixel"
+	"cull/internal/impl/impltest"
 )
 
 // scene returns a smooth coloured picture, RGB24 [h][w][3].
@@ -402,7 +404,9 @@ func TestPlanTravelsAsJSON(t *testing.T) {
 }
 
 // TestPictureIsTheSameOnEveryCPU pins the bytes.
-func TestPictureIsTheSameOnEveryCPU(t *testing.T) {
+func TestPictureIsTheSameOnEveryCPU(t *testing.T) { impltest.Each(t, pixel.Pkg, testPicture) }
+
+func testPicture(t *testing.T) {
 	const w, h = 90, 62
 	pix := noise(7, w*h*3)
 	sum := sha256.New()
@@ -482,7 +486,7 @@ func BenchmarkApply(b *testing.B) {
 	for _, c := range []struct {
 		format capture.PixelFormat
 		w, h   int
-	}{{capture.Grey, 640, 480}, {capture.RGB24, 640, 480}, {capture.YUYV, 1280, 720}, {capture.NV12, 1280, 720}} {
+	}{{capture.Grey, 640, 480}, {capture.RGB24, 640, 480}, {capture.YUYV, 640, 480}, {capture.YUYV, 1280, 720}, {capture.NV12, 1280, 720}} {
 		b.Run(fmt.Sprintf("%v-%dx%d", c.format, c.w, c.h), func(b *testing.B) {
 			stride := map[capture.PixelFormat]int{capture.Grey: 1, capture.RGB24: 3, capture.YUYV: 2, capture.NV12: 1}
 			f := &capture.Frame{

@@ -1,0 +1,23 @@
+//go:build !purego
+
+package pixel
+
+import (
+	"golang.org/x/sys/cpu"
+
+	"cull/internal/impl"
+)
+
+// The same code under the names of both of the network's kernels, so that one word in
+// CULL_KERNEL chooses all.
+var (
+	useAVX2   = cpu.X86.HasAVX2
+	useAVX512 = cpu.X86.HasAVX2 && cpu.X86.HasAVX512VNNI
+)
+
+func init() {
+	impl.Register(Pkg, "avx2", &useAVX2)
+	impl.Register(Pkg, "avx512vnni", &useAVX512)
+}
+
+func vectors() bool { return useAVX2 || useAVX512 }

@@ -1,0 +1,17 @@
+//go:build purego || !(amd64 || arm64)
+
+package pixel
+
+// Without assembly nothing below is ever called.
+
+func vectors() bool { return false }
+
+func applyPick(*pick) {}
+
+func applyRow(*row) {}
+
+func applyColumns(*columns) {}
+
+func applyRGB(*planes) {}
+
+func applyInterleave(*planes) {}
