@@ -24,7 +24,7 @@ func TestNothingIsFused(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %s", err, out.Bytes())
 	}
-	if !bytes.Contains(out.Bytes(), []byte("prep.(*axis).gather STEXT")) {
+	if !bytes.Contains(out.Bytes(), []byte("prep.newAxis STEXT")) {
 		t.Fatal("no listing from the compiler")
 	}
 	fused := regexp.MustCompile(`\((\S+)\)\s+FN?M(ADD|SUB)[SD]\b.*`)
