@@ -64,6 +64,7 @@ func (t *tally) add(o tally) {
 	t.Edges += o.Edges
 	t.Bounces += o.Bounces
 	t.Unread += o.Unread
+	t.Nobody += o.Nobody
 	t.Pass += o.Pass
 	t.Reject += o.Reject
 	t.Stop += o.Stop
@@ -98,6 +99,7 @@ func draw(seed uint64) plan {
 	case !p.strobe:
 		p.storms = r.IntN(2) == 0
 	}
+	p.brakes = !p.byTime && r.IntN(2) == 0
 	return p
 }
 
@@ -177,6 +179,7 @@ func episode(t *testing.T, seed uint64, n int) tally {
 			<-lived
 			time.Sleep(10 * time.Second) // what hangs in an inspection ends
 			w.verdicts()
+			w.balance()
 			for _, f := range w.faulty {
 				t.Errorf("%s (plan %+v)", f, w.plan)
 			}
@@ -255,6 +258,15 @@ func (w *world) account(c line.Counts, before uint64, killed bool) {
 	if unread := uint64(w.seq-w.taken) + w.silent; have > edges || edges-have > unread {
 		w.fault("killed process %d: %d edges, %d not taken, %d records, %d begun, counts %+v",
 			w.run, edges, w.seq-w.taken, w.filed, len(w.open), c)
+	}
+}
+
+// balance checks that every edge of the episode is in one account: it has a record, or was a bounce, or was not read by a
+// process that was killed, or came when there was none.
+func (w *world) balance() {
+	s := &w.sum
+	if s.Edges != s.Pass+s.Reject+s.Stop+s.Bounces+s.Unread+s.Nobody {
+		w.fault("edges without an account: %+v", *s)
 	}
 }
 

@@ -38,6 +38,7 @@ type plan struct {
 	strobe   bool          // Options.FramePerTrigger
 	confirm  bool          // there is a REJECT-CONFIRM sensor
 	storms   bool          // bursts of edges without parts
+	brakes   bool          // the belt's speed falls to a third at once, not by jitter alone
 	gated    bool          // parts wait while READY is inactive
 	operator time.Duration // from OK dropping to the reset
 	faults   float64       // how often, relative to the rates below
@@ -115,7 +116,7 @@ type world struct {
 
 // A tally is the account of an episode or of many.
 type tally struct {
-	Bodies, Bad, Edges, Bounces, Unread         uint64
+	Bodies, Bad, Edges, Bounces, Unread, Nobody uint64
 	Pass, Reject, Stop, Interrupted             uint64
 	Blown, Lost, ByHand, Missing, Resets, Kills uint64
 	Restarts, Unplugs, Storms                   uint64
@@ -200,6 +201,9 @@ func (w *world) advance(now time.Time) {
 			if !w.byTime {
 				w.speedy = w.speed * (1 + w.jitter*(2*w.rng.Float64()-1))
 			}
+			if w.brakes && w.rng.IntN(3) == 0 {
+				w.speedy *= 0.3
+			}
 		}
 	}
 }
@@ -276,6 +280,9 @@ func (w *world) enter() {
 func (w *world) edge(at time.Time) uint32 {
 	w.seq++
 	w.sum.Edges++
+	if w.dead { // the process was killed, and the next has not opened the sensor
+		w.sum.Nobody++
+	}
 	w.edged[owner{w.run, w.seq}] = at
 	count := int64(w.pos*perMM) + int64(w.rng.IntN(3)) - 1
 	t := line.Trigger{At: at, Count: count, Seq: w.seq}
