@@ -103,6 +103,9 @@ const (
 	flagStampMask = 0xe000
 	flagStampMono = 0x2000
 
+	flagSourceMask = 0x70000
+	flagStampStart = 0x10000 // of exposure; zero: of the frame's end
+
 	ctrlAutoWhiteBalance     = 0x0098090c
 	ctrlGain                 = 0x00980913
 	ctrlAutoGain             = 0x00980912

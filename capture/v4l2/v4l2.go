@@ -48,6 +48,7 @@ type Stats struct {
 	Short     uint64 // with too few bytes
 	Gaps      uint64 // that the driver dropped, by sequence number
 	Unstamped uint64 // delivered with the time of arrival: no monotonic timestamp
+	AtEnd     uint64 // delivered with the time of the frame's end, which is all that the driver says
 }
 
 // A Source delivers a camera's frames in order. Next and Close may be called by different goroutines.
@@ -67,7 +68,7 @@ type Source struct {
 	first  bool      // none was taken yet
 	good   time.Time // of the last good frame, or of the start
 	free   chan []byte
-	counts [5]atomic.Uint64
+	counts [6]atomic.Uint64
 }
 
 const (
@@ -76,6 +77,7 @@ const (
 	short
 	gaps
 	unstamped
+	atEnd
 )
 
 // Open opens the camera, sets it up and starts its stream.
@@ -124,7 +126,7 @@ var codes = map[capture.PixelFormat]uint32{
 // Stats returns the counts. It may be called at any time.
 func (s *Source) Stats() Stats {
 	c := &s.counts
-	return Stats{c[frames].Load(), c[damaged].Load(), c[short].Load(), c[gaps].Load(), c[unstamped].Load()}
+	return Stats{c[frames].Load(), c[damaged].Load(), c[short].Load(), c[gaps].Load(), c[unstamped].Load(), c[atEnd].Load()}
 }
 
 // Next implements capture.Source. When the stream is lost the error says why and wraps
@@ -370,10 +372,14 @@ func (s *Source) buffer(n int) []byte {
 }
 
 // stamp returns the driver's timestamp. One that is not flagged as CLOCK_MONOTONIC
-// (v4l2loopback's) or lies in the future is replaced by the time of arrival.
+// (v4l2loopback's) or lies in the future is replaced by the time of arrival. One that is flagged as of the frame's end
+// stays as it is: how much earlier the exposure began, the driver does not say.
 func (s *Source) stamp(b *buffer) time.Duration {
 	now, at := mono.Now(), time.Duration(b.timestamp.Nano())
 	if b.flags&flagStampMask == flagStampMono && at <= now {
+		if b.flags&flagSourceMask != flagStampStart {
+			s.counts[atEnd].Add(1)
+		}
 		return at
 	}
 	s.counts[unstamped].Add(1)

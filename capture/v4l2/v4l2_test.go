@@ -108,7 +108,7 @@ func (n *fakeNode) dequeue(b *buffer) error {
 	}
 	n.next = time.Now().Add(10 * time.Millisecond)
 	b.index, n.queued = n.queued[0], n.queued[1:]
-	b.bytesUsed, b.flags, b.sequence = 20*8, flagStampMono, n.seq
+	b.bytesUsed, b.flags, b.sequence = 20*8, flagStampMono|flagStampStart, n.seq
 	b.timestamp = unix.NsecToTimeval(int64(n.c.taken+1) * 1000)
 	n.seq++
 	n.c.taken++
@@ -230,6 +230,24 @@ func TestBadFramesAreCountedAndNeverDelivered(t *testing.T) {
 			t.Errorf("sequence %d", seqs)
 		}
 		if want := (Stats{Frames: 20, Damaged: 1, Short: 1, Gaps: 5, Unstamped: 1}); s.Stats() != want {
+			t.Errorf("%+v, want %+v", s.Stats(), want)
+		}
+	})
+}
+
+// A driver may stamp the end of a frame: its exposure began some time before.
+func TestFramesStampedAtTheirEndAreCounted(t *testing.T) {
+	c := &camera{bend: func(i int, b *buffer) error {
+		if i > 1 {
+			b.flags &^= flagStampStart
+		}
+		return nil
+	}}
+	with(t, c, small, func(t *testing.T, s *Source) {
+		for range 3 {
+			take(t, s)
+		}
+		if want := (Stats{Frames: 3, AtEnd: 2}); s.Stats() != want {
 			t.Errorf("%+v, want %+v", s.Stats(), want)
 		}
 	})

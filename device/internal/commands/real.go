@@ -108,6 +108,7 @@ func (l *lens) stats() v4l2.Stats {
 		sum.Short += s.Short
 		sum.Gaps += s.Gaps
 		sum.Unstamped += s.Unstamped
+		sum.AtEnd += s.AtEnd
 	}
 	return sum
 }

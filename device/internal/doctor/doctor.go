@@ -275,10 +275,12 @@ func (e *examination) cameras(ctx context.Context, running bool) {
 		e.say("camera", OK, "", "%s: the running daemon has it: not touched", c.Device)
 		return
 	}
-	if err := tryCamera(ctx, c); err != nil {
+	counts, err := tryCamera(ctx, c)
+	if err != nil {
 		e.say("camera", Fault, "v4l2-ctl --list-formats-ext -d "+c.Device, "%v", err)
 		return
 	}
+	e.stamps(counts)
 	e.say("camera", OK, "", "%s delivers %dx%d with its settings read back", c.Device, c.Width, c.Height)
 }
 
@@ -304,20 +306,34 @@ func (e *examination) abilities(path string) {
 	e.say(path, OK, "", "has%s; controls: %s", modes.String(), strings.Join(controls, ", "))
 }
 
-func tryCamera(ctx context.Context, c v4l2.Config) error {
+// stamps says what a frame's time is worth: the window of a part is about the start of its exposure.
+func (e *examination) stamps(s v4l2.Stats) {
+	const mend = "raise line.window_from_ms and window_to_ms by the frame's "
+	switch {
+	case s.Unstamped > 0:
+		e.say("camera times", Warn, mend+"way from exposure to delivery", "the driver gives no monotonic time: frames have that of their arrival")
+	case s.AtEnd > 0:
+		e.say("camera times", Warn, mend+"exposure and readout", "the driver stamps the end of a frame, not the start of its exposure")
+	default:
+		e.say("camera times", OK, "", "the driver stamps the start of exposure")
+	}
+}
+
+// tryCamera takes a frame, and returns how it came.
+func tryCamera(ctx context.Context, c v4l2.Config) (v4l2.Stats, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	s, err := v4l2.Open(c)
 	if err != nil {
-		return err
+		return v4l2.Stats{}, err
 	}
 	defer s.Close() //nolint:errcheck // it was only tried
 	f, err := s.Next(ctx)
 	if err != nil {
-		return fmt.Errorf("no frame: %w", err)
+		return v4l2.Stats{}, fmt.Errorf("no frame: %w", err)
 	}
 	f.Release()
-	return nil
+	return s.Stats(), nil
 }
 
 func (e *examination) disk() {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cull/capture/v4l2"
 	"cull/device/internal/config"
 )
 
@@ -89,6 +90,19 @@ func TestKernelOutputThatDoesNothing(t *testing.T) {
 		f := find(t, Examine(t.Context(), Options{Config: &c, Drive: true}), "io.out.reject.line")
 		if f.State != want {
 			t.Errorf("open drain %t: %+v, want %s", openDrain, f, want)
+		}
+	}
+}
+
+func TestTimesOfFrames(t *testing.T) {
+	for _, tc := range []struct {
+		s    v4l2.Stats
+		want State
+	}{{v4l2.Stats{Frames: 1}, OK}, {v4l2.Stats{Frames: 1, AtEnd: 1}, Warn}, {v4l2.Stats{Frames: 1, Unstamped: 1}, Warn}} {
+		var e examination
+		e.stamps(tc.s)
+		if f := e.found[0]; f.State != tc.want || (f.Remedy != "") != (tc.want == Warn) {
+			t.Errorf("%+v: %+v", tc.s, f)
 		}
 	}
 }
