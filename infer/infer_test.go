@@ -30,7 +30,7 @@ func newRunner(t testing.TB, m *Model, h, w int, o Options) *Runner {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	r.crew.small = 0 // share even the smallest stage
+	r.crew.divide(0) // share even the smallest stage
 	return r
 }
 
@@ -101,6 +101,34 @@ func FuzzRunner(f *testing.F) {
 		h, w := randomSize(m, rng)
 		checkRunner(t, m, h, w, randomPicture(m, h, w, rng))
 	})
+}
+
+// Pictures in a row on more goroutines than processors: helpers oversleep pictures, are held up within tasks and
+// overtake each other, and no result is another.
+func TestManyGoroutinesManyPictures(t *testing.T) {
+	for seed := range uint64(12) {
+		m := randomModel(rand.New(rand.NewPCG(seed, 21)))
+		const h, w = 48, 40
+		one := newRunner(t, m, h, w, Options{})
+		var in [3][]int8
+		var want [3][][]int8
+		for k := range in {
+			in[k] = make([]int8, h*w*m.Graph.InputChannels)
+			TestPicture(in[k], uint64(k))
+			for _, f := range one.Run(in[k]) {
+				want[k] = append(want[k], slices.Clone(f.Data))
+			}
+		}
+		r := newRunner(t, m, h, w, Options{Threads: 2 + int(seed)%7})
+		for n := range 60 {
+			k := n % len(in)
+			for i, f := range r.Run(in[k]) {
+				if !slices.Equal(f.Data, want[k][i]) {
+					t.Fatalf("model %d, picture %d: tap %d differs", seed, n, i)
+				}
+			}
+		}
+	}
 }
 
 // golden is what every kernel on every CPU must give. It changes only with the
@@ -523,7 +551,7 @@ func BenchmarkKernels(b *testing.B) {
 func benchmarkTrunk(b *testing.B, threads int) {
 	m := trunk(32)
 	r := newRunner(b, m, 256, 256, Options{Threads: threads})
-	r.crew.small = smallStage
+	r.crew.divide(smallStage)
 	macs, _ := m.Graph.MACs(256, 256)
 	in := make([]int8, 256*256*3)
 	TestPicture(in, 1)

@@ -21,7 +21,8 @@ type plan struct {
 }
 
 // A life is a node's claim on the arena: size bytes from the stage that
-// computes it to the last stage that reads it.
+// computes it to the one behind the last that reads it, which goroutines may have begun before the readers are done
+// (see crew).
 type life struct {
 	node, from, to int
 	size, at       int
@@ -59,7 +60,7 @@ func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
 	for i := range g.Nodes {
 		if needed[i] {
 			size := (p.planes[i].Size() + arenaAlign - 1) &^ (arenaAlign - 1)
-			lives = append(lives, life{node: i, from: p.stage[i], to: last[i], size: size})
+			lives = append(lives, life{node: i, from: p.stage[i], to: last[i] + 1, size: size})
 		}
 	}
 	if p.arena = place(lives); p.arena > MaxArena {

@@ -37,11 +37,12 @@ type step struct {
 	cost int    // of one row, multiply-accumulates or the like
 }
 
-// A stage is what goroutines do between two meetings: see stages.
+// A stage is steps that goroutines take some rows through: see stages.
 type stage struct {
-	steps  []step
-	height int // rows of every step
-	cost   int // of one row
+	steps   []step
+	height  int      // rows of every step
+	cost    int      // of one row
+	windows []window // what its steps read of the stage before
 }
 
 // rows computes rows y0..y1-1 of all steps.
@@ -91,7 +92,7 @@ func (m *Model) NewRunner(h, w int, o Options) (*Runner, error) {
 	r.bindSteps(m)
 	r.bindTaps(m)
 	r.bindStages()
-	r.crew = newCrew(max(o.Threads, 1))
+	r.crew = newCrew(max(o.Threads, 1), r.stages)
 	return r, nil
 }
 
@@ -182,6 +183,11 @@ func (r *Runner) bindStages() {
 			r.stages = append(r.stages, stage{steps: r.steps[k:k:len(r.steps)], height: r.steps[k].out.H})
 		}
 		s := &r.stages[now]
+		for _, j := range r.graph.Nodes[i].In {
+			if r.plan.stage[j] == now-1 {
+				s.windows = append(s.windows, windowOf(&r.graph.Nodes[i]))
+			}
+		}
 		s.steps = s.steps[:len(s.steps)+1]
 		s.cost += r.steps[k].cost
 		last, k = now, k+1
@@ -195,9 +201,7 @@ func (r *Runner) Run(in []int8) []Map {
 		panic(fmt.Sprintf("infer: Run: %d values, want %d", len(in), r.length))
 	}
 	r.input.In = in
-	for i := range r.stages {
-		r.crew.run(&r.stages[i])
-	}
+	r.crew.run()
 	r.input.In = nil
 	return r.maps
 }
