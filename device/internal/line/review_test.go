@@ -91,6 +91,30 @@ func TestFoulBelt(t *testing.T) {
 	}
 }
 
+func TestVerdictAfterTheResetOfAPartThatTravelsByTime(t *testing.T) {
+	run(t, "fires at nothing: the belt has stood", func(r *rig, o *line.Options) {
+		o.Travel.Time = 3 * time.Second
+		r.judge = func(f *capture.Frame) (line.Finding, error) {
+			time.Sleep(time.Second)
+			return finding(f), nil
+		}
+	}, func(r *rig) {
+		r.pass(true)
+		time.Sleep(200 * ms)
+		r.seq++
+		r.edge() // one was lost: the line stops
+		time.Sleep(300 * ms)
+		r.Reset() // the belt has stood for 0.3 s
+		time.Sleep(time.Second)
+		if r.ok.Active() {
+			r.t.Error("the belt runs with a bad part on it that nothing rejects")
+		}
+		r.finish()
+		r.want("STOP score", "STOP trigger missed", "STOP line stopped")
+		r.pulses()
+	})
+}
+
 // A barren camera can be opened and never delivers.
 type barren struct{}
 

@@ -21,6 +21,7 @@ type tracked struct {
 	state  state
 	pushed bool // the rejecter has its pulse
 	halted bool // travels by time, and the line stopped on its way: nobody knows where it is
+	astray bool // ... and was reset since: its pulse would hit another
 
 	earliest time.Time // of the instants that the rejecter was told: which of them it fired at, its outcome says
 }
@@ -140,6 +141,7 @@ func (t *tracker) reset() {
 	t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
 	t.foul = false
 	t.each(func(p *tracked) {
+		p.astray = p.astray || p.halted
 		if p.halted && p.state == awaitPulse && t.rejecter.Cancel(p.ID) {
 			t.end(p, Stop, p.Reason)
 		}

@@ -101,9 +101,13 @@ func (t *tracker) reject(p *tracked, why Reason, now time.Time) {
 	p.state, p.Reason = awaitPulse, why
 	t.pending--
 	t.timed(p, now)
-	if t.belt == nil {
+	switch {
+	case p.astray: // it is bad, and on a belt that runs
+		t.end(p, Stop, why)
+		t.stop(PulseFailed)
+	case t.belt == nil:
 		t.push(p, p.Due)
-	} else {
+	default:
 		t.steer(p, now)
 	}
 }
