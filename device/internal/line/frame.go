@@ -87,6 +87,10 @@ func (t *tracker) claim(p *tracked, k kept, now time.Time) {
 	case !t.dispatch(job{p.ID, k.frame}):
 		k.frame.Release()
 		t.uninspected(p, QueueFull, nil, now)
+	default:
+		if t.asked++; t.asked == 1 {
+			t.waiting = now
+		}
 	}
 }
 

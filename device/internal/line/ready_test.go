@@ -42,6 +42,31 @@ func TestReadyWithoutParts(t *testing.T) {
 	}
 }
 
+// READY drops while an inspection does not return, though no part waits for it any more: the next would be late too.
+func TestReadyWhileAnInspectionHangs(t *testing.T) {
+	o := Options{
+		WindowTo: 50 * time.Millisecond, Margin: 10 * time.Millisecond, Travel: Travel{Time: time.Second}, Backlog: 8,
+	}
+	now := time.Now()
+	tr := &tracker{o: &o, open: true, asked: 1, waiting: now}
+	for _, tc := range []struct {
+		after time.Duration
+		want  bool
+	}{{100 * time.Millisecond, true}, {900 * time.Millisecond, true}, {950 * time.Millisecond, false}, {time.Minute, false}} {
+		if got := tr.ready(now.Add(tc.after)); got != tc.want {
+			t.Errorf("after %v: ready is %t", tc.after, got)
+		}
+	}
+	now = now.Add(time.Minute)
+	tr.result(result{took: time.Minute}, now)
+	if tr.ready(now) {
+		t.Error("ready just after an inspection that took a minute")
+	}
+	if !tr.ready(now.Add(10 * time.Second)) {
+		t.Error("never ready again")
+	}
+}
+
 type odometer struct{ p Position }
 
 func (o *odometer) Position() Position { return o.p }

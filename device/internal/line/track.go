@@ -41,6 +41,8 @@ type tracker struct {
 
 	infer    time.Duration // what an inspection takes: the longest of late, forgotten by a tenth each
 	judgedAt time.Time     // the newest of them
+	asked    int           // inspections that have not returned
+	waiting  time.Time     // since when for the first of them
 
 	stopped  bool
 	blind    bool // an input has failed: no reset

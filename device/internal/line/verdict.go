@@ -24,7 +24,8 @@ type result struct {
 // result takes what the inspector found. A part whose deadline has passed stays
 // rejected, whatever the finding.
 func (t *tracker) result(r result, now time.Time) {
-	t.infer, t.judgedAt = max(r.took, t.expect(now)*9/10), now
+	t.asked--
+	t.infer, t.judgedAt, t.waiting = max(r.took, t.expect(now)*9/10), now, now
 	p := t.find(r.id)
 	if p == nil {
 		t.counts.LateFindings++
@@ -203,8 +204,13 @@ func (t *tracker) ready(now time.Time) bool {
 	return !known || need <= way
 }
 
-// expect returns how long an inspection will take. The longest is also forgotten by half each second: one
+// expect returns how long an inspection will take: at least as long as one that has not returned has taken
+// so far. The longest is also forgotten by half each second: one
 // that hung must not hold READY down, and with it the parts whose inspection would show better.
 func (t *tracker) expect(now time.Time) time.Duration {
-	return t.infer >> min(62, max(0, now.Sub(t.judgedAt)/time.Second))
+	long := t.infer >> min(62, max(0, now.Sub(t.judgedAt)/time.Second))
+	if t.asked > 0 {
+		long = max(long, now.Sub(t.waiting))
+	}
+	return long
 }
