@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -25,6 +27,47 @@ func (l line) pull(up bool) error {
 	return os.WriteFile(fmt.Sprintf("%s/sim_gpio%d/pull", l.sim, l.offset), []byte(to), 0)
 }
 
+// A sensor is a line whose edges are counted.
+type sensor struct {
+	line
+	sent string // file with a line for each edge; "": none
+}
+
+// pass moves a part into the sensor (up) or out of it.
+func (s sensor) pass(up bool) error {
+	if err := s.pull(up); err != nil || !up {
+		return err
+	}
+	return s.count(1)
+}
+
+// burst passes n parts, gap apart; 0: as fast as it goes.
+func (s sensor) burst(n int, gap time.Duration) error {
+	for range n {
+		for _, up := range []bool{true, false} {
+			if err := s.pull(up); err != nil {
+				return err
+			}
+			if gap > 0 {
+				time.Sleep(gap / 2)
+			}
+		}
+	}
+	return s.count(n)
+}
+
+func (s sensor) count(n int) error {
+	if s.sent == "" {
+		return nil
+	}
+	f, err := os.OpenFile(s.sent, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strings.Repeat("\n", n))
+	return errors.Join(err, f.Close())
+}
+
 // high reads what an output of the chip is driven to.
 func (l line) high() (bool, error) {
 	b, err := os.ReadFile(fmt.Sprintf("%s/sim_gpio%d/value", l.sim, l.offset))
@@ -32,7 +75,7 @@ func (l line) high() (bool, error) {
 }
 
 func waitActive(l line) error {
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if on, err := l.high(); err != nil || on {
 			return err
 		}

@@ -6,14 +6,19 @@
 //
 //	bed draw good|parts COUNT DIR
 //	bed belt -device /dev/video10 -sim SYSFS PICTURE=pass|reject...
+//	bed belt -vivid -device DEVICE -sim SYSFS plain|square=pass|reject...
+//	bed vivid DEVICE
+//	bed grab DEVICE COUNT DIR
 //	bed control DEVICE ID VALUE
-//	bed account DIR
+//	bed hang -sim SYSFS PID
+//	bed account [-sent FILE [-storm]] [-want PASS,REJECT,STOP] DIR
 //
 // Times that it prints are the emulation's, never a board's.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"image"
@@ -59,11 +64,33 @@ func run(args []string) error {
 		return setControl(args[1], uint32(id), int32(value))
 	case len(args) > 1 && args[0] == "belt":
 		return belt(args[1:])
-	case len(args) == 2 && args[0] == "account":
-		return account(args[1])
+	case len(args) == 2 && args[0] == "vivid":
+		return prepareVivid(args[1])
+	case len(args) == 4 && args[0] == "grab":
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return grab(args[1], n, args[3])
+	case len(args) == 4 && args[0] == "hang":
+		fs := flag.NewFlagSet("hang", flag.ContinueOnError)
+		simDir := fs.String("sim", "", "sysfs folder of the gpio-sim chip")
+		if err := fs.Parse(args[1:]); err != nil {
+			return err
+		}
+		pid, err := strconv.Atoi(fs.Arg(0))
+		if err != nil {
+			return err
+		}
+		return hang(pid, line{*simDir, 5})
+	case len(args) > 1 && args[0] == "account":
+		return account(args[1:])
 	}
-	return fmt.Errorf("usage: bed draw good|parts COUNT DIR | bed belt ... PICTURE=pass|reject... | bed control DEVICE ID VALUE | bed account DIR")
+	return errors.New(usage)
 }
+
+const usage = "usage: bed draw good|parts COUNT DIR | bed belt ... PICTURE=pass|reject... | bed vivid DEVICE | " +
+	"bed grab DEVICE COUNT DIR | bed control DEVICE ID VALUE | bed hang -sim SYSFS PID | bed account ... DIR"
 
 // draw writes pictures of good parts to teach from, or of parts of the line, half of them bad: part
 // n of them is n.good.png or n.bad.png.
@@ -89,16 +116,16 @@ func draw(good bool, n int, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := write(filepath.Join(dir, name), f.Pix); err != nil {
+		if err := write(filepath.Join(dir, name), f.Pix, side, side); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func write(path string, rgb []byte) error {
-	m := image.NewNRGBA(image.Rect(0, 0, side, side))
-	for i := range side * side {
+func write(path string, rgb []byte, width, height int) error {
+	m := image.NewNRGBA(image.Rect(0, 0, width, height))
+	for i := range width * height {
 		copy(m.Pix[4*i:], rgb[3*i:3*i+3])
 		m.Pix[4*i+3] = 255
 	}
@@ -138,7 +165,7 @@ func read(path string) ([]byte, error) {
 
 // A part is one that the belt brings.
 type part struct {
-	picture []byte
+	picture string
 	bad     bool
 	edge    time.Time // of the sensor
 }
@@ -146,7 +173,8 @@ type part struct {
 // belt brings parts and holds what the reject line does against what it should.
 func belt(args []string) error {
 	fs := flag.NewFlagSet("belt", flag.ContinueOnError)
-	device := fs.String("device", "/dev/video10", "the loopback's node")
+	device := fs.String("device", "/dev/video10", "the camera's node")
+	vivid := fs.Bool("vivid", false, "the camera is vivid, not the loopback")
 	simDir := fs.String("sim", "", "sysfs folder of the gpio-sim chip")
 	trigger := fs.Int("trigger", 0, "line of the sensor")
 	reject := fs.Int("reject", 1, "line of the rejecter")
@@ -159,30 +187,26 @@ func belt(args []string) error {
 	tolerance := fs.Duration("tolerance", 0, "of both")
 	every := fs.Duration("every", 3*time.Second, "from part to part")
 	idle := fs.Duration("idle", 0, "only show the first picture for so long, without parts")
-	burst := fs.Int("burst", 0, "then so many edges as fast as they go")
+	burst := fs.Int("burst", 0, "then so many edges")
+	gap := fs.Duration("gap", 0, "between the edges of the burst; 0: as fast as they go")
+	sent := fs.String("sent", "", "file that gets a line for each edge")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	var parts []*part
 	for _, a := range fs.Args() {
-		path, want, _ := strings.Cut(a, "=")
-		rgb, err := read(path)
-		if err != nil {
-			return err
-		}
-		parts = append(parts, &part{picture: rgb, bad: want == "reject"})
+		picture, want, _ := strings.Cut(a, "=")
+		parts = append(parts, &part{picture: picture, bad: want == "reject"})
 	}
-	cam, err := openLoopback(*device)
+	show, err := stage(*device, *vivid, parts)
 	if err != nil {
 		return err
 	}
-	show := make(chan []byte) // the feed ends with the process
-	go feed(cam, parts[0].picture, show)
 	if *idle > 0 {
 		time.Sleep(*idle)
 		return nil
 	}
-	in := line{*simDir, *trigger}
+	in := sensor{line{*simDir, *trigger}, *sent}
 	if err := waitActive(line{*simDir, *ready}); err != nil {
 		return err
 	}
@@ -195,21 +219,22 @@ func belt(args []string) error {
 		enc = turn(ctx, line{*simDir, *encoder})
 	}
 	for _, p := range parts {
-		show <- p.picture
+		if err := show(p.picture); err != nil {
+			return err
+		}
 		time.Sleep(*every / 3) // so that the next frame shows this part
-		if err := in.pull(true); err != nil {
+		if err := in.pass(true); err != nil {
 			return err
 		}
 		p.edge = time.Now()
 		time.Sleep(*every / 3)
-		if err := in.pull(false); err != nil {
+		if err := in.pass(false); err != nil {
 			return err
 		}
 		time.Sleep(*every - 2*(*every/3))
 	}
-	for range *burst {
-		in.pull(true)  //nolint:errcheck // the daemon's account is what counts
-		in.pull(false) //nolint:errcheck // likewise
+	if err := in.burst(*burst, *gap); err != nil {
+		return err
 	}
 	late := *travel
 	if enc != nil {
@@ -219,6 +244,35 @@ func belt(args []string) error {
 	time.Sleep(late + *width + *tolerance)
 	cancel()
 	return verify(parts, <-pulses, late, *width, *tolerance, *burst > 0, enc != nil)
+}
+
+// stage returns what shows a picture to the camera.
+func stage(device string, vivid bool, parts []*part) (show func(string) error, err error) {
+	if vivid {
+		return func(picture string) error {
+			var square int32
+			if picture == "square" {
+				square = 1
+			}
+			return setControl(device, showSquare, square)
+		}, nil
+	}
+	pictures := map[string][]byte{}
+	for _, p := range parts {
+		if pictures[p.picture], err = read(p.picture); err != nil {
+			return nil, err
+		}
+	}
+	cam, err := openLoopback(device)
+	if err != nil {
+		return nil, err
+	}
+	next := make(chan []byte) // the feed ends with the process
+	go feed(cam, pictures[parts[0].picture], next)
+	return func(picture string) error {
+		next <- pictures[picture]
+		return nil
+	}, nil
 }
 
 // verify holds the pulses against the parts: one pulse for each bad part, in time and of its
