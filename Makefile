@@ -100,6 +100,10 @@ testbed: ## drivers, then the daemon under systemd, in an emulated arm64 machine
 	testbed/drivers.sh
 	testbed/system.sh
 
+.PHONY: icount
+icount: ## instructions that each arm64 kernel executes, by layer and function, under qemu-user (needs root once)
+	testbed/icount.sh
+
 SIZE_LIMIT = 15728640
 cross: ## static builds for the boards, with the device binary's size budget
 	for t in arm64 arm amd64; do \

@@ -23,6 +23,8 @@ type Model struct {
 	factor []byte    // [cells or, shared, 1][size], little-endian
 	size   int       // bytes of one factor
 
+	product *kernel.Shared // Texture: factor and mean, for many cells at once
+
 	centre []float32 // nearest: the mean of mean, [Padded(d)]
 	white  []float32 // nearest: W (mean - centre), [cells][Padded(d)]
 
@@ -120,6 +122,9 @@ func (m *Model) setFactor(i int, b *block, c int, row, column []int32) {
 func (m *Model) finish() {
 	if m.nearest {
 		m.whitenMeans()
+	}
+	if m.mode == Texture {
+		m.product = kernel.NewShared(m.factor, m.mean, m.proj.d, !m.single)
 	}
 }
 

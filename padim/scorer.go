@@ -38,7 +38,7 @@ type Scorer struct {
 type member struct {
 	pooled []int16
 	column []int32
-	y, z   []float32
+	y, z   []float32 // y: for as many cells as are measured at once
 }
 
 // NewScorer returns a scorer of m with buffers of its own.
@@ -57,7 +57,7 @@ func newScorer(m *Model, threads int) *Scorer {
 	pad := kernel.Padded(m.proj.d)
 	for range s.team.work {
 		s.members = append(s.members, member{
-			m.proj.scratch(), make([]int32, 3*pad), make([]float32, pad), make([]float32, pad),
+			m.proj.scratch(), make([]int32, 3*pad), make([]float32, kernel.Scratch(m.proj.d)), make([]float32, pad),
 		})
 	}
 	h, w := m.proj.h, m.proj.w
@@ -97,6 +97,10 @@ func (s *Scorer) phaseMeasure(k int) {
 	lo, hi := s.team.share(k, s.m.proj.h)
 	m, b := s.m, &s.members[k]
 	w, pad := m.proj.w, kernel.Padded(m.proj.d)
+	y := b.y[:pad]
+	if m.product != nil {
+		m.product.Norm2(s.dist.Data[lo*w:hi*w], s.proj.x[lo*w*pad:hi*w*pad], b.y)
+	}
 	for p := lo * w; p < hi*w; p++ {
 		if m.ignore != nil && m.ignore[p] {
 			s.dist.Data[p] = 0
@@ -104,10 +108,13 @@ func (s *Scorer) phaseMeasure(k int) {
 		}
 		x := s.proj.x[p*pad:][:pad]
 		var d2 float32
-		if m.nearest {
-			d2 = m.nearest2(p/w, p%w, x, b.y, b.z)
-		} else {
-			d2 = m.norm2(p, x, b.y)
+		switch {
+		case m.product != nil:
+			d2 = s.dist.Data[p]
+		case m.nearest:
+			d2 = m.nearest2(p/w, p%w, x, y, b.z)
+		default:
+			d2 = m.norm2(p, x, y)
 		}
 		s.dist.Data[p] = float32(math.Sqrt(float64(d2)))
 	}

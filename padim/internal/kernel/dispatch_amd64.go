@@ -48,6 +48,9 @@ func applyFactor(s set, f *factor, half bool) {
 	}
 }
 
+// applyShared is the same on CPUs with AVX-512, where nobody has measured a wider one.
+func applyShared(_ set, a *shared) { sharedAVX2(a) }
+
 func applyProject(s set, a *project) {
 	if s == avx512 {
 		projectAVX512(a)
@@ -87,6 +90,9 @@ func applyInvert(s set, a *triangles) {
 	}
 	invertAVX2(a)
 }
+
+//go:noescape
+func sharedAVX2(a *shared)
 
 //go:noescape
 func halfAVX512(a *factor)

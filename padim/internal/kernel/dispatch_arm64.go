@@ -35,6 +35,8 @@ func applyFactor(_ set, f *factor, half bool) {
 	singleNEON(f)
 }
 
+func applyShared(_ set, a *shared) { sharedNEON(a) }
+
 func applyProject(_ set, a *project) { projectNEON(a) }
 
 func applySum3(_ set, a *rows) { sum3NEON(a) }
@@ -44,6 +46,9 @@ func applyScaled3(_ set, a *rows) { scaled3NEON(a) }
 func applyCholesky(_ set, a *triangles) { choleskyNEON(a) }
 
 func applyInvert(_ set, a *triangles) { invertNEON(a) }
+
+//go:noescape
+func sharedNEON(a *shared)
 
 //go:noescape
 func halfNEON(a *factor)

@@ -8,6 +8,8 @@ func fastest() set { return generic }
 
 func applyFactor(set, *factor, bool) {}
 
+func applyShared(set, *shared) {}
+
 func applyProject(set, *project) {}
 
 func applySum3(set, *rows) {}

@@ -3688,3 +3688,238 @@ diagonal:
 	SUBS $1, R10, R10
 	BNE row
 	RET
+
+// func sharedNEON(a *shared)
+TEXT ·sharedNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R0
+	MOVD shared_w(R0), R1
+	MOVD shared_mean(R0), R8
+	MOVD shared_x(R0), R11
+	MOVD shared_y(R0), R2
+	MOVD shared_panels(R0), R4
+	MOVD shared_n(R0), R5
+	MOVD R2, R3
+vector:
+	MOVD R8, R10
+	MOVD R4, R9
+subtract:
+	VLD1.P 64(R11), [V0.S4, V1.S4, V2.S4, V3.S4]
+	VLD1.P 64(R10), [V4.S4, V5.S4, V6.S4, V7.S4]
+	WORD $0x4ea4d400 // fsub v0.4s, v0.4s, v4.4s
+	WORD $0x4ea5d421 // fsub v1.4s, v1.4s, v5.4s
+	WORD $0x4ea6d442 // fsub v2.4s, v2.4s, v6.4s
+	WORD $0x4ea7d463 // fsub v3.4s, v3.4s, v7.4s
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R3)
+	SUBS $1, R9, R9
+	BNE subtract
+	SUBS $1, R5, R5
+	BNE vector
+	LSL $6, R4, R6
+	MOVD $4, R7
+
+panel:
+	MOVD R2, R12
+	ADD R6, R12, R13
+	ADD R6, R13, R14
+	ADD R6, R14, R15
+	MOVD R7, R9
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+columns:
+	VLD1.P 16(R12), [V20.S4]
+	VLD1.P 16(R13), [V21.S4]
+	VLD1.P 16(R14), [V22.S4]
+	VLD1.P 16(R15), [V23.S4]
+	VLD1.P 64(R1), [V16.S4, V17.S4, V18.S4, V19.S4]
+	WORD $0x4f949218 // fmul v24.4s, v16.4s, v20.s[0]
+	WORD $0x4f949239 // fmul v25.4s, v17.4s, v20.s[0]
+	WORD $0x4f94925a // fmul v26.4s, v18.4s, v20.s[0]
+	WORD $0x4f94927b // fmul v27.4s, v19.4s, v20.s[0]
+	WORD $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD $0x4e39d421 // fadd v1.4s, v1.4s, v25.4s
+	WORD $0x4e3ad442 // fadd v2.4s, v2.4s, v26.4s
+	WORD $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD $0x4f95921c // fmul v28.4s, v16.4s, v21.s[0]
+	WORD $0x4f95923d // fmul v29.4s, v17.4s, v21.s[0]
+	WORD $0x4f95925e // fmul v30.4s, v18.4s, v21.s[0]
+	WORD $0x4f95927f // fmul v31.4s, v19.4s, v21.s[0]
+	WORD $0x4e3cd484 // fadd v4.4s, v4.4s, v28.4s
+	WORD $0x4e3dd4a5 // fadd v5.4s, v5.4s, v29.4s
+	WORD $0x4e3ed4c6 // fadd v6.4s, v6.4s, v30.4s
+	WORD $0x4e3fd4e7 // fadd v7.4s, v7.4s, v31.4s
+	WORD $0x4f969218 // fmul v24.4s, v16.4s, v22.s[0]
+	WORD $0x4f969239 // fmul v25.4s, v17.4s, v22.s[0]
+	WORD $0x4f96925a // fmul v26.4s, v18.4s, v22.s[0]
+	WORD $0x4f96927b // fmul v27.4s, v19.4s, v22.s[0]
+	WORD $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD $0x4e39d529 // fadd v9.4s, v9.4s, v25.4s
+	WORD $0x4e3ad54a // fadd v10.4s, v10.4s, v26.4s
+	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD $0x4f97921c // fmul v28.4s, v16.4s, v23.s[0]
+	WORD $0x4f97923d // fmul v29.4s, v17.4s, v23.s[0]
+	WORD $0x4f97925e // fmul v30.4s, v18.4s, v23.s[0]
+	WORD $0x4f97927f // fmul v31.4s, v19.4s, v23.s[0]
+	WORD $0x4e3cd58c // fadd v12.4s, v12.4s, v28.4s
+	WORD $0x4e3dd5ad // fadd v13.4s, v13.4s, v29.4s
+	WORD $0x4e3ed5ce // fadd v14.4s, v14.4s, v30.4s
+	WORD $0x4e3fd5ef // fadd v15.4s, v15.4s, v31.4s
+	VLD1.P 64(R1), [V16.S4, V17.S4, V18.S4, V19.S4]
+	WORD $0x4fb49218 // fmul v24.4s, v16.4s, v20.s[1]
+	WORD $0x4fb49239 // fmul v25.4s, v17.4s, v20.s[1]
+	WORD $0x4fb4925a // fmul v26.4s, v18.4s, v20.s[1]
+	WORD $0x4fb4927b // fmul v27.4s, v19.4s, v20.s[1]
+	WORD $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD $0x4e39d421 // fadd v1.4s, v1.4s, v25.4s
+	WORD $0x4e3ad442 // fadd v2.4s, v2.4s, v26.4s
+	WORD $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD $0x4fb5921c // fmul v28.4s, v16.4s, v21.s[1]
+	WORD $0x4fb5923d // fmul v29.4s, v17.4s, v21.s[1]
+	WORD $0x4fb5925e // fmul v30.4s, v18.4s, v21.s[1]
+	WORD $0x4fb5927f // fmul v31.4s, v19.4s, v21.s[1]
+	WORD $0x4e3cd484 // fadd v4.4s, v4.4s, v28.4s
+	WORD $0x4e3dd4a5 // fadd v5.4s, v5.4s, v29.4s
+	WORD $0x4e3ed4c6 // fadd v6.4s, v6.4s, v30.4s
+	WORD $0x4e3fd4e7 // fadd v7.4s, v7.4s, v31.4s
+	WORD $0x4fb69218 // fmul v24.4s, v16.4s, v22.s[1]
+	WORD $0x4fb69239 // fmul v25.4s, v17.4s, v22.s[1]
+	WORD $0x4fb6925a // fmul v26.4s, v18.4s, v22.s[1]
+	WORD $0x4fb6927b // fmul v27.4s, v19.4s, v22.s[1]
+	WORD $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD $0x4e39d529 // fadd v9.4s, v9.4s, v25.4s
+	WORD $0x4e3ad54a // fadd v10.4s, v10.4s, v26.4s
+	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD $0x4fb7921c // fmul v28.4s, v16.4s, v23.s[1]
+	WORD $0x4fb7923d // fmul v29.4s, v17.4s, v23.s[1]
+	WORD $0x4fb7925e // fmul v30.4s, v18.4s, v23.s[1]
+	WORD $0x4fb7927f // fmul v31.4s, v19.4s, v23.s[1]
+	WORD $0x4e3cd58c // fadd v12.4s, v12.4s, v28.4s
+	WORD $0x4e3dd5ad // fadd v13.4s, v13.4s, v29.4s
+	WORD $0x4e3ed5ce // fadd v14.4s, v14.4s, v30.4s
+	WORD $0x4e3fd5ef // fadd v15.4s, v15.4s, v31.4s
+	VLD1.P 64(R1), [V16.S4, V17.S4, V18.S4, V19.S4]
+	WORD $0x4f949a18 // fmul v24.4s, v16.4s, v20.s[2]
+	WORD $0x4f949a39 // fmul v25.4s, v17.4s, v20.s[2]
+	WORD $0x4f949a5a // fmul v26.4s, v18.4s, v20.s[2]
+	WORD $0x4f949a7b // fmul v27.4s, v19.4s, v20.s[2]
+	WORD $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD $0x4e39d421 // fadd v1.4s, v1.4s, v25.4s
+	WORD $0x4e3ad442 // fadd v2.4s, v2.4s, v26.4s
+	WORD $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD $0x4f959a1c // fmul v28.4s, v16.4s, v21.s[2]
+	WORD $0x4f959a3d // fmul v29.4s, v17.4s, v21.s[2]
+	WORD $0x4f959a5e // fmul v30.4s, v18.4s, v21.s[2]
+	WORD $0x4f959a7f // fmul v31.4s, v19.4s, v21.s[2]
+	WORD $0x4e3cd484 // fadd v4.4s, v4.4s, v28.4s
+	WORD $0x4e3dd4a5 // fadd v5.4s, v5.4s, v29.4s
+	WORD $0x4e3ed4c6 // fadd v6.4s, v6.4s, v30.4s
+	WORD $0x4e3fd4e7 // fadd v7.4s, v7.4s, v31.4s
+	WORD $0x4f969a18 // fmul v24.4s, v16.4s, v22.s[2]
+	WORD $0x4f969a39 // fmul v25.4s, v17.4s, v22.s[2]
+	WORD $0x4f969a5a // fmul v26.4s, v18.4s, v22.s[2]
+	WORD $0x4f969a7b // fmul v27.4s, v19.4s, v22.s[2]
+	WORD $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD $0x4e39d529 // fadd v9.4s, v9.4s, v25.4s
+	WORD $0x4e3ad54a // fadd v10.4s, v10.4s, v26.4s
+	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD $0x4f979a1c // fmul v28.4s, v16.4s, v23.s[2]
+	WORD $0x4f979a3d // fmul v29.4s, v17.4s, v23.s[2]
+	WORD $0x4f979a5e // fmul v30.4s, v18.4s, v23.s[2]
+	WORD $0x4f979a7f // fmul v31.4s, v19.4s, v23.s[2]
+	WORD $0x4e3cd58c // fadd v12.4s, v12.4s, v28.4s
+	WORD $0x4e3dd5ad // fadd v13.4s, v13.4s, v29.4s
+	WORD $0x4e3ed5ce // fadd v14.4s, v14.4s, v30.4s
+	WORD $0x4e3fd5ef // fadd v15.4s, v15.4s, v31.4s
+	VLD1.P 64(R1), [V16.S4, V17.S4, V18.S4, V19.S4]
+	WORD $0x4fb49a18 // fmul v24.4s, v16.4s, v20.s[3]
+	WORD $0x4fb49a39 // fmul v25.4s, v17.4s, v20.s[3]
+	WORD $0x4fb49a5a // fmul v26.4s, v18.4s, v20.s[3]
+	WORD $0x4fb49a7b // fmul v27.4s, v19.4s, v20.s[3]
+	WORD $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD $0x4e39d421 // fadd v1.4s, v1.4s, v25.4s
+	WORD $0x4e3ad442 // fadd v2.4s, v2.4s, v26.4s
+	WORD $0x4e3bd463 // fadd v3.4s, v3.4s, v27.4s
+	WORD $0x4fb59a1c // fmul v28.4s, v16.4s, v21.s[3]
+	WORD $0x4fb59a3d // fmul v29.4s, v17.4s, v21.s[3]
+	WORD $0x4fb59a5e // fmul v30.4s, v18.4s, v21.s[3]
+	WORD $0x4fb59a7f // fmul v31.4s, v19.4s, v21.s[3]
+	WORD $0x4e3cd484 // fadd v4.4s, v4.4s, v28.4s
+	WORD $0x4e3dd4a5 // fadd v5.4s, v5.4s, v29.4s
+	WORD $0x4e3ed4c6 // fadd v6.4s, v6.4s, v30.4s
+	WORD $0x4e3fd4e7 // fadd v7.4s, v7.4s, v31.4s
+	WORD $0x4fb69a18 // fmul v24.4s, v16.4s, v22.s[3]
+	WORD $0x4fb69a39 // fmul v25.4s, v17.4s, v22.s[3]
+	WORD $0x4fb69a5a // fmul v26.4s, v18.4s, v22.s[3]
+	WORD $0x4fb69a7b // fmul v27.4s, v19.4s, v22.s[3]
+	WORD $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD $0x4e39d529 // fadd v9.4s, v9.4s, v25.4s
+	WORD $0x4e3ad54a // fadd v10.4s, v10.4s, v26.4s
+	WORD $0x4e3bd56b // fadd v11.4s, v11.4s, v27.4s
+	WORD $0x4fb79a1c // fmul v28.4s, v16.4s, v23.s[3]
+	WORD $0x4fb79a3d // fmul v29.4s, v17.4s, v23.s[3]
+	WORD $0x4fb79a5e // fmul v30.4s, v18.4s, v23.s[3]
+	WORD $0x4fb79a7f // fmul v31.4s, v19.4s, v23.s[3]
+	WORD $0x4e3cd58c // fadd v12.4s, v12.4s, v28.4s
+	WORD $0x4e3dd5ad // fadd v13.4s, v13.4s, v29.4s
+	WORD $0x4e3ed5ce // fadd v14.4s, v14.4s, v30.4s
+	WORD $0x4e3fd5ef // fadd v15.4s, v15.4s, v31.4s
+	SUBS $1, R9, R9
+	BNE columns
+	ADD $shared_lane, R0, R10
+	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
+	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
+	WORD $0x6e21dc21 // fmul v1.4s, v1.4s, v1.4s
+	WORD $0x6e22dc42 // fmul v2.4s, v2.4s, v2.4s
+	WORD $0x6e23dc63 // fmul v3.4s, v3.4s, v3.4s
+	WORD $0x4e20d718 // fadd v24.4s, v24.4s, v0.4s
+	WORD $0x4e21d739 // fadd v25.4s, v25.4s, v1.4s
+	WORD $0x4e22d75a // fadd v26.4s, v26.4s, v2.4s
+	WORD $0x4e23d77b // fadd v27.4s, v27.4s, v3.4s
+	VST1.P [V24.S4, V25.S4, V26.S4, V27.S4], 64(R10)
+	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
+	WORD $0x6e24dc84 // fmul v4.4s, v4.4s, v4.4s
+	WORD $0x6e25dca5 // fmul v5.4s, v5.4s, v5.4s
+	WORD $0x6e26dcc6 // fmul v6.4s, v6.4s, v6.4s
+	WORD $0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
+	WORD $0x4e24d718 // fadd v24.4s, v24.4s, v4.4s
+	WORD $0x4e25d739 // fadd v25.4s, v25.4s, v5.4s
+	WORD $0x4e26d75a // fadd v26.4s, v26.4s, v6.4s
+	WORD $0x4e27d77b // fadd v27.4s, v27.4s, v7.4s
+	VST1.P [V24.S4, V25.S4, V26.S4, V27.S4], 64(R10)
+	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
+	WORD $0x6e28dd08 // fmul v8.4s, v8.4s, v8.4s
+	WORD $0x6e29dd29 // fmul v9.4s, v9.4s, v9.4s
+	WORD $0x6e2add4a // fmul v10.4s, v10.4s, v10.4s
+	WORD $0x6e2bdd6b // fmul v11.4s, v11.4s, v11.4s
+	WORD $0x4e28d718 // fadd v24.4s, v24.4s, v8.4s
+	WORD $0x4e29d739 // fadd v25.4s, v25.4s, v9.4s
+	WORD $0x4e2ad75a // fadd v26.4s, v26.4s, v10.4s
+	WORD $0x4e2bd77b // fadd v27.4s, v27.4s, v11.4s
+	VST1.P [V24.S4, V25.S4, V26.S4, V27.S4], 64(R10)
+	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
+	WORD $0x6e2cdd8c // fmul v12.4s, v12.4s, v12.4s
+	WORD $0x6e2dddad // fmul v13.4s, v13.4s, v13.4s
+	WORD $0x6e2eddce // fmul v14.4s, v14.4s, v14.4s
+	WORD $0x6e2fddef // fmul v15.4s, v15.4s, v15.4s
+	WORD $0x4e2cd718 // fadd v24.4s, v24.4s, v12.4s
+	WORD $0x4e2dd739 // fadd v25.4s, v25.4s, v13.4s
+	WORD $0x4e2ed75a // fadd v26.4s, v26.4s, v14.4s
+	WORD $0x4e2fd77b // fadd v27.4s, v27.4s, v15.4s
+	VST1.P [V24.S4, V25.S4, V26.S4, V27.S4], 64(R10)
+	ADD $4, R7, R7
+	SUBS $1, R4, R4
+	BNE panel
+	RET

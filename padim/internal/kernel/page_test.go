@@ -61,13 +61,24 @@ func TestKernelsStayInsideTheirArguments(t *testing.T) {
 			WhitenSingle(z0, s0, m0, x0, y0, d)
 			WhitenSingle(z1, s1, m1, x1, y1, d)
 
+			s := NewShared(half, m0, d, true)
+			v2 := make([]float32, 2*len(v))
+			w0, w1 := fenced(t, s.w)
+			many0, many1 := fenced(t, v2)
+			scratch0, scratch1 := fenced(t, make([]float32, Scratch(d)))
+			two := make([]float32, 2)
+			s.w = w0
+			s.Norm2(two, many0, scratch0)
+			s.w, s.mean = w1, m1
+			s.Norm2(two, many1, scratch1)
+
 			p := NewProjection(make([]int16, 7*d), d, 7)
 			in0, in1 := fenced(t, make([]int16, p.Inputs()))
-			w0, w1 := fenced(t, p.w)
+			p0, p1 := fenced(t, p.w)
 			out0, out1 := fenced(t, make([]int32, p.Outputs()))
-			p.w = w0
+			p.w = p0
 			p.Project(out0, in0)
-			p.w = w1
+			p.w = p1
 			p.Project(out1, in1)
 
 			rows0, rows1 := fenced(t, make([]int32, d))

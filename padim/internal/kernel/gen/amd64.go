@@ -13,6 +13,7 @@ func amd64() string {
 		e.choleskyAMD64(isa)
 		e.invertAMD64(isa)
 	}
+	e.sharedAMD64()
 	return e.text.String()
 }
 

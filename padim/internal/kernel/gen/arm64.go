@@ -9,6 +9,7 @@ func arm64() string {
 	e.scaled3ARM64()
 	e.choleskyARM64()
 	e.invertARM64()
+	e.sharedARM64()
 	return e.text.String()
 }
 

@@ -2,7 +2,8 @@
 //
 // Two kernels keep the sums of up to six panels, 96 rows, in registers while
 // they read a packed matrix front to back: the whitening factor (float32 sums,
-// triangular) and the projection (int32 sums, rectangular). Two more run along
+// triangular) and the projection (int32 sums, rectangular). A third applies one
+// factor to several vectors at once. Two more run along
 // rows of numbers, and two take eight matrices apart at once.
 package main
 
