@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,16 +125,16 @@ func (barren) Next(context.Context) (*capture.Frame, error) {
 func (barren) Close() error { return nil }
 
 func TestCameraThatOpensAndFails(t *testing.T) {
-	opened := 0
+	var opened atomic.Int64
 	run(t, "is opened with growing pauses", func(r *rig, o *line.Options) {
 		o.Camera = func(context.Context) (capture.Source, error) {
-			opened++
+			opened.Add(1)
 			return barren{}, nil
 		}
 	}, func(r *rig) {
 		time.Sleep(time.Minute)
-		if opened > 30 || r.times(line.CameraLost) > 30 {
-			r.t.Errorf("opened %d times in a minute, %d events", opened, r.times(line.CameraLost))
+		if opened.Load() > 30 || r.times(line.CameraLost) > 30 {
+			r.t.Errorf("opened %d times in a minute, %d events", opened.Load(), r.times(line.CameraLost))
 		}
 		r.finish()
 	})
