@@ -71,8 +71,8 @@ purego: ## all tests without assembly
 EXACT_PKGS = ./infer/... ./padim/... ./synth/... ./internal/exact/... ./internal/container/... \
 	./internal/product/... ./internal/inspect/... ./reject/... ./device/internal/line/... \
 	./trainer/internal/grad ./trainer/internal/quantise
-arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, max)
-	for cpu in cortex-a53 cortex-a72 max; do \
+arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, cortex-a76, max)
+	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
 		GOARCH=arm64 $(GO) test -short -timeout 40m -exec "$(QEMU) -cpu $$cpu" $(EXACT_PKGS) || exit 1; \
 	done
 
