@@ -275,7 +275,11 @@ func (f *fitter) projector(stats *channelStats) (*projector, error) {
 	n := l.channels()
 	unit := stats.units(f.Mode != Stock)
 	pool := !f.NoPool
-	switch f.Projection {
+	choice := f.Projection
+	if choice == SemiOrthogonal && f.Dim >= n {
+		choice = Identity // square, it would only turn what is there
+	}
+	switch choice {
 	case Identity:
 		f.Channels = make([]int, min(n, maxDim))
 		for c := range f.Channels {

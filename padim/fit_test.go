@@ -1,6 +1,7 @@
 package padim
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strings"
@@ -189,5 +190,26 @@ func TestGridIsTheOneTaught(t *testing.T) {
 		if mh, mw, _ := m.Grid(); err != nil || mh != h || mw != w {
 			t.Errorf("%+v: %dx%d, taught %dx%d, %v", o, h, w, mh, mw, err)
 		}
+	}
+}
+
+// Where there are no more channels than dimensions, none is mixed with another: the network has chosen them.
+func TestAsManyDimensionsAsChannels(t *testing.T) {
+	s := newParts(12, 32, 8, 4, 8, 16) // 24 channels
+	encode := func(o Options) []byte {
+		t.Helper()
+		m, _ := mustFit(t, s, o)
+		b, err := m.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	want := encode(Options{Mode: Part, Projection: Identity, Shrinkage: 0.5})
+	if !bytes.Equal(encode(Options{Mode: Part, Shrinkage: 0.5}), want) || !bytes.Equal(encode(Options{Mode: Part, Shrinkage: 0.5, Dim: 24}), want) {
+		t.Error("another model than with the channels as they are")
+	}
+	if bytes.Equal(encode(Options{Mode: Part, Shrinkage: 0.5, Dim: 23}), want) {
+		t.Error("23 dimensions of 24 channels: the same model")
 	}
 }

@@ -60,7 +60,7 @@ type Projection uint8
 // Projections.
 const (
 	DefaultProjection Projection = iota // SemiOrthogonal, in Stock mode RandomChannels
-	SemiOrthogonal                      // Q of the QR decomposition of a Gaussian matrix
+	SemiOrthogonal                      // Q of the QR decomposition of a Gaussian matrix; Identity with no more channels than Dim
 	RandomChannels                      // a random choice of channels, or Options.Channels
 	Identity                            // every channel; Dim is not used
 )
