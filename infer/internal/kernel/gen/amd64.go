@@ -9,7 +9,7 @@ func amd64() string {
 	e.peakAMD64("peakVNNI", vnni{})
 	e.peakAMD64("peakAVX2", avx2{})
 	e.lanesAMD64()
-	return e.text.String()
+	return e.String()
 }
 
 // A shape is one variant of a tile.
@@ -54,81 +54,81 @@ func shapes(pixels, vectors []int, signed ...bool) (out []shape) {
 type simd interface {
 	shapes() []shape
 	vector() int                 // bytes of a register
-	prepare(e *emitter, s shape) // once a call
-	start(e *emitter, s shape)   // sums = bias
-	step(e *emitter, s shape)    // four bytes of every window
-	finish(e *emitter, s shape)  // requantise, store at DI and advance it
-	peak(e *emitter)             // peakMACs multiply-accumulates in registers
+	prepare(e emitter, s shape) // once a call
+	start(e emitter, s shape)   // sums = bias
+	step(e emitter, s shape)    // four bytes of every window
+	finish(e emitter, s shape)  // requantise, store at DI and advance it
+	peak(e emitter)              // peakMACs multiply-accumulates in registers
 }
 
 const peakMACs = 10 * 64
 
 // peakAMD64 emits func name(n int): n times nothing but the arithmetic of a tile.
-func (e *emitter) peakAMD64(name string, isa simd) {
-	e.p("")
-	e.p("// func %s(n int)", name)
-	e.p("TEXT ·%s(SB), NOSPLIT, $0-8", name)
-	e.p("MOVQ n+0(FP), CX")
-	e.p("loop:")
+func (e emitter) peakAMD64(name string, isa simd) {
+	e.P("")
+	e.P("// func %s(n int)", name)
+	e.P("TEXT ·%s(SB), NOSPLIT, $0-8", name)
+	e.P("MOVQ n+0(FP), CX")
+	e.P("loop:")
 	isa.peak(e)
-	e.p("DECQ CX")
-	e.p("JNZ loop")
-	e.p("VZEROUPPER")
-	e.p("RET")
+	e.P("DECQ CX")
+	e.P("JNZ loop")
+	e.P("VZEROUPPER")
+	e.P("RET")
 }
 
-func (e *emitter) convAMD64(name string, isa simd) {
-	e.begin(name, "tile")
-	e.p("MOVQ a+0(FP), AX")
-	e.p("MOVQ tile_in(AX), BX")
-	e.p("MOVQ tile_step(AX), R8")
-	e.p("LEAQ (R8)(R8*2), R9")
-	e.p("LEAQ (R8)(R8*4), R10")
-	e.p("LEAQ (R9)(R8*4), R11")
-	e.p("MOVQ tile_variant(AX), CX")
+func (e emitter) convAMD64(name string, isa simd) {
+	e.Begin(name, "tile")
+	e.P("MOVQ a+0(FP), AX")
+	e.P("MOVQ tile_in(AX), BX")
+	e.P("MOVQ tile_step(AX), R8")
+	e.P("LEAQ (R8)(R8*2), R9")
+	e.P("LEAQ (R8)(R8*4), R10")
+	e.P("LEAQ (R9)(R8*4), R11")
+	e.P("MOVQ tile_variant(AX), CX")
 	for _, s := range isa.shapes() {
-		e.p("CMPQ CX, $%d", s.code())
-		e.p("JEQ tile%s", s)
+		e.P("CMPQ CX, $%d", s.code())
+		e.P("JEQ tile%s", s)
 	}
-	e.p("UNDEF")
+	e.P("UNDEF")
 	for _, s := range isa.shapes() {
-		e.p("")
-		e.p("tile%s:", s)
+		e.P("")
+		e.P("tile%s:", s)
 		isa.prepare(e, s)
-		e.p("next%s:", s)
-		e.p("MOVQ tile_weights(AX), DI")
+		e.P("next%s:", s)
+		e.P("MOVQ tile_weights(AX), DI")
 		isa.start(e, s)
-		e.p("MOVQ tile_at(AX), R13")
-		e.p("MOVQ tile_runs(AX), DX")
-		e.p("run%s:", s)
-		e.p("MOVQ (R13), SI")
-		e.p("ADDQ BX, SI")
-		e.p("ADDQ $8, R13")
+		e.P("MOVQ tile_at(AX), R13")
+		e.P("MOVQ tile_runs(AX), DX")
+		e.P("run%s:", s)
+		e.P("MOVQ (R13), SI")
+		e.P("ADDQ BX, SI")
+		e.P("ADDQ $8, R13")
 		if s.pixels > 8 {
-			e.p("LEAQ (SI)(R8*8), R12")
+			e.P("LEAQ (SI)(R8*8), R12")
 		}
-		e.p("MOVQ tile_run(AX), CX")
-		e.p("step%s:", s)
+		e.P("MOVQ tile_run(AX), CX")
+		e.P("step%s:", s)
 		isa.step(e, s)
-		e.p("ADDQ $4, SI")
+		e.P("ADDQ $4, SI")
 		if s.pixels > 8 {
-			e.p("ADDQ $4, R12")
+			e.P("ADDQ $4, R12")
 		}
-		e.p("ADDQ $%d, DI", isa.vector()*s.vectors)
-		e.p("SUBQ $4, CX")
-		e.p("JNZ step%s", s)
-		e.p("DECQ DX")
-		e.p("JNZ run%s", s)
-		e.p("MOVQ tile_out(AX), DI")
-		e.p("MOVQ tile_outStep(AX), CX")
-		e.p("MOVQ tile_scale(AX), SI")
+		e.P("ADDQ $%d, DI", isa.vector()*s.vectors)
+		e.P("SUBQ $4, CX")
+		e.P("JNZ step%s", s)
+		e.P("DECQ DX")
+		e.P("JNZ run%s", s)
+		e.P("MOVQ tile_out(AX), DI")
+		e.P("MOVQ tile_outStep(AX), CX")
+		e.P("MOVQ tile_scale(AX), SI")
 		isa.finish(e, s)
-		e.p("MOVQ DI, tile_out(AX)")
-		e.p("ADDQ tile_advance(AX), BX")
-		e.p("DECQ tile_count(AX)")
-		e.p("JNZ next%s", s)
-		e.p("VZEROUPPER")
-		e.p("RET")
+		e.P("MOVQ DI, tile_out(AX)")
+		e.P("ADDQ tile_advance(AX), BX")
+		e.P("DECQ tile_count(AX)")
+		e.P("JNZ next%s", s)
+		e.P("VZEROUPPER")
+		e.P("RET")
 	}
 }
 
@@ -152,65 +152,65 @@ func (vnni) shapes() []shape { return shapes([]int{14, 8, 4, 2, 1}, []int{2, 1},
 
 func (vnni) vector() int { return 64 }
 
-func (vnni) prepare(e *emitter, s shape) {
+func (vnni) prepare(e emitter, s shape) {
 	for v := range s.vectors {
-		e.p("KMOVW tile_mask+%d(AX), K%d", 2*v, v+1)
+		e.P("KMOVW tile_mask+%d(AX), K%d", 2*v, v+1)
 	}
 	if s.signed {
-		e.p("MOVL $0x80808080, CX")
-		e.p("VPBROADCASTD CX, Z31")
+		e.P("MOVL $0x80808080, CX")
+		e.P("VPBROADCASTD CX, Z31")
 	}
 }
 
-func (vnni) start(e *emitter, s shape) {
-	e.p("MOVQ tile_bias(AX), SI")
+func (vnni) start(e emitter, s shape) {
+	e.P("MOVQ tile_bias(AX), SI")
 	for v := range s.vectors {
-		e.p("VMOVDQU32 %d(SI), Z%d", 64*v, v)
+		e.P("VMOVDQU32 %d(SI), Z%d", 64*v, v)
 	}
 	for i := s.vectors; i < s.pixels*s.vectors; i++ {
-		e.p("VMOVDQA32 Z%d, Z%d", i%s.vectors, i)
+		e.P("VMOVDQA32 Z%d, Z%d", i%s.vectors, i)
 	}
 }
 
-func (vnni) step(e *emitter, s shape) {
+func (vnni) step(e emitter, s shape) {
 	for v := range s.vectors {
-		e.p("VMOVDQU32 %d(DI), Z%d", 64*v, 28+v)
+		e.P("VMOVDQU32 %d(DI), Z%d", 64*v, 28+v)
 	}
 	for r := range s.pixels {
 		if s.signed {
-			e.p("VPXORD.BCST %s, Z31, Z30", pixel(r))
+			e.P("VPXORD.BCST %s, Z31, Z30", pixel(r))
 		} else {
-			e.p("VPBROADCASTD %s, Z30", pixel(r))
+			e.P("VPBROADCASTD %s, Z30", pixel(r))
 		}
 		for v := range s.vectors {
-			e.p("VPDPBUSD Z%d, Z30, Z%d", 28+v, r*s.vectors+v)
+			e.P("VPDPBUSD Z%d, Z30, Z%d", 28+v, r*s.vectors+v)
 		}
 	}
 }
 
-func (vnni) finish(e *emitter, s shape) {
-	e.p("VPBROADCASTD tile_low(AX), Z28")
+func (vnni) finish(e emitter, s shape) {
+	e.P("VPBROADCASTD tile_low(AX), Z28")
 	for v := range s.vectors {
-		e.p("VMOVUPS %d(SI), Z29", 64*v)
+		e.P("VMOVUPS %d(SI), Z29", 64*v)
 		for r := range s.pixels {
 			z := r*s.vectors + v
-			e.p("VCVTDQ2PS Z%d, Z%d", z, z)
-			e.p("VMULPS Z29, Z%d, Z%d", z, z)
-			e.p("VCVTPS2DQ Z%d, Z%d", z, z)
-			e.p("VPMAXSD Z28, Z%d, Z%d", z, z)
+			e.P("VCVTDQ2PS Z%d, Z%d", z, z)
+			e.P("VMULPS Z29, Z%d, Z%d", z, z)
+			e.P("VCVTPS2DQ Z%d, Z%d", z, z)
+			e.P("VPMAXSD Z28, Z%d, Z%d", z, z)
 		}
 	}
 	for r := range s.pixels {
 		for v := range s.vectors {
-			e.p("VPMOVSDB Z%d, K%d, %d(DI)", r*s.vectors+v, v+1, 16*v)
+			e.P("VPMOVSDB Z%d, K%d, %d(DI)", r*s.vectors+v, v+1, 16*v)
 		}
-		e.p("ADDQ CX, DI")
+		e.P("ADDQ CX, DI")
 	}
 }
 
-func (vnni) peak(e *emitter) {
+func (vnni) peak(e emitter) {
 	for i := range peakMACs / 64 {
-		e.p("VPDPBUSD Z30, Z31, Z%d", i)
+		e.P("VPDPBUSD Z30, Z31, Z%d", i)
 	}
 }
 
@@ -223,69 +223,69 @@ func (avx2) shapes() []shape { return shapes([]int{4, 2, 1}, []int{2}, false, tr
 
 func (avx2) vector() int { return 32 }
 
-func (avx2) prepare(e *emitter, s shape) {
-	e.p("VPCMPEQW Y15, Y15, Y15")
-	e.p("VPSRLW $15, Y15, Y15")
+func (avx2) prepare(e emitter, s shape) {
+	e.P("VPCMPEQW Y15, Y15, Y15")
+	e.P("VPSRLW $15, Y15, Y15")
 }
 
-func (avx2) start(e *emitter, s shape) {
-	e.p("MOVQ tile_bias(AX), SI")
+func (avx2) start(e emitter, s shape) {
+	e.P("MOVQ tile_bias(AX), SI")
 	for v := range s.vectors {
-		e.p("VMOVDQU %d(SI), Y%d", 32*v, v)
+		e.P("VMOVDQU %d(SI), Y%d", 32*v, v)
 	}
 	for i := s.vectors; i < s.pixels*s.vectors; i++ {
-		e.p("VMOVDQA Y%d, Y%d", i%s.vectors, i)
+		e.P("VMOVDQA Y%d, Y%d", i%s.vectors, i)
 	}
 }
 
-func (avx2) step(e *emitter, s shape) {
+func (avx2) step(e emitter, s shape) {
 	for v := range s.vectors {
-		e.p("VMOVDQU %d(DI), Y%d", 32*v, 8+v)
+		e.P("VMOVDQU %d(DI), Y%d", 32*v, 8+v)
 	}
 	for r := range s.pixels {
-		e.p("VPBROADCASTD %s, Y10", pixel(r))
+		e.P("VPBROADCASTD %s, Y10", pixel(r))
 		if s.signed {
-			e.p("VPABSB Y10, Y11")
+			e.P("VPABSB Y10, Y11")
 		}
 		for v := range s.vectors {
 			if s.signed {
-				e.p("VPSIGNB Y10, Y%d, Y%d", 8+v, 12+v)
-				e.p("VPMADDUBSW Y%d, Y11, Y%d", 12+v, 12+v)
+				e.P("VPSIGNB Y10, Y%d, Y%d", 8+v, 12+v)
+				e.P("VPMADDUBSW Y%d, Y11, Y%d", 12+v, 12+v)
 			} else {
-				e.p("VPMADDUBSW Y%d, Y10, Y%d", 8+v, 12+v)
+				e.P("VPMADDUBSW Y%d, Y10, Y%d", 8+v, 12+v)
 			}
-			e.p("VPMADDWD Y15, Y%d, Y%d", 12+v, 12+v)
-			e.p("VPADDD Y%d, Y%d, Y%d", 12+v, r*s.vectors+v, r*s.vectors+v)
+			e.P("VPMADDWD Y15, Y%d, Y%d", 12+v, 12+v)
+			e.P("VPADDD Y%d, Y%d, Y%d", 12+v, r*s.vectors+v, r*s.vectors+v)
 		}
 	}
 }
 
-func (avx2) finish(e *emitter, s shape) {
-	e.p("VPBROADCASTD tile_low(AX), Y12")
-	e.p("VMOVUPS (SI), Y13")
-	e.p("VMOVUPS 32(SI), Y14")
+func (avx2) finish(e emitter, s shape) {
+	e.P("VPBROADCASTD tile_low(AX), Y12")
+	e.P("VMOVUPS (SI), Y13")
+	e.P("VMOVUPS 32(SI), Y14")
 	for r := range s.pixels {
 		a, b := 2*r, 2*r+1
 		for v, y := range []int{a, b} {
-			e.p("VCVTDQ2PS Y%d, Y%d", y, y)
-			e.p("VMULPS Y%d, Y%d, Y%d", 13+v, y, y)
-			e.p("VCVTPS2DQ Y%d, Y%d", y, y)
-			e.p("VPMAXSD Y12, Y%d, Y%d", y, y)
+			e.P("VCVTDQ2PS Y%d, Y%d", y, y)
+			e.P("VMULPS Y%d, Y%d, Y%d", 13+v, y, y)
+			e.P("VCVTPS2DQ Y%d, Y%d", y, y)
+			e.P("VPMAXSD Y12, Y%d, Y%d", y, y)
 		}
-		e.p("VPACKSSDW Y%d, Y%d, Y%d", b, a, a) // 64-bit quarters a0 b0 a1 b1
-		e.p("VPERMQ $0xd8, Y%d, Y%d", a, a)     // a0 a1 b0 b1
-		e.p("VEXTRACTI128 $1, Y%d, X%d", a, b)
-		e.p("VPACKSSWB X%d, X%d, X%d", b, a, a)
-		e.p("VMOVDQU X%d, (DI)", a)
-		e.p("ADDQ CX, DI")
+		e.P("VPACKSSDW Y%d, Y%d, Y%d", b, a, a) // 64-bit quarters a0 b0 a1 b1
+		e.P("VPERMQ $0xd8, Y%d, Y%d", a, a)     // a0 a1 b0 b1
+		e.P("VEXTRACTI128 $1, Y%d, X%d", a, b)
+		e.P("VPACKSSWB X%d, X%d, X%d", b, a, a)
+		e.P("VMOVDQU X%d, (DI)", a)
+		e.P("ADDQ CX, DI")
 	}
 }
 
-func (avx2) peak(e *emitter) {
+func (avx2) peak(e emitter) {
 	for i := range peakMACs / 32 {
 		t := 10 + i%4
-		e.p("VPMADDUBSW Y14, Y15, Y%d", t)
-		e.p("VPMADDWD Y15, Y%d, Y%d", t, t)
-		e.p("VPADDD Y%d, Y%d, Y%d", t, i%10, i%10)
+		e.P("VPMADDUBSW Y14, Y15, Y%d", t)
+		e.P("VPMADDWD Y15, Y%d, Y%d", t, t)
+		e.P("VPADDD Y%d, Y%d, Y%d", t, i%10, i%10)
 	}
 }

@@ -14,7 +14,7 @@ func amd64() string {
 		e.invertAMD64(isa)
 	}
 	e.sharedAMD64()
-	return e.text.String()
+	return e.String()
 }
 
 // A simd is an amd64 instruction set: its name, the letter of its registers and
@@ -33,12 +33,12 @@ func (s simd) registers() int { return 64 / s.bytes }
 func (s simd) spare(i int) string { return s.reg(group*s.registers() + i) }
 
 // zero clears the sums of n panels.
-func (e *emitter) zeroAMD64(s simd, n int) {
+func (e emitter) zeroAMD64(s simd, n int) {
 	for r := range n * s.registers() {
 		if s.bytes == 64 {
-			e.p("VPXORQ %s, %s, %s", s.reg(r), s.reg(r), s.reg(r))
+			e.P("VPXORQ %s, %s, %s", s.reg(r), s.reg(r), s.reg(r))
 		} else {
-			e.p("VPXOR %s, %s, %s", s.reg(r), s.reg(r), s.reg(r))
+			e.P("VPXOR %s, %s, %s", s.reg(r), s.reg(r), s.reg(r))
 		}
 	}
 }
@@ -49,218 +49,218 @@ func (e *emitter) zeroAMD64(s simd, n int) {
 //	R8  panels left      R9  columns that reach all panels of the group
 //	R10 columns of the very last panel     R11 of the group's last panel
 //	BX  z, where wanted  CX  columns left of a loop
-func (e *emitter) factorAMD64(s simd, half bool) {
+func (e emitter) factorAMD64(s simd, half bool) {
 	name := "single" + s.name
 	if half {
 		name = "half" + s.name
 	}
-	e.begin(name, "factor")
-	e.p("MOVQ a+0(FP), AX")
-	e.p("MOVQ factor_w(AX), SI")
-	e.p("MOVQ factor_mean(AX), R12")
-	e.p("MOVQ factor_x(AX), R13")
-	e.p("MOVQ factor_y(AX), DI")
-	e.p("MOVQ factor_z(AX), BX")
-	e.p("MOVQ factor_d(AX), CX")
-	e.p("LEAQ 15(CX), R8")
-	e.p("SHRQ $4, R8")
+	e.Begin(name, "factor")
+	e.P("MOVQ a+0(FP), AX")
+	e.P("MOVQ factor_w(AX), SI")
+	e.P("MOVQ factor_mean(AX), R12")
+	e.P("MOVQ factor_x(AX), R13")
+	e.P("MOVQ factor_y(AX), DI")
+	e.P("MOVQ factor_z(AX), BX")
+	e.P("MOVQ factor_d(AX), CX")
+	e.P("LEAQ 15(CX), R8")
+	e.P("SHRQ $4, R8")
 	e.subtractAMD64(s)
-	e.p("LEAQ -1(R8), DX")
-	e.p("SHLQ $4, DX")
-	e.p("MOVQ CX, R10")
-	e.p("SUBQ DX, R10")
-	e.p("XORQ R9, R9")
-	e.p("")
-	e.p("group:")
-	e.p("MOVQ DI, DX")
-	e.p("MOVQ $16, R11")
-	e.p("CMPQ R8, $%d", group)
-	e.p("JGT group%d", group)
-	e.p("MOVQ R10, R11")
-	e.p("JEQ group%d", group)
+	e.P("LEAQ -1(R8), DX")
+	e.P("SHLQ $4, DX")
+	e.P("MOVQ CX, R10")
+	e.P("SUBQ DX, R10")
+	e.P("XORQ R9, R9")
+	e.P("")
+	e.P("group:")
+	e.P("MOVQ DI, DX")
+	e.P("MOVQ $16, R11")
+	e.P("CMPQ R8, $%d", group)
+	e.P("JGT group%d", group)
+	e.P("MOVQ R10, R11")
+	e.P("JEQ group%d", group)
 	for n := group - 1; n > 1; n-- {
-		e.p("CMPQ R8, $%d", n)
-		e.p("JEQ group%d", n)
+		e.P("CMPQ R8, $%d", n)
+		e.P("JEQ group%d", n)
 	}
 	for n := 1; n <= group; n++ {
-		e.p("")
-		e.p("group%d:", n)
+		e.P("")
+		e.P("group%d:", n)
 		e.zeroAMD64(s, n)
-		e.p("MOVQ R9, CX")
-		e.p("TESTQ CX, CX")
-		e.p("JZ triangle%d", n)
-		e.p("all%d:", n)
+		e.P("MOVQ R9, CX")
+		e.P("TESTQ CX, CX")
+		e.P("JZ triangle%d", n)
+		e.P("all%d:", n)
 		e.columnAMD64(s, half, 0, n)
-		e.p("DECQ CX")
-		e.p("JNZ all%d", n)
-		e.p("triangle%d:", n)
+		e.P("DECQ CX")
+		e.P("JNZ all%d", n)
+		e.P("triangle%d:", n)
 		for k := range n {
 			if k == n-1 {
-				e.p("MOVQ R11, CX")
+				e.P("MOVQ R11, CX")
 			} else {
-				e.p("MOVQ $16, CX")
+				e.P("MOVQ $16, CX")
 			}
-			e.p("from%d_%d:", k, n)
+			e.P("from%d_%d:", k, n)
 			e.columnAMD64(s, half, k, n)
-			e.p("DECQ CX")
-			e.p("JNZ from%d_%d", k, n)
+			e.P("DECQ CX")
+			e.P("JNZ from%d_%d", k, n)
 		}
 		e.endGroupAMD64(s, n)
 	}
-	e.p("")
-	e.p("done:")
-	e.p("VZEROUPPER")
-	e.p("RET")
+	e.P("")
+	e.P("done:")
+	e.P("VZEROUPPER")
+	e.P("RET")
 }
 
 // subtractAMD64 emits y = x - mean over R8 panels.
-func (e *emitter) subtractAMD64(s simd) {
-	e.p("MOVQ R8, R11")
-	e.p("MOVQ DI, DX")
-	e.p("subtract:")
+func (e emitter) subtractAMD64(s simd) {
+	e.P("MOVQ R8, R11")
+	e.P("MOVQ DI, DX")
+	e.P("subtract:")
 	for r := range s.registers() {
-		e.p("VMOVUPS %d(R13), %s", r*s.bytes, s.reg(r))
-		e.p("VSUBPS %d(R12), %s, %s", r*s.bytes, s.reg(r), s.reg(r))
-		e.p("VMOVUPS %s, %d(DX)", s.reg(r), r*s.bytes)
+		e.P("VMOVUPS %d(R13), %s", r*s.bytes, s.reg(r))
+		e.P("VSUBPS %d(R12), %s, %s", r*s.bytes, s.reg(r), s.reg(r))
+		e.P("VMOVUPS %s, %d(DX)", s.reg(r), r*s.bytes)
 	}
-	e.p("ADDQ $64, R13")
-	e.p("ADDQ $64, R12")
-	e.p("ADDQ $64, DX")
-	e.p("DECQ R11")
-	e.p("JNZ subtract")
+	e.P("ADDQ $64, R13")
+	e.P("ADDQ $64, R12")
+	e.P("ADDQ $64, DX")
+	e.P("DECQ R11")
+	e.P("JNZ subtract")
 }
 
 // columnAMD64 emits one column of panels k..n-1: product, rounding, sum, rounding.
-func (e *emitter) columnAMD64(s simd, half bool, k, n int) {
+func (e emitter) columnAMD64(s simd, half bool, k, n int) {
 	y := s.spare(0)
-	e.p("VBROADCASTSS (DX), %s", y)
+	e.P("VBROADCASTSS (DX), %s", y)
 	at := 0
 	for r := k * s.registers(); r < n*s.registers(); r++ {
 		t := s.spare(1 + r%2)
 		if half {
-			e.p("VCVTPH2PS %d(SI), %s", at, t)
-			e.p("VMULPS %s, %s, %s", y, t, t)
+			e.P("VCVTPH2PS %d(SI), %s", at, t)
+			e.P("VMULPS %s, %s, %s", y, t, t)
 			at += s.bytes / 2
 		} else {
-			e.p("VMULPS %d(SI), %s, %s", at, y, t)
+			e.P("VMULPS %d(SI), %s, %s", at, y, t)
 			at += s.bytes
 		}
-		e.p("VADDPS %s, %s, %s", t, s.reg(r), s.reg(r))
+		e.P("VADDPS %s, %s, %s", t, s.reg(r), s.reg(r))
 	}
-	e.p("ADDQ $%d, SI", at)
-	e.p("ADDQ $4, DX")
+	e.P("ADDQ $%d, SI", at)
+	e.P("ADDQ $4, DX")
 }
 
 // endGroupAMD64 emits the squares and, where wanted, z of n panels.
-func (e *emitter) endGroupAMD64(s simd, n int) {
-	e.p("TESTQ BX, BX")
-	e.p("JZ squares%d", n)
+func (e emitter) endGroupAMD64(s simd, n int) {
+	e.P("TESTQ BX, BX")
+	e.P("JZ squares%d", n)
 	for r := range n * s.registers() {
-		e.p("VMOVUPS %s, %d(BX)", s.reg(r), r*s.bytes)
+		e.P("VMOVUPS %s, %d(BX)", s.reg(r), r*s.bytes)
 	}
-	e.p("ADDQ $%d, BX", 64*n)
-	e.p("squares%d:", n)
+	e.P("ADDQ $%d, BX", 64*n)
+	e.P("squares%d:", n)
 	for l := range s.registers() {
-		e.p("VMOVUPS factor_lane+%d(AX), %s", l*s.bytes, s.spare(l))
+		e.P("VMOVUPS factor_lane+%d(AX), %s", l*s.bytes, s.spare(l))
 	}
 	for r := range n * s.registers() {
 		lane := s.spare(r % s.registers())
-		e.p("VMULPS %s, %s, %s", s.reg(r), s.reg(r), s.reg(r))
-		e.p("VADDPS %s, %s, %s", s.reg(r), lane, lane)
+		e.P("VMULPS %s, %s, %s", s.reg(r), s.reg(r), s.reg(r))
+		e.P("VADDPS %s, %s, %s", s.reg(r), lane, lane)
 	}
 	for l := range s.registers() {
-		e.p("VMOVUPS %s, factor_lane+%d(AX)", s.spare(l), l*s.bytes)
+		e.P("VMOVUPS %s, factor_lane+%d(AX)", s.spare(l), l*s.bytes)
 	}
 	if n < group {
-		e.p("JMP done")
+		e.P("JMP done")
 		return
 	}
-	e.p("ADDQ $%d, R9", 16*group)
-	e.p("SUBQ $%d, R8", group)
-	e.p("JG group")
+	e.P("ADDQ $%d, R9", 16*group)
+	e.P("SUBQ $%d, R8", group)
+	e.P("JG group")
 }
 
 // projectAMD64 emits func projectISA(a *project): per group of panels, per pair
 // of inputs, 16 pairs of weights a panel.
 //
 //	SI weights  DI result  BX inputs  DX next pair  CX pairs left  R8 panels left
-func (e *emitter) projectAMD64(s simd) {
-	e.begin("project"+s.name, "project")
-	e.p("MOVQ a+0(FP), AX")
-	e.p("MOVQ project_w(AX), SI")
-	e.p("MOVQ project_dst(AX), DI")
-	e.p("MOVQ project_x(AX), BX")
-	e.p("MOVQ project_panels(AX), R8")
-	e.p("")
-	e.p("group:")
-	e.p("MOVQ BX, DX")
-	e.p("MOVQ project_pairs(AX), CX")
-	e.p("CMPQ R8, $%d", group)
-	e.p("JGE group%d", group)
+func (e emitter) projectAMD64(s simd) {
+	e.Begin("project"+s.name, "project")
+	e.P("MOVQ a+0(FP), AX")
+	e.P("MOVQ project_w(AX), SI")
+	e.P("MOVQ project_dst(AX), DI")
+	e.P("MOVQ project_x(AX), BX")
+	e.P("MOVQ project_panels(AX), R8")
+	e.P("")
+	e.P("group:")
+	e.P("MOVQ BX, DX")
+	e.P("MOVQ project_pairs(AX), CX")
+	e.P("CMPQ R8, $%d", group)
+	e.P("JGE group%d", group)
 	for n := group - 1; n > 1; n-- {
-		e.p("CMPQ R8, $%d", n)
-		e.p("JEQ group%d", n)
+		e.P("CMPQ R8, $%d", n)
+		e.P("JEQ group%d", n)
 	}
 	for n := 1; n <= group; n++ {
-		e.p("")
-		e.p("group%d:", n)
+		e.P("")
+		e.P("group%d:", n)
 		e.zeroAMD64(s, n)
-		e.p("pair%d:", n)
+		e.P("pair%d:", n)
 		x := s.spare(0)
-		e.p("VPBROADCASTD (DX), %s", x)
+		e.P("VPBROADCASTD (DX), %s", x)
 		for r := range n * s.registers() {
 			t := s.spare(1 + r%2)
-			e.p("VPMADDWD %d(SI), %s, %s", r*s.bytes, x, t)
-			e.p("VPADDD %s, %s, %s", t, s.reg(r), s.reg(r))
+			e.P("VPMADDWD %d(SI), %s, %s", r*s.bytes, x, t)
+			e.P("VPADDD %s, %s, %s", t, s.reg(r), s.reg(r))
 		}
-		e.p("ADDQ $%d, SI", 64*n)
-		e.p("ADDQ $4, DX")
-		e.p("DECQ CX")
-		e.p("JNZ pair%d", n)
+		e.P("ADDQ $%d, SI", 64*n)
+		e.P("ADDQ $4, DX")
+		e.P("DECQ CX")
+		e.P("JNZ pair%d", n)
 		for r := range n * s.registers() {
-			e.p("VMOVUPS %s, %d(DI)", s.reg(r), r*s.bytes)
+			e.P("VMOVUPS %s, %d(DI)", s.reg(r), r*s.bytes)
 		}
 		if n < group {
-			e.p("JMP done")
+			e.P("JMP done")
 			continue
 		}
-		e.p("ADDQ $%d, DI", 64*n)
-		e.p("SUBQ $%d, R8", n)
-		e.p("JNZ group")
+		e.P("ADDQ $%d, DI", 64*n)
+		e.P("SUBQ $%d, R8", n)
+		e.P("JNZ group")
 	}
-	e.p("")
-	e.p("done:")
-	e.p("VZEROUPPER")
-	e.p("RET")
+	e.P("")
+	e.P("done:")
+	e.P("VZEROUPPER")
+	e.P("RET")
 }
 
 // sum3AMD64 emits func sum3ISA(a *rows): dst = a + b + c, 16 numbers at a time.
-func (e *emitter) sum3AMD64(s simd) {
+func (e emitter) sum3AMD64(s simd) {
 	e.rowsAMD64("sum3", s)
 	for r := range s.registers() {
 		at := r * s.bytes
-		e.p("VMOVDQU%s %d(SI), %s", s.wide(), at, s.reg(r))
-		e.p("VPADDD %d(DX), %s, %s", at, s.reg(r), s.reg(r))
-		e.p("VPADDD %d(BX), %s, %s", at, s.reg(r), s.reg(r))
-		e.p("VMOVDQU%s %s, %d(DI)", s.wide(), s.reg(r), at)
+		e.P("VMOVDQU%s %d(SI), %s", s.wide(), at, s.reg(r))
+		e.P("VPADDD %d(DX), %s, %s", at, s.reg(r), s.reg(r))
+		e.P("VPADDD %d(BX), %s, %s", at, s.reg(r), s.reg(r))
+		e.P("VMOVDQU%s %s, %d(DI)", s.wide(), s.reg(r), at)
 	}
 	e.endRowsAMD64()
 }
 
 // scaled3AMD64 emits func scaled3ISA(a *rows): dst += float32(a+b+c) * f.
-func (e *emitter) scaled3AMD64(s simd) {
+func (e emitter) scaled3AMD64(s simd) {
 	e.rowsAMD64("scaled3", s)
 	for r := range s.registers() {
 		at := r * s.bytes
-		e.p("VMOVDQU%s %d(SI), %s", s.wide(), at, s.reg(r))
-		e.p("VPADDD %d(DX), %s, %s", at, s.reg(r), s.reg(r))
-		e.p("VPADDD %d(BX), %s, %s", at, s.reg(r), s.reg(r))
-		e.p("VCVTDQ2PS %s, %s", s.reg(r), s.reg(r))
-		e.p("VMULPS %d(R8), %s, %s", at, s.reg(r), s.reg(r))
-		e.p("VADDPS %d(DI), %s, %s", at, s.reg(r), s.reg(r))
-		e.p("VMOVUPS %s, %d(DI)", s.reg(r), at)
+		e.P("VMOVDQU%s %d(SI), %s", s.wide(), at, s.reg(r))
+		e.P("VPADDD %d(DX), %s, %s", at, s.reg(r), s.reg(r))
+		e.P("VPADDD %d(BX), %s, %s", at, s.reg(r), s.reg(r))
+		e.P("VCVTDQ2PS %s, %s", s.reg(r), s.reg(r))
+		e.P("VMULPS %d(R8), %s, %s", at, s.reg(r), s.reg(r))
+		e.P("VADDPS %d(DI), %s, %s", at, s.reg(r), s.reg(r))
+		e.P("VMOVUPS %s, %d(DI)", s.reg(r), at)
 	}
-	e.p("ADDQ $64, R8")
+	e.P("ADDQ $64, R8")
 	e.endRowsAMD64()
 }
 
@@ -271,24 +271,24 @@ func (s simd) wide() string {
 	return ""
 }
 
-func (e *emitter) rowsAMD64(name string, s simd) {
-	e.begin(name+s.name, "rows")
-	e.p("MOVQ a+0(FP), AX")
-	e.p("MOVQ rows_dst(AX), DI")
-	e.p("MOVQ rows_a(AX), SI")
-	e.p("MOVQ rows_b(AX), DX")
-	e.p("MOVQ rows_c(AX), BX")
-	e.p("MOVQ rows_f(AX), R8")
-	e.p("MOVQ rows_panels(AX), CX")
-	e.p("next:")
+func (e emitter) rowsAMD64(name string, s simd) {
+	e.Begin(name+s.name, "rows")
+	e.P("MOVQ a+0(FP), AX")
+	e.P("MOVQ rows_dst(AX), DI")
+	e.P("MOVQ rows_a(AX), SI")
+	e.P("MOVQ rows_b(AX), DX")
+	e.P("MOVQ rows_c(AX), BX")
+	e.P("MOVQ rows_f(AX), R8")
+	e.P("MOVQ rows_panels(AX), CX")
+	e.P("next:")
 }
 
-func (e *emitter) endRowsAMD64() {
+func (e emitter) endRowsAMD64() {
 	for _, r := range []string{"SI", "DX", "BX", "DI"} {
-		e.p("ADDQ $64, %s", r)
+		e.P("ADDQ $64, %s", r)
 	}
-	e.p("DECQ CX")
-	e.p("JNZ next")
-	e.p("VZEROUPPER")
-	e.p("RET")
+	e.P("DECQ CX")
+	e.P("JNZ next")
+	e.P("VZEROUPPER")
+	e.P("RET")
 }

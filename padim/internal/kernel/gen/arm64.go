@@ -1,5 +1,7 @@
 package main
 
+import "cull/internal/asmgen"
+
 func arm64() string {
 	e := newEmitter()
 	e.factorARM64(true)
@@ -10,55 +12,47 @@ func arm64() string {
 	e.choleskyARM64()
 	e.invertARM64()
 	e.sharedARM64()
-	return e.text.String()
+	return e.String()
 }
 
 // Instructions that Go's assembler does not know, by their encoding in the
 // Arm Architecture Reference Manual, each with its mnemonic.
 
-func (e *emitter) word(code uint32, format string, args ...any) {
-	e.p("WORD $0x%08x // "+format, append([]any{code}, args...)...)
+func (e emitter) fmul(d, n, m int) {
+	e.Word(asmgen.Three(0x6e20dc00, d, n, m), "fmul v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
 
-func three(base uint32, d, n, m int) uint32 {
-	return base | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
+func (e emitter) fadd(d, n, m int) {
+	e.Word(asmgen.Three(0x4e20d400, d, n, m), "fadd v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
 
-func (e *emitter) fmul(d, n, m int) {
-	e.word(three(0x6e20dc00, d, n, m), "fmul v%d.4s, v%d.4s, v%d.4s", d, n, m)
+func (e emitter) fsub(d, n, m int) {
+	e.Word(asmgen.Three(0x4ea0d400, d, n, m), "fsub v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
 
-func (e *emitter) fadd(d, n, m int) {
-	e.word(three(0x4e20d400, d, n, m), "fadd v%d.4s, v%d.4s, v%d.4s", d, n, m)
+func (e emitter) fcvtl(d, n int) {
+	e.Word(asmgen.Three(0x0e217800, d, n, 0), "fcvtl v%d.4s, v%d.4h", d, n)
 }
 
-func (e *emitter) fsub(d, n, m int) {
-	e.word(three(0x4ea0d400, d, n, m), "fsub v%d.4s, v%d.4s, v%d.4s", d, n, m)
+func (e emitter) fcvtl2(d, n int) {
+	e.Word(asmgen.Three(0x4e217800, d, n, 0), "fcvtl2 v%d.4s, v%d.8h", d, n)
 }
 
-func (e *emitter) fcvtl(d, n int) {
-	e.word(three(0x0e217800, d, n, 0), "fcvtl v%d.4s, v%d.4h", d, n)
+func (e emitter) scvtf(d, n int) {
+	e.Word(asmgen.Three(0x4e21d800, d, n, 0), "scvtf v%d.4s, v%d.4s", d, n)
 }
 
-func (e *emitter) fcvtl2(d, n int) {
-	e.word(three(0x4e217800, d, n, 0), "fcvtl2 v%d.4s, v%d.8h", d, n)
+func (e emitter) smlal(d, n, m int) {
+	e.Word(asmgen.Three(0x0e608000, d, n, m), "smlal v%d.4s, v%d.4h, v%d.4h", d, n, m)
 }
 
-func (e *emitter) scvtf(d, n int) {
-	e.word(three(0x4e21d800, d, n, 0), "scvtf v%d.4s, v%d.4s", d, n)
+func (e emitter) smlal2(d, n, m int) {
+	e.Word(asmgen.Three(0x4e608000, d, n, m), "smlal2 v%d.4s, v%d.8h, v%d.8h", d, n, m)
 }
 
-func (e *emitter) smlal(d, n, m int) {
-	e.word(three(0x0e608000, d, n, m), "smlal v%d.4s, v%d.4h, v%d.4h", d, n, m)
-}
-
-func (e *emitter) smlal2(d, n, m int) {
-	e.word(three(0x4e608000, d, n, m), "smlal2 v%d.4s, v%d.8h, v%d.8h", d, n, m)
-}
-
-func (e *emitter) zeroARM64(n int) {
+func (e emitter) zeroARM64(n int) {
 	for r := range 4 * n {
-		e.p("VEOR V%d.B16, V%d.B16, V%d.B16", r, r, r)
+		e.P("VEOR V%d.B16, V%d.B16, V%d.B16", r, r, r)
 	}
 }
 
@@ -69,89 +63,89 @@ func (e *emitter) zeroARM64(n int) {
 //	R4  panels left      R5  columns that reach all panels of the group
 //	R6  columns of the very last panel     R7  of the group's last panel
 //	R8  z, where wanted  R9  columns left of a loop
-func (e *emitter) factorARM64(half bool) {
+func (e emitter) factorARM64(half bool) {
 	name := "singleNEON"
 	if half {
 		name = "halfNEON"
 	}
-	e.begin(name, "factor")
-	e.p("MOVD a+0(FP), R0")
-	e.p("MOVD factor_w(R0), R1")
-	e.p("MOVD factor_mean(R0), R10")
-	e.p("MOVD factor_x(R0), R11")
-	e.p("MOVD factor_y(R0), R2")
-	e.p("MOVD factor_z(R0), R8")
-	e.p("MOVD factor_d(R0), R9")
-	e.p("ADD $15, R9, R4")
-	e.p("LSR $4, R4, R4")
-	e.p("MOVD R4, R7")
-	e.p("MOVD R2, R3")
-	e.p("subtract:")
-	e.p("VLD1.P 64(R11), [V0.S4, V1.S4, V2.S4, V3.S4]")
-	e.p("VLD1.P 64(R10), [V4.S4, V5.S4, V6.S4, V7.S4]")
+	e.Begin(name, "factor")
+	e.P("MOVD a+0(FP), R0")
+	e.P("MOVD factor_w(R0), R1")
+	e.P("MOVD factor_mean(R0), R10")
+	e.P("MOVD factor_x(R0), R11")
+	e.P("MOVD factor_y(R0), R2")
+	e.P("MOVD factor_z(R0), R8")
+	e.P("MOVD factor_d(R0), R9")
+	e.P("ADD $15, R9, R4")
+	e.P("LSR $4, R4, R4")
+	e.P("MOVD R4, R7")
+	e.P("MOVD R2, R3")
+	e.P("subtract:")
+	e.P("VLD1.P 64(R11), [V0.S4, V1.S4, V2.S4, V3.S4]")
+	e.P("VLD1.P 64(R10), [V4.S4, V5.S4, V6.S4, V7.S4]")
 	for r := range 4 {
 		e.fsub(r, r, 4+r)
 	}
-	e.p("VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R3)")
-	e.p("SUBS $1, R7, R7")
-	e.p("BNE subtract")
-	e.p("SUB $1, R4, R6")
-	e.p("LSL $4, R6, R6")
-	e.p("SUB R6, R9, R6")
-	e.p("MOVD $0, R5")
-	e.p("")
-	e.p("group:")
-	e.p("MOVD R2, R3")
-	e.p("MOVD $16, R7")
-	e.p("CMP $%d, R4", group)
-	e.p("BGT group%d", group)
-	e.p("MOVD R6, R7")
-	e.p("BEQ group%d", group)
+	e.P("VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R3)")
+	e.P("SUBS $1, R7, R7")
+	e.P("BNE subtract")
+	e.P("SUB $1, R4, R6")
+	e.P("LSL $4, R6, R6")
+	e.P("SUB R6, R9, R6")
+	e.P("MOVD $0, R5")
+	e.P("")
+	e.P("group:")
+	e.P("MOVD R2, R3")
+	e.P("MOVD $16, R7")
+	e.P("CMP $%d, R4", group)
+	e.P("BGT group%d", group)
+	e.P("MOVD R6, R7")
+	e.P("BEQ group%d", group)
 	for n := group - 1; n > 1; n-- {
-		e.p("CMP $%d, R4", n)
-		e.p("BEQ group%d", n)
+		e.P("CMP $%d, R4", n)
+		e.P("BEQ group%d", n)
 	}
 	for n := 1; n <= group; n++ {
-		e.p("")
-		e.p("group%d:", n)
+		e.P("")
+		e.P("group%d:", n)
 		e.zeroARM64(n)
-		e.p("CBZ R5, triangle%d", n)
-		e.p("MOVD R5, R9")
-		e.p("all%d:", n)
+		e.P("CBZ R5, triangle%d", n)
+		e.P("MOVD R5, R9")
+		e.P("all%d:", n)
 		e.columnARM64(half, 0, n)
-		e.p("SUBS $1, R9, R9")
-		e.p("BNE all%d", n)
-		e.p("triangle%d:", n)
+		e.P("SUBS $1, R9, R9")
+		e.P("BNE all%d", n)
+		e.P("triangle%d:", n)
 		for k := range n {
 			if k == n-1 {
-				e.p("MOVD R7, R9")
+				e.P("MOVD R7, R9")
 			} else {
-				e.p("MOVD $16, R9")
+				e.P("MOVD $16, R9")
 			}
-			e.p("from%d_%d:", k, n)
+			e.P("from%d_%d:", k, n)
 			e.columnARM64(half, k, n)
-			e.p("SUBS $1, R9, R9")
-			e.p("BNE from%d_%d", k, n)
+			e.P("SUBS $1, R9, R9")
+			e.P("BNE from%d_%d", k, n)
 		}
 		e.endGroupARM64(n)
 	}
-	e.p("")
-	e.p("done:")
-	e.p("RET")
+	e.P("")
+	e.P("done:")
+	e.P("RET")
 }
 
 // columnARM64 emits one column of panels k..n-1: product, rounding, sum, rounding.
-func (e *emitter) columnARM64(half bool, k, n int) {
-	e.p("VLD1R.P 4(R3), [V31.S4]")
+func (e emitter) columnARM64(half bool, k, n int) {
+	e.P("VLD1R.P 4(R3), [V31.S4]")
 	for p := k; p < n; p++ {
 		if half {
-			e.p("VLD1.P 32(R1), [V24.H8, V25.H8]")
+			e.P("VLD1.P 32(R1), [V24.H8, V25.H8]")
 			e.fcvtl(26, 24)
 			e.fcvtl2(27, 24)
 			e.fcvtl(28, 25)
 			e.fcvtl2(29, 25)
 		} else {
-			e.p("VLD1.P 64(R1), [V26.S4, V27.S4, V28.S4, V29.S4]")
+			e.P("VLD1.P 64(R1), [V26.S4, V27.S4, V28.S4, V29.S4]")
 		}
 		for r := range 4 {
 			e.fmul(26+r, 26+r, 31)
@@ -163,121 +157,121 @@ func (e *emitter) columnARM64(half bool, k, n int) {
 }
 
 // endGroupARM64 emits the squares and, where wanted, z of n panels.
-func (e *emitter) endGroupARM64(n int) {
-	e.p("CBZ R8, squares%d", n)
+func (e emitter) endGroupARM64(n int) {
+	e.P("CBZ R8, squares%d", n)
 	for p := range n {
-		e.p("VST1.P [V%d.S4, V%d.S4, V%d.S4, V%d.S4], 64(R8)", 4*p, 4*p+1, 4*p+2, 4*p+3)
+		e.P("VST1.P [V%d.S4, V%d.S4, V%d.S4, V%d.S4], 64(R8)", 4*p, 4*p+1, 4*p+2, 4*p+3)
 	}
-	e.p("squares%d:", n)
-	e.p("ADD $factor_lane, R0, R10")
-	e.p("VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]")
+	e.P("squares%d:", n)
+	e.P("ADD $factor_lane, R0, R10")
+	e.P("VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]")
 	for r := range 4 * n {
 		e.fmul(r, r, r)
 		e.fadd(24+r%4, 24+r%4, r)
 	}
-	e.p("VST1 [V24.S4, V25.S4, V26.S4, V27.S4], (R10)")
+	e.P("VST1 [V24.S4, V25.S4, V26.S4, V27.S4], (R10)")
 	if n < group {
-		e.p("B done")
+		e.P("B done")
 		return
 	}
-	e.p("ADD $%d, R5, R5", 16*group)
-	e.p("SUBS $%d, R4, R4", group)
-	e.p("BGT group")
+	e.P("ADD $%d, R5, R5", 16*group)
+	e.P("SUBS $%d, R4, R4", group)
+	e.P("BGT group")
 }
 
 // projectARM64 emits func projectNEON(a *project): per group of panels, per pair
 // of inputs, 16 pairs of weights a panel, which VLD2 takes apart.
-func (e *emitter) projectARM64() {
-	e.begin("projectNEON", "project")
-	e.p("MOVD a+0(FP), R0")
-	e.p("MOVD project_w(R0), R1")
-	e.p("MOVD project_dst(R0), R2")
-	e.p("MOVD project_x(R0), R3")
-	e.p("MOVD project_panels(R0), R4")
-	e.p("")
-	e.p("group:")
-	e.p("MOVD R3, R5")
-	e.p("MOVD project_pairs(R0), R6")
-	e.p("CMP $%d, R4", group)
-	e.p("BGE group%d", group)
+func (e emitter) projectARM64() {
+	e.Begin("projectNEON", "project")
+	e.P("MOVD a+0(FP), R0")
+	e.P("MOVD project_w(R0), R1")
+	e.P("MOVD project_dst(R0), R2")
+	e.P("MOVD project_x(R0), R3")
+	e.P("MOVD project_panels(R0), R4")
+	e.P("")
+	e.P("group:")
+	e.P("MOVD R3, R5")
+	e.P("MOVD project_pairs(R0), R6")
+	e.P("CMP $%d, R4", group)
+	e.P("BGE group%d", group)
 	for n := group - 1; n > 1; n-- {
-		e.p("CMP $%d, R4", n)
-		e.p("BEQ group%d", n)
+		e.P("CMP $%d, R4", n)
+		e.P("BEQ group%d", n)
 	}
 	for n := 1; n <= group; n++ {
-		e.p("")
-		e.p("group%d:", n)
+		e.P("")
+		e.P("group%d:", n)
 		e.zeroARM64(n)
-		e.p("pair%d:", n)
-		e.p("VLD1R.P 2(R5), [V30.H8]")
-		e.p("VLD1R.P 2(R5), [V31.H8]")
+		e.P("pair%d:", n)
+		e.P("VLD1R.P 2(R5), [V30.H8]")
+		e.P("VLD1R.P 2(R5), [V31.H8]")
 		for p := range n {
 			for q := range 2 {
 				r, a, b := 4*p+2*q, 24+2*q, 25+2*q
-				e.p("VLD2.P 32(R1), [V%d.H8, V%d.H8]", a, b)
+				e.P("VLD2.P 32(R1), [V%d.H8, V%d.H8]", a, b)
 				e.smlal(r, a, 30)
 				e.smlal2(r+1, a, 30)
 				e.smlal(r, b, 31)
 				e.smlal2(r+1, b, 31)
 			}
 		}
-		e.p("SUBS $1, R6, R6")
-		e.p("BNE pair%d", n)
+		e.P("SUBS $1, R6, R6")
+		e.P("BNE pair%d", n)
 		for p := range n {
-			e.p("VST1.P [V%d.S4, V%d.S4, V%d.S4, V%d.S4], 64(R2)", 4*p, 4*p+1, 4*p+2, 4*p+3)
+			e.P("VST1.P [V%d.S4, V%d.S4, V%d.S4, V%d.S4], 64(R2)", 4*p, 4*p+1, 4*p+2, 4*p+3)
 		}
 		if n < group {
-			e.p("B done")
+			e.P("B done")
 			continue
 		}
-		e.p("SUBS $%d, R4, R4", n)
-		e.p("BNE group")
+		e.P("SUBS $%d, R4, R4", n)
+		e.P("BNE group")
 	}
-	e.p("")
-	e.p("done:")
-	e.p("RET")
+	e.P("")
+	e.P("done:")
+	e.P("RET")
 }
 
 // rowsARM64 starts a kernel over rows and loads a + b + c to V0..V3.
-func (e *emitter) rowsARM64(name string) {
-	e.begin(name, "rows")
-	e.p("MOVD a+0(FP), R0")
-	e.p("MOVD rows_dst(R0), R1")
-	e.p("MOVD rows_a(R0), R2")
-	e.p("MOVD rows_b(R0), R3")
-	e.p("MOVD rows_c(R0), R4")
-	e.p("MOVD rows_f(R0), R5")
-	e.p("MOVD rows_panels(R0), R6")
-	e.p("next:")
-	e.p("VLD1.P 64(R2), [V0.S4, V1.S4, V2.S4, V3.S4]")
-	e.p("VLD1.P 64(R3), [V4.S4, V5.S4, V6.S4, V7.S4]")
-	e.p("VLD1.P 64(R4), [V16.S4, V17.S4, V18.S4, V19.S4]")
+func (e emitter) rowsARM64(name string) {
+	e.Begin(name, "rows")
+	e.P("MOVD a+0(FP), R0")
+	e.P("MOVD rows_dst(R0), R1")
+	e.P("MOVD rows_a(R0), R2")
+	e.P("MOVD rows_b(R0), R3")
+	e.P("MOVD rows_c(R0), R4")
+	e.P("MOVD rows_f(R0), R5")
+	e.P("MOVD rows_panels(R0), R6")
+	e.P("next:")
+	e.P("VLD1.P 64(R2), [V0.S4, V1.S4, V2.S4, V3.S4]")
+	e.P("VLD1.P 64(R3), [V4.S4, V5.S4, V6.S4, V7.S4]")
+	e.P("VLD1.P 64(R4), [V16.S4, V17.S4, V18.S4, V19.S4]")
 	for r := range 4 {
-		e.p("VADD V%d.S4, V%d.S4, V%d.S4", 4+r, r, r)
+		e.P("VADD V%d.S4, V%d.S4, V%d.S4", 4+r, r, r)
 	}
 	for r := range 4 {
-		e.p("VADD V%d.S4, V%d.S4, V%d.S4", 16+r, r, r)
+		e.P("VADD V%d.S4, V%d.S4, V%d.S4", 16+r, r, r)
 	}
 }
 
-func (e *emitter) endRowsARM64() {
-	e.p("VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R1)")
-	e.p("SUBS $1, R6, R6")
-	e.p("BNE next")
-	e.p("RET")
+func (e emitter) endRowsARM64() {
+	e.P("VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R1)")
+	e.P("SUBS $1, R6, R6")
+	e.P("BNE next")
+	e.P("RET")
 }
 
 // sum3ARM64 emits func sum3NEON(a *rows): dst = a + b + c.
-func (e *emitter) sum3ARM64() {
+func (e emitter) sum3ARM64() {
 	e.rowsARM64("sum3NEON")
 	e.endRowsARM64()
 }
 
 // scaled3ARM64 emits func scaled3NEON(a *rows): dst += float32(a+b+c) * f.
-func (e *emitter) scaled3ARM64() {
+func (e emitter) scaled3ARM64() {
 	e.rowsARM64("scaled3NEON")
-	e.p("VLD1.P 64(R5), [V20.S4, V21.S4, V22.S4, V23.S4]")
-	e.p("VLD1 (R1), [V24.S4, V25.S4, V26.S4, V27.S4]")
+	e.P("VLD1.P 64(R5), [V20.S4, V21.S4, V22.S4, V23.S4]")
+	e.P("VLD1 (R1), [V24.S4, V25.S4, V26.S4, V27.S4]")
 	for r := range 4 {
 		e.scvtf(r, r)
 	}

@@ -1,25 +1,27 @@
 package main
 
+import "cull/internal/asmgen"
+
 import "fmt"
 
-func (e *emitter) fmul2d(d, n, m int) {
-	e.word(three(0x6e60dc00, d, n, m), "fmul v%d.2d, v%d.2d, v%d.2d", d, n, m)
+func (e emitter) fmul2d(d, n, m int) {
+	e.Word(asmgen.Three(0x6e60dc00, d, n, m), "fmul v%d.2d, v%d.2d, v%d.2d", d, n, m)
 }
 
-func (e *emitter) fadd2d(d, n, m int) {
-	e.word(three(0x4e60d400, d, n, m), "fadd v%d.2d, v%d.2d, v%d.2d", d, n, m)
+func (e emitter) fadd2d(d, n, m int) {
+	e.Word(asmgen.Three(0x4e60d400, d, n, m), "fadd v%d.2d, v%d.2d, v%d.2d", d, n, m)
 }
 
-func (e *emitter) fsub2d(d, n, m int) {
-	e.word(three(0x4ee0d400, d, n, m), "fsub v%d.2d, v%d.2d, v%d.2d", d, n, m)
+func (e emitter) fsub2d(d, n, m int) {
+	e.Word(asmgen.Three(0x4ee0d400, d, n, m), "fsub v%d.2d, v%d.2d, v%d.2d", d, n, m)
 }
 
-func (e *emitter) fdiv2d(d, n, m int) {
-	e.word(three(0x6e60fc00, d, n, m), "fdiv v%d.2d, v%d.2d, v%d.2d", d, n, m)
+func (e emitter) fdiv2d(d, n, m int) {
+	e.Word(asmgen.Three(0x6e60fc00, d, n, m), "fdiv v%d.2d, v%d.2d, v%d.2d", d, n, m)
 }
 
-func (e *emitter) fsqrt2d(d, n int) {
-	e.word(three(0x6ee1f800, d, n, 0), "fsqrt v%d.2d, v%d.2d", d, n)
+func (e emitter) fsqrt2d(d, n int) {
+	e.Word(asmgen.Three(0x6ee1f800, d, n, 0), "fsqrt v%d.2d, v%d.2d", d, n)
 }
 
 // On arm64 a vec is four registers, 4v..4v+3.
@@ -28,7 +30,7 @@ func quad(v int) string {
 }
 
 // mulTo64 emits op(sum, x*t); t is lost.
-func (e *emitter) mulTo64(op func(d, n, m int), sum, x, t int) {
+func (e emitter) mulTo64(op func(d, n, m int), sum, x, t int) {
 	for p := range 4 {
 		e.fmul2d(4*t+p, 4*x+p, 4*t+p)
 	}
@@ -37,9 +39,9 @@ func (e *emitter) mulTo64(op func(d, n, m int), sum, x, t int) {
 	}
 }
 
-func (e *emitter) clear64(v int) {
+func (e emitter) clear64(v int) {
 	for p := range 4 {
-		e.p("VEOR V%d.B16, V%d.B16, V%d.B16", 4*v+p, 4*v+p, 4*v+p)
+		e.P("VEOR V%d.B16, V%d.B16, V%d.B16", 4*v+p, 4*v+p, 4*v+p)
 	}
 }
 
@@ -48,124 +50,124 @@ func (e *emitter) clear64(v int) {
 //	R1 row i   R2 64i   R3 64j   R4 R5 R6 R7 rows j..j+3, walking   R8 64k
 //	R9 row i, walking   R10 rows left   R11 row j   R12 scratch   R0 L
 //	sums V0-V15, x V16-V19, t V20-V23
-func (e *emitter) choleskyARM64() {
+func (e emitter) choleskyARM64() {
 	const x, t = 4, 5
-	e.begin("choleskyNEON", "triangles")
-	e.p("MOVD a+0(FP), R12")
-	e.p("MOVD triangles_l(R12), R0")
-	e.p("MOVD triangles_d(R12), R10")
-	e.p("MOVD R0, R1")
-	e.p("MOVD $0, R2")
-	e.p("row:")
-	e.p("MOVD $0, R3")
-	e.p("MOVD R0, R11")
-	e.p("four:")
-	e.p("ADD $256, R3, R12")
-	e.p("CMP R2, R12")
-	e.p("BGT one")
-	e.p("MOVD R11, R4")
-	e.p("ADD R3, R4, R5")
-	e.p("ADD $64, R5, R5")
-	e.p("ADD R3, R5, R6")
-	e.p("ADD $128, R6, R6")
-	e.p("ADD R3, R6, R7")
-	e.p("ADD $192, R7, R7")
-	e.p("ADD R3, R7, R11") // row j+4
-	e.p("ADD $256, R11, R11")
-	e.p("ADD R1, R3, R12")
+	e.Begin("choleskyNEON", "triangles")
+	e.P("MOVD a+0(FP), R12")
+	e.P("MOVD triangles_l(R12), R0")
+	e.P("MOVD triangles_d(R12), R10")
+	e.P("MOVD R0, R1")
+	e.P("MOVD $0, R2")
+	e.P("row:")
+	e.P("MOVD $0, R3")
+	e.P("MOVD R0, R11")
+	e.P("four:")
+	e.P("ADD $256, R3, R12")
+	e.P("CMP R2, R12")
+	e.P("BGT one")
+	e.P("MOVD R11, R4")
+	e.P("ADD R3, R4, R5")
+	e.P("ADD $64, R5, R5")
+	e.P("ADD R3, R5, R6")
+	e.P("ADD $128, R6, R6")
+	e.P("ADD R3, R6, R7")
+	e.P("ADD $192, R7, R7")
+	e.P("ADD R3, R7, R11") // row j+4
+	e.P("ADD $256, R11, R11")
+	e.P("ADD R1, R3, R12")
 	for c := range 4 {
-		e.p("VLD1.P 64(R12), %s", quad(c))
+		e.P("VLD1.P 64(R12), %s", quad(c))
 	}
-	e.p("MOVD R1, R9")
-	e.p("MOVD R3, R8")
-	e.p("CBZ R8, four_end")
-	e.p("four_k:")
-	e.p("VLD1.P 64(R9), %s", quad(x))
+	e.P("MOVD R1, R9")
+	e.P("MOVD R3, R8")
+	e.P("CBZ R8, four_end")
+	e.P("four_k:")
+	e.P("VLD1.P 64(R9), %s", quad(x))
 	for c := range 4 {
-		e.p("VLD1.P 64(R%d), %s", 4+c, quad(t))
+		e.P("VLD1.P 64(R%d), %s", 4+c, quad(t))
 		e.mulTo64(e.fsub2d, c, x, t)
 	}
-	e.p("SUBS $64, R8, R8")
-	e.p("BNE four_k")
-	e.p("four_end:")
-	e.p("ADD R1, R3, R12")
+	e.P("SUBS $64, R8, R8")
+	e.P("BNE four_k")
+	e.P("four_end:")
+	e.P("ADD R1, R3, R12")
 	for c := range 4 {
 		for k := range c {
-			e.p("VLD1.P 64(R%d), %s", 4+c, quad(t))
+			e.P("VLD1.P 64(R%d), %s", 4+c, quad(t))
 			e.mulTo64(e.fsub2d, c, k, t)
 		}
-		e.p("VLD1 (R%d), %s", 4+c, quad(t))
+		e.P("VLD1 (R%d), %s", 4+c, quad(t))
 		for p := range 4 {
 			e.fdiv2d(4*c+p, 4*c+p, 4*t+p)
 		}
-		e.p("VST1.P %s, 64(R12)", quad(c))
+		e.P("VST1.P %s, 64(R12)", quad(c))
 	}
-	e.p("ADD $256, R3, R3")
-	e.p("B four")
-	e.p("one:")
-	e.p("CMP R2, R3")
-	e.p("BGE diagonal")
+	e.P("ADD $256, R3, R3")
+	e.P("B four")
+	e.P("one:")
+	e.P("CMP R2, R3")
+	e.P("BGE diagonal")
 	e.columnAlone64(x, t, "one", "R11")
-	e.p("VLD1 (R4), %s", quad(t))
+	e.P("VLD1 (R4), %s", quad(t))
 	for p := range 4 {
 		e.fdiv2d(p, p, 4*t+p)
 	}
-	e.p("VST1 %s, (R12)", quad(0))
-	e.p("ADD R3, R11, R11")
-	e.p("ADD $64, R11, R11")
-	e.p("ADD $64, R3, R3")
-	e.p("B one")
-	e.p("diagonal:")
+	e.P("VST1 %s, (R12)", quad(0))
+	e.P("ADD R3, R11, R11")
+	e.P("ADD $64, R11, R11")
+	e.P("ADD $64, R3, R3")
+	e.P("B one")
+	e.P("diagonal:")
 	e.columnAlone64(x, t, "diagonal", "R1")
 	for p := range 4 {
 		e.fsqrt2d(p, p)
 	}
-	e.p("VST1 %s, (R12)", quad(0))
-	e.p("ADD R2, R1, R1")
-	e.p("ADD $64, R1, R1")
-	e.p("ADD $64, R2, R2")
-	e.p("SUBS $1, R10, R10")
-	e.p("BNE row")
-	e.p("RET")
+	e.P("VST1 %s, (R12)", quad(0))
+	e.P("ADD R2, R1, R1")
+	e.P("ADD $64, R1, R1")
+	e.P("ADD $64, R2, R2")
+	e.P("SUBS $1, R10, R10")
+	e.P("BNE row")
+	e.P("RET")
 }
 
 // columnAlone64 emits sum 0 = (i, j) - sum over k < j of row i times the row r;
 // then R12 is at (i, j) and R4 at element j of r.
-func (e *emitter) columnAlone64(x, t int, label, r string) {
-	e.p("ADD R1, R3, R12")
-	e.p("VLD1 (R12), %s", quad(0))
-	e.p("MOVD R1, R9")
-	e.p("MOVD %s, R4", r)
-	e.p("MOVD R3, R8")
-	e.p("CBZ R8, %s_end", label)
-	e.p("%s_k:", label)
-	e.p("VLD1.P 64(R9), %s", quad(x))
-	e.p("VLD1.P 64(R4), %s", quad(t))
+func (e emitter) columnAlone64(x, t int, label, r string) {
+	e.P("ADD R1, R3, R12")
+	e.P("VLD1 (R12), %s", quad(0))
+	e.P("MOVD R1, R9")
+	e.P("MOVD %s, R4", r)
+	e.P("MOVD R3, R8")
+	e.P("CBZ R8, %s_end", label)
+	e.P("%s_k:", label)
+	e.P("VLD1.P 64(R9), %s", quad(x))
+	e.P("VLD1.P 64(R4), %s", quad(t))
 	e.mulTo64(e.fsub2d, 0, x, t)
-	e.p("SUBS $64, R8, R8")
-	e.p("BNE %s_k", label)
-	e.p("%s_end:", label)
+	e.P("SUBS $64, R8, R8")
+	e.P("BNE %s_k", label)
+	e.P("%s_end:", label)
 }
 
 // invertARM64 emits func invertNEON(a *triangles), four columns at a time.
 //
 //	R1 row i of L  R2 64i  R3 64j  R4 row i of W  R5 row j of W  R6 (k, j) of W
 //	R7 (i, k) of L R8 64k  R9 walking from R6     R10 rows left  R0 W
-func (e *emitter) invertARM64() {
-	e.begin("invertNEON", "triangles")
-	e.p("MOVD a+0(FP), R12")
-	e.p("MOVD triangles_w(R12), R0")
-	e.p("MOVD triangles_l(R12), R1")
-	e.p("MOVD triangles_d(R12), R10")
-	e.p("MOVD R0, R4")
-	e.p("MOVD $0, R2")
-	e.p("row:")
-	e.p("MOVD $0, R3")
-	e.p("MOVD R0, R5")
-	e.p("four:")
-	e.p("ADD $256, R3, R12")
-	e.p("CMP R2, R12")
-	e.p("BGT one")
+func (e emitter) invertARM64() {
+	e.Begin("invertNEON", "triangles")
+	e.P("MOVD a+0(FP), R12")
+	e.P("MOVD triangles_w(R12), R0")
+	e.P("MOVD triangles_l(R12), R1")
+	e.P("MOVD triangles_d(R12), R10")
+	e.P("MOVD R0, R4")
+	e.P("MOVD $0, R2")
+	e.P("row:")
+	e.P("MOVD $0, R3")
+	e.P("MOVD R0, R5")
+	e.P("four:")
+	e.P("ADD $256, R3, R12")
+	e.P("CMP R2, R12")
+	e.P("BGT one")
 	for c := range 4 {
 		e.clear64(c)
 	}
@@ -173,82 +175,82 @@ func (e *emitter) invertARM64() {
 	for k := range 3 {
 		e.inverseTerm64(k + 1)
 	}
-	e.p("four_k:")
+	e.P("four_k:")
 	e.inverseTerm64(4)
-	e.p("CMP R2, R8")
-	e.p("BLT four_k")
+	e.P("CMP R2, R8")
+	e.P("BLT four_k")
 	for c := range 4 {
 		e.negateDivide64(c)
 	}
-	e.p("ADD R3<<2, R5, R5")
-	e.p("ADD $640, R5, R5")
-	e.p("ADD $256, R3, R3")
-	e.p("B four")
-	e.p("one:")
-	e.p("CMP R2, R3")
-	e.p("BGE diagonal")
+	e.P("ADD R3<<2, R5, R5")
+	e.P("ADD $640, R5, R5")
+	e.P("ADD $256, R3, R3")
+	e.P("B four")
+	e.P("one:")
+	e.P("CMP R2, R3")
+	e.P("BGE diagonal")
 	e.clear64(0)
 	e.startInverse64()
-	e.p("one_k:")
+	e.P("one_k:")
 	e.inverseTerm64(1)
-	e.p("CMP R2, R8")
-	e.p("BLT one_k")
+	e.P("CMP R2, R8")
+	e.P("BLT one_k")
 	e.negateDivide64(0)
-	e.p("ADD R3, R5, R5")
-	e.p("ADD $64, R5, R5")
-	e.p("ADD $64, R3, R3")
-	e.p("B one")
-	e.p("diagonal:")
-	e.p("MOVD $0x3ff0000000000000, R12")
+	e.P("ADD R3, R5, R5")
+	e.P("ADD $64, R5, R5")
+	e.P("ADD $64, R3, R3")
+	e.P("B one")
+	e.P("diagonal:")
+	e.P("MOVD $0x3ff0000000000000, R12")
 	for p := range 4 {
-		e.p("VDUP R12, V%d.D2", p)
+		e.P("VDUP R12, V%d.D2", p)
 	}
-	e.p("ADD R1, R2, R12")
-	e.p("VLD1 (R12), %s", quad(5))
+	e.P("ADD R1, R2, R12")
+	e.P("VLD1 (R12), %s", quad(5))
 	for p := range 4 {
 		e.fdiv2d(p, p, 20+p)
 	}
-	e.p("ADD R4, R2, R12")
-	e.p("VST1 %s, (R12)", quad(0))
-	e.p("ADD R2, R1, R1")
-	e.p("ADD $64, R1, R1")
-	e.p("ADD R2, R4, R4")
-	e.p("ADD $64, R4, R4")
-	e.p("ADD $64, R2, R2")
-	e.p("SUBS $1, R10, R10")
-	e.p("BNE row")
-	e.p("RET")
+	e.P("ADD R4, R2, R12")
+	e.P("VST1 %s, (R12)", quad(0))
+	e.P("ADD R2, R1, R1")
+	e.P("ADD $64, R1, R1")
+	e.P("ADD R2, R4, R4")
+	e.P("ADD $64, R4, R4")
+	e.P("ADD $64, R2, R2")
+	e.P("SUBS $1, R10, R10")
+	e.P("BNE row")
+	e.P("RET")
 }
 
 // startInverse64 points R6, R7 and R8 at k = j and R11 at (i, j) of W.
-func (e *emitter) startInverse64() {
-	e.p("ADD R5, R3, R6")
-	e.p("ADD R1, R3, R7")
-	e.p("MOVD R3, R8")
-	e.p("ADD R4, R3, R11")
+func (e emitter) startInverse64() {
+	e.P("ADD R5, R3, R6")
+	e.P("ADD R1, R3, R7")
+	e.P("MOVD R3, R8")
+	e.P("ADD R4, R3, R11")
 }
 
 // inverseTerm64 emits the term k of n columns and steps to k+1.
-func (e *emitter) inverseTerm64(n int) {
-	e.p("VLD1.P 64(R7), %s", quad(4))
-	e.p("MOVD R6, R9")
+func (e emitter) inverseTerm64(n int) {
+	e.P("VLD1.P 64(R7), %s", quad(4))
+	e.P("MOVD R6, R9")
 	for c := range n {
-		e.p("VLD1.P 64(R9), %s", quad(5))
+		e.P("VLD1.P 64(R9), %s", quad(5))
 		e.mulTo64(e.fadd2d, c, 4, 5)
 	}
-	e.p("ADD R8, R6, R6")
-	e.p("ADD $64, R6, R6")
-	e.p("ADD $64, R8, R8")
+	e.P("ADD R8, R6, R6")
+	e.P("ADD $64, R6, R6")
+	e.P("ADD $64, R8, R8")
 }
 
 // negateDivide64 emits W = (0 - sum) / L[i][i], stored at R11.
-func (e *emitter) negateDivide64(c int) {
-	e.p("ADD R1, R2, R12")
-	e.p("VLD1 (R12), %s", quad(5))
+func (e emitter) negateDivide64(c int) {
+	e.P("ADD R1, R2, R12")
+	e.P("VLD1 (R12), %s", quad(5))
 	e.clear64(4)
 	for p := range 4 {
 		e.fsub2d(4*c+p, 16+p, 4*c+p)
 		e.fdiv2d(4*c+p, 4*c+p, 20+p)
 	}
-	e.p("VST1.P %s, 64(R11)", quad(c))
+	e.P("VST1.P %s, 64(R11)", quad(c))
 }
