@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -199,18 +200,13 @@ func windowOf(n *net.Node) window {
 	return window{kernel: 1, stride: 1, factor: 1}
 }
 
-// reads returns the rows lo..hi-1 of the stage before that rows y0..y1-1 of s need; they may lie outside.
+// reads returns the rows lo..hi-1 of the stage before that rows y0..y1-1 of s need; they may lie outside. There are none
+// between them where s reads nothing of it.
 func (s *stage) reads(y0, y1 int) (lo, hi int) {
-	lo, hi = y1, y0
-	for i, w := range s.windows {
-		from, to := y0/w.factor*w.stride-w.pad, (y1-1)/w.factor*w.stride-w.pad+w.kernel
-		if i == 0 {
-			lo, hi = from, to
-		}
-		lo, hi = min(lo, from), max(hi, to)
-	}
-	if len(s.windows) == 0 {
-		return 0, 0
+	lo, hi = math.MaxInt, math.MinInt
+	for _, w := range s.windows {
+		lo = min(lo, y0/w.factor*w.stride-w.pad)
+		hi = max(hi, (y1-1)/w.factor*w.stride-w.pad+w.kernel)
 	}
 	return lo, hi
 }

@@ -4,7 +4,6 @@ package kernel
 
 import (
 	"math/rand/v2"
-	"syscall"
 	"testing"
 	"unsafe"
 
@@ -16,29 +15,8 @@ import (
 func pagePlane(t *testing.T, h, w, c, border int, atStart bool) Plane {
 	t.Helper()
 	p := Plane{H: h, W: w, C: c, Border: border}
-	page := syscall.Getpagesize()
-	size := p.Size() + Slack
-	inner := (size + page - 1) / page * page
-	b, err := syscall.Mmap(-1, 0, inner+2*page,
-		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Munmap(b); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, guard := range [][]byte{b[:page], b[page+inner:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
-	}
-	start := page
-	if !atStart {
-		start = page + inner - size
-	}
-	p.Data = unsafe.Slice((*int8)(unsafe.Pointer(&b[start])), size)
+	b := impltest.Page(t, p.Size()+Slack, atStart)
+	p.Data = unsafe.Slice((*int8)(unsafe.Pointer(&b[0])), len(b))
 	return p
 }
 

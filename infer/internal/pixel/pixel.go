@@ -15,12 +15,8 @@ const Bits = 22
 
 const half = 1 << (Bits - 1)
 
-// Slack is how many bytes behind the samples of Row.Apply must be readable, whatever they are, and how many
-// samples behind a width rows are padded to.
-const (
-	Slack = 8
-	Block = 32
-)
+// Block is how many samples Columns works on at once.
+const Block = 32
 
 // Padded is n rounded up to whole blocks.
 func Padded(n int) int { return (n + Block - 1) / Block * Block }
@@ -72,8 +68,8 @@ func NewRow(first, count, coef []int32, taps int) Row {
 	return r
 }
 
-// Span is how many samples Apply may read of a row whose outputs read samples below n.
-func (r *Row) Span(n int) int { return n + 8*r.blocks + Slack }
+// Span is how many samples Apply may read, whatever they are behind the n that its outputs need.
+func (r *Row) Span(n int) int { return n + 8*r.blocks }
 
 // Apply resamples src to dst, the first of them as many as there are outputs. Of src Span samples can be
 // read, of dst Padded(outputs) written.
@@ -82,7 +78,7 @@ func (r *Row) Apply(dst, src []uint8) {
 		rowGeneric(dst, src, r)
 		return
 	}
-	_ = src[r.Span(int(r.starts[len(r.first)-1]))-Slack-1]
+	_ = src[r.Span(int(r.first[len(r.first)-1]))-1]
 	applyRow(&row{
 		dst: &dst[:len(r.starts)][0], src: &src[0], first: &r.starts[0], coef: &r.packed[0],
 		blocks: r.blocks, groups: len(r.starts) / 4,

@@ -79,26 +79,18 @@ func weights(rng *rand.Rand, n int) []int32 {
 }
 
 func testRow(t *testing.T, rng *rand.Rand, outputs, taps, samples int) {
-	taps = min(taps, samples)
-	r := struct{ first, count, coef []int32 }{}
-	for range outputs {
-		n := 1 + rng.IntN(taps)
-		r.first = append(r.first, int32(rng.IntN(samples-n+1)))
-		r.count = append(r.count, int32(n))
-		r.coef = append(r.coef, append(weights(rng, n), make([]int32, taps-n)...)...)
+	first, count := make([]int32, outputs), make([]int32, outputs)
+	for i := range first {
+		first[i] = rng.Int32N(int32(samples))
 	}
-	slices.Sort(r.first)
-	for i := range r.first { // keep inside
-		r.first[i] = min(r.first[i], int32(samples)-r.count[i])
+	slices.Sort(first)
+	var coef []int32
+	for i, f := range first {
+		n := 1 + rng.IntN(min(taps, samples-int(f)))
+		count[i] = int32(n)
+		coef = append(coef, append(weights(rng, n), make([]int32, taps-n)...)...)
 	}
-	slices.Sort(r.first)
-	for i, f := range r.first {
-		if f+r.count[i] > int32(samples) {
-			r.count[i] = int32(samples) - f
-			copy(r.coef[i*taps:], append(weights(rng, int(r.count[i])), make([]int32, taps-int(r.count[i]))...))
-		}
-	}
-	row := NewRow(r.first, r.count, r.coef, taps)
+	row := NewRow(first, count, coef, taps)
 	src := bytesOf(rng, row.Span(samples))
 	want := make([]uint8, outputs)
 	rowGeneric(want, src, &row)

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"syscall"
 	"testing"
 	"unsafe"
 
@@ -18,26 +17,11 @@ import (
 // page that may not be touched.
 func fenced[T any](t *testing.T, v []T) (behind, before []T) {
 	t.Helper()
-	page := syscall.Getpagesize()
-	size := len(v) * int(unsafe.Sizeof(v[0]))
-	whole := (size + page - 1) / page * page
-	m, err := syscall.Mmap(-1, 0, whole+2*page, syscall.PROT_READ|syscall.PROT_WRITE,
-		syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
+	place := func(atStart bool) []T {
+		b := impltest.Page(t, len(v)*int(unsafe.Sizeof(v[0])), atStart)
+		return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(v))
 	}
-	t.Cleanup(func() {
-		if err := syscall.Munmap(m); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, guard := range [][]byte{m[:page], m[page+whole:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
-	}
-	behind = unsafe.Slice((*T)(unsafe.Pointer(&m[page])), len(v))
-	before = unsafe.Slice((*T)(unsafe.Pointer(&m[page+whole-size])), len(v))
+	behind, before = place(true), place(false)
 	copy(behind, v)
 	copy(before, v)
 	return behind, before

@@ -53,12 +53,12 @@ func shapes(pixels, vectors []int, signed ...bool) (out []shape) {
 //	DI  weights; in finish the result
 type simd interface {
 	shapes() []shape
-	vector() int                 // bytes of a register
+	vector() int                // bytes of a register
 	prepare(e emitter, s shape) // once a call
 	start(e emitter, s shape)   // sums = bias
 	step(e emitter, s shape)    // four bytes of every window
 	finish(e emitter, s shape)  // requantise, store at DI and advance it
-	peak(e emitter)              // peakMACs multiply-accumulates in registers
+	peak(e emitter)             // peakMACs multiply-accumulates in registers
 }
 
 const peakMACs = 10 * 64

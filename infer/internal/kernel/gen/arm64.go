@@ -119,11 +119,11 @@ func (e emitter) sxtl24s(d, n int) {
 //	R6  bytes of a run               R7  bytes left      R8 to R15  place in each window
 //	R19 tiles left   R21 result   R22 distance between results   R24 distance between tiles
 type neon interface {
-	pixels() []int                 // of its tiles, widest first
+	pixels() []int                // of its tiles, widest first
 	start(e emitter, pixels int)  // sums = bias, or zero
 	run(e emitter, pixels int)    // R7 bytes of every window
 	finish(e emitter, pixels int) // requantise, store at R21 and advance it
-	peak(e emitter)                // peakMACs multiply-accumulates in registers
+	peak(e emitter)               // peakMACs multiply-accumulates in registers
 }
 
 func (e emitter) convARM64(name string, isa neon) {
