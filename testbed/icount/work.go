@@ -186,8 +186,8 @@ func teach(dir string) error {
 	return nil
 }
 
-// countScorer counts a scorer. Its multiply-accumulates are those of the projection, at the positions of each stage
-// or the cells, whichever are fewer, and of the triangular factors.
+// countScorer counts a scorer. Its multiply-accumulates are those of the triangular factors and, where there are more channels
+// than dimensions, of the projection, at the positions of each stage or the cells, whichever are fewer.
 func countScorer(l *ledger, maps []padim.Map, mode padim.Mode, dir string) error {
 	b, err := os.ReadFile(modelFile(dir, mode))
 	if err != nil {
@@ -203,9 +203,13 @@ func countScorer(l *ledger, maps []padim.Map, mode padim.Mode, dir string) error
 	}
 	h, w, _ := m.Grid()
 	d := int64(m.Dim())
-	project, distance := int64(0), int64(h*w)*d*(d+1)/2
+	project, distance, channels := int64(0), int64(h*w)*d*(d+1)/2, int64(0)
 	for _, f := range maps {
 		project += int64(min(f.H*f.W, h*w)*f.C) * d
+		channels += int64(f.C)
+	}
+	if channels <= d {
+		project = 0
 	}
 	name := fmt.Sprintf("scorer, %v: %.2f MMAC project, %.2f distance", mode, float64(project)/1e6, float64(distance)/1e6)
 	count(l.add(name, project+distance), func() { s.Score(maps) })
