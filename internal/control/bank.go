@@ -21,6 +21,7 @@ var BankChannels = [BankStages]int{18, 34, 64}
 // A Bank keeps buffers and is used by one goroutine at a time.
 type Bank struct {
 	filters map[float32]derivatives
+	flat    derivatives // of Lines
 	free    [][]float32
 	pad     []float32
 }
@@ -39,6 +40,7 @@ func NewBank() *Bank {
 	for _, s := range []float64{1, 1.5, 2, 3} {
 		b.filters[float32(s)] = gaussian(s)
 	}
+	b.flat = flatten(gaussian(lineSigma))
 	return b
 }
 

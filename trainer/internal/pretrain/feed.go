@@ -240,6 +240,22 @@ func (b bank) NewMaker() func([]uint8, int) [trunk.Stages][]float32 {
 	return func(rgb []uint8, size int) [trunk.Stages][]float32 { return c.MapsAt(rgb, size, size, b.offset)[0] }
 }
 
+// line is what the bank sees of lines as a regression target.
+type line struct{}
+
+func (line) Name() string { return "line" }
+func (line) Channels() (n [trunk.Stages]int) {
+	for s := range n {
+		n[s] = control.LineChannels
+	}
+	return n
+}
+
+func (line) NewMaker() func([]uint8, int) [trunk.Stages][]float32 {
+	c := control.NewBank()
+	return func(rgb []uint8, size int) [trunk.Stages][]float32 { return c.Lines(rgb, size, size) }
+}
+
 // labels are the scores a recipe can name.
 var labels = map[string]func(s *synth.Sample) []float32{
 	"visible":  func(s *synth.Sample) []float32 { return s.Visible },

@@ -90,6 +90,7 @@ func NewFrom(r *recipe.Recipe, text string, source synth.Source, threads int) (*
 	run.trunk.Winograd(r.Training.Winograd)
 	run.regress(form, r.Loss.Form, shape, rng)
 	run.regress(fine, r.Loss.Fine, shape, rng)
+	run.regress(line{}, r.Loss.Line, shape, rng)
 	if r.Loss.Teacher > 0 {
 		if err := run.teach(rng); err != nil {
 			return nil, err

@@ -60,6 +60,7 @@ type Network struct {
 type Loss struct {
 	Form     float64  `toml:"form" min:"0" max:"1000" doc:"weight of the regression onto the formula bank"`
 	Fine     float64  `toml:"fine" min:"0" max:"1000" doc:"weight of the regression onto the same bank with offset 0.0005 in its logarithm: faint energies"`
+	Line     float64  `toml:"line" json:",omitempty" min:"0" max:"1000" doc:"weight of the regression onto lines of any contrast"`
 	Direct   float64  `toml:"direct" min:"0" max:"1000" doc:"weight of L_direct"`
 	Indirect float64  `toml:"indirect" min:"0" max:"1000" doc:"weight of L_indirect"`
 	Class    float64  `toml:"class" json:",omitempty" min:"0" max:"1000" doc:"weight of classification: of data.fractals, or of data.folder's folders; stands alone"`
