@@ -44,6 +44,24 @@ func NewFormula(height, width int) (*Extractor, error) {
 	return newExtractor(NewBank().Maps, BankChannels, height, width)
 }
 
+// NewLines returns the extractor of the formula bank and, beside it, Lines.
+func NewLines(height, width int) (*Extractor, error) {
+	channels := BankChannels
+	for s := range channels {
+		channels[s] += LineChannels
+	}
+	b := NewBank()
+	return newExtractor(func(rgb []uint8, h, w int) (all [BankStages][]float32) {
+		maps, lines := b.Maps(rgb, h, w), b.Lines(rgb, h, w)
+		for s, n := range BankChannels {
+			for m, l := maps[s], lines[s]; len(m) > 0; m, l = m[n:], l[LineChannels:] {
+				all[s] = append(append(all[s], m[:n]...), l[:LineChannels]...)
+			}
+		}
+		return all
+	}, channels, height, width)
+}
+
 func newExtractor(
 	f func([]uint8, int, int) [BankStages][]float32, channels [BankStages]int, h, w int,
 ) (*Extractor, error) {

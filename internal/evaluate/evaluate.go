@@ -36,12 +36,13 @@ const (
 	Random   Features = "random"   // the same network, weights drawn at random
 	Handmade Features = "handmade" // 22 textbook filters
 	Bank     Features = "bank"     // 116 filters defined by formulas
+	Lines    Features = "lines"    // the bank, and 96 more of lines whatever their contrast
 	Grey     Features = "grey"     // four single numbers of the picture, no PaDiM
 	Given    Features = "given"    // Options.Extractor's; no control, not in All
 )
 
 // All lists the features, Net first.
-var All = []Features{Net, Random, Handmade, Bank, Grey}
+var All = []Features{Net, Random, Handmade, Bank, Lines, Grey}
 
 // Options are the choices of an evaluation.
 type Options struct {
@@ -193,11 +194,10 @@ func (r *run) extractor(ctx context.Context) (inspect.Extractor, error) {
 			return nil, err
 		}
 		return inspect.NewNetwork(m, r.Size, r.Size, r.Threads)
-	case Handmade, Bank:
-		make := control.NewHandmade
-		if r.Features == Bank {
-			make = control.NewFormula
-		}
+	case Handmade, Bank, Lines:
+		make := map[Features]func(h, w int) (*control.Extractor, error){
+			Handmade: control.NewHandmade, Bank: control.NewFormula, Lines: control.NewLines,
+		}[r.Features]
 		e, err := make(r.Size, r.Size)
 		if err != nil {
 			return nil, err

@@ -94,7 +94,7 @@ func options(t *testing.T, f Features) Options {
 
 func TestControlsFindAPlainDefect(t *testing.T) {
 	cs := plates(t, true)
-	for _, f := range []Features{Handmade, Bank, Grey} {
+	for _, f := range []Features{Handmade, Bank, Lines, Grey} {
 		r, err := Run(context.Background(), cs, options(t, f))
 		if err != nil {
 			t.Fatal(err)

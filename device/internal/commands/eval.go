@@ -41,7 +41,7 @@ type evalFlags struct {
 
 func (f *evalFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.net, "net", "", "network `file` (default: the built-in one)")
-	fs.StringVar(&f.features, "features", "net", "net, random, handmade, bank or grey; several with commas")
+	fs.StringVar(&f.features, "features", "net", "net, random, handmade, bank, lines or grey; several with commas")
 	fs.StringVar(&f.mode, "mode", "auto", "auto, part, texture or stock")
 	fs.IntVar(&f.size, "size", 256, "side of the input picture, `pixels`")
 	fs.IntVar(&f.train, "train", 0, "train on at most `N` pictures, drawn at random (0: all)")
@@ -145,7 +145,7 @@ func (f *evalFlags) rows() ([]evaluate.Features, error) {
 		row := evaluate.Features(name)
 		if !slices.Contains(evaluate.All, row) {
 			return nil, Hint(usagef("eval: --features %q is not known", name),
-				"one of net, random, handmade, bank, grey")
+				"one of net, random, handmade, bank, lines, grey")
 		}
 		rows = append(rows, row)
 	}

@@ -64,6 +64,10 @@ func Rows() []Row {
 			features: evaluate.Bank,
 		},
 		{
+			Name: "lines", Title: "formula bank and lines", Note: "the same and 96 filters of lines, whatever their contrast",
+			features: evaluate.Lines,
+		},
+		{
 			Name: "grey", Title: "grey statistics", Note: "four numbers of the picture, no map",
 			features: evaluate.Grey,
 		},
