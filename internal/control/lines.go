@@ -94,7 +94,7 @@ func (b *Bank) lines(p plane) []plane {
 			sums[k] = b.along(z, k)
 			b.drop(z)
 			for i, v := range sums[k].v {
-				mean.v[i] += v / lineAngles
+				mean.v[i] += float32(v / lineAngles)
 			}
 		}
 		for _, s := range sums {
@@ -154,7 +154,7 @@ func (b *Bank) contrast(across [lineAngles]plane) plane {
 	clear(square.v)
 	for _, p := range across {
 		for i, v := range p.v {
-			square.v[i] += float32(v*v) / lineAngles
+			square.v[i] += float32(float32(v*v) / lineAngles)
 		}
 	}
 	var box [lineWindow + 1]float32

@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "d09706361ca13c36b4b9b4b401ab8f5ab80663e22647826dbead03afe625b0f3"
-	goldenKolektorSDD = "921ab523ae4916c4850c3bba6303ae5cfdd7f8dc0b527548255d6224ee3d8a6a"
-	goldenCrackForest = "90dc6c5f9e54e0235a1a8e0e969f50fd6f7ad4a2447657527d66daed5ea595fc"
+	goldenDrawn       = "aed83f854643338fe9c227b96e345e40a2c32b47f480972352f3cd2065c081a4"
+	goldenKolektorSDD = "ad33cc12e07dcd6c63537523adc89df06fb2ea4aaf9884093f27c6888de1a419"
+	goldenCrackForest = "ae610922a18918dabfa601113c69399820eddfd866d6970ed0363dd5644faf13"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

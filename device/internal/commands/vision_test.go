@@ -330,7 +330,7 @@ func TestEvalWritesTableJSONAndOverlays(t *testing.T) {
 			PixelAUROC *float64 `json:"pixel_auroc"`
 		}
 	}
-	if err := json.Unmarshal(data, &rows); err != nil || len(rows) != 5 {
+	if err := json.Unmarshal(data, &rows); err != nil || len(rows) != 6 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for _, r := range rows {
