@@ -21,7 +21,8 @@ var BankChannels = [BankStages]int{18, 34, 64}
 // A Bank keeps buffers and is used by one goroutine at a time.
 type Bank struct {
 	filters map[float32]derivatives
-	flat    derivatives // of Lines
+	flat    derivatives            // of Lines
+	terms   [lineAngles][]lineTerm // of Lines
 	free    [][]float32
 	pad     []float32
 }
@@ -41,6 +42,9 @@ func NewBank() *Bank {
 		b.filters[float32(s)] = gaussian(s)
 	}
 	b.flat = flatten(gaussian(lineSigma))
+	for k := range b.terms {
+		b.terms[k] = lineTerms(k)
+	}
 	return b
 }
 
@@ -111,13 +115,7 @@ func (b *Bank) MapsAt(rgb []uint8, h, w int, offsets ...float64) [][BankStages][
 
 // stacks filters the picture.
 func (b *Bank) stacks(rgb []uint8, h, w int) [BankStages]stack {
-	light, rg, by := b.plane(h, w), b.plane(h, w), b.plane(h, w)
-	for i := range light.v {
-		r, g, l := float32(rgb[3*i])/255, float32(rgb[3*i+1])/255, float32(rgb[3*i+2])/255
-		light.v[i] = (r + g + l) / 3
-		rg.v[i] = r - g
-		by.v[i] = float32((r+g)/2) - l
-	}
+	light, rg, by := b.colours(rgb, h, w)
 	var out [BankStages]stack
 	for s := range out {
 		k := 4 << s
@@ -150,6 +148,18 @@ func (b *Bank) stacks(rgb []uint8, h, w int) [BankStages]stack {
 		b.drop(e[:]...)
 	}
 	return out
+}
+
+// colours are the brightness, 0..1, and the opponents red-green and blue-yellow.
+func (b *Bank) colours(rgb []uint8, h, w int) (light, rg, by plane) {
+	light, rg, by = b.plane(h, w), b.plane(h, w), b.plane(h, w)
+	for i := range light.v {
+		r, g, l := float32(rgb[3*i])/255, float32(rgb[3*i+1])/255, float32(rgb[3*i+2])/255
+		light.v[i] = (r + g + l) / 3
+		rg.v[i] = r - g
+		by.v[i] = float32((r+g)/2) - l
+	}
+	return light, rg, by
 }
 
 // middle fills stride 8: brightness and its deviation, the energies, and the
@@ -283,15 +293,21 @@ func (b *Bank) rows(p plane, f []float32, parity float32) plane {
 	pad := b.border(p.w + 2*r)
 	for y := range p.h {
 		row := p.row(y)
-		copy(pad[r:], row)
-		for t := 1; t <= r; t++ {
-			pad[r-t] = row[reflect(-t, p.w, r)]
-			pad[r+p.w-1+t] = row[reflect(p.w-1+t, p.w, r)]
-		}
+		extend(pad, row, r)
 		c := correlation{dst: out.row(y), src: pad, stride: 1, f: f, parity: parity}
 		c.apply()
 	}
 	return out
+}
+
+// extend writes row to dst with a border of r values on either side.
+func extend(dst, row []float32, r int) {
+	copy(dst[r:], row)
+	n := len(row)
+	for t := 1; t <= r; t++ {
+		dst[r-t] = row[reflect(-t, n, r)]
+		dst[r+n-1+t] = row[reflect(n-1+t, n, r)]
+	}
 }
 
 // columns is rows along the other axis.

@@ -34,7 +34,8 @@ const (
 //
 // Map s is [h/stride][w/stride][LineChannels], strides 4, 8, 16. Sides are multiples of 16.
 func (b *Bank) Lines(rgb []uint8, h, w int) [BankStages][]float32 {
-	light := b.light(rgb, h, w)
+	light, rg, by := b.colours(rgb, h, w)
+	b.drop(rg, by)
 	half := b.mean(light, 2)
 	octaves := [2][]plane{b.lines(light), b.lines(half)}
 	var out [BankStages][]float32
@@ -51,15 +52,6 @@ func (b *Bank) Lines(rgb []uint8, h, w int) [BankStages][]float32 {
 	b.drop(octaves[0]...)
 	b.drop(octaves[1]...)
 	return out
-}
-
-// light is the brightness, 0..1.
-func (b *Bank) light(rgb []uint8, h, w int) plane {
-	p := b.plane(h, w)
-	for i := range p.v {
-		p.v[i] = (float32(rgb[3*i])/255 + float32(rgb[3*i+1])/255 + float32(rgb[3*i+2])/255) / 3
-	}
-	return p
 }
 
 // maxima writes those of k x k blocks of p to every LineChannels-th element.
@@ -176,19 +168,13 @@ func (b *Bank) along(z plane, k int) plane {
 	pw := z.w + 2*r
 	pad := b.border((z.h + 2*r) * pw)
 	for y := range z.h + 2*r {
-		row, dst := z.row(reflect(y-r, z.h, r)), pad[y*pw:][:pw]
-		copy(dst[r:], row)
-		for t := 1; t <= r; t++ {
-			dst[r-t] = row[reflect(-t, z.w, r)]
-			dst[r+z.w-1+t] = row[reflect(z.w-1+t, z.w, r)]
-		}
+		extend(pad[y*pw:][:pw], z.row(reflect(y-r, z.h, r)), r)
 	}
-	terms := lineTerms(k)
 	out := b.plane(z.h, z.w)
 	for y := range z.h {
 		dst := out.row(y)
 		clear(dst)
-		for _, t := range terms {
+		for _, t := range b.terms[k] {
 			src := pad[(y+r+t.dy)*pw+r+t.dx:][:len(dst)]
 			for x := range dst {
 				dst[x] += float32(t.weight * src[x])
