@@ -39,14 +39,6 @@ func (e emitter) addp(d, n, m int) {
 	e.Word(asmgen.Three(0x4ea0bc00, d, n, m), "addp v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
 
-func (e emitter) scvtf(d, n int) {
-	e.Word(asmgen.Three(0x4e21d800, d, n, 0), "scvtf v%d.4s, v%d.4s", d, n)
-}
-
-func (e emitter) fmul(d, n, m int) {
-	e.Word(asmgen.Three(0x6e20dc00, d, n, m), "fmul v%d.4s, v%d.4s, v%d.4s", d, n, m)
-}
-
 func (e emitter) fcvtns(d, n int) {
 	e.Word(asmgen.Three(0x4e21a800, d, n, 0), "fcvtns v%d.4s, v%d.4s", d, n)
 }
@@ -81,10 +73,6 @@ func (e emitter) saddw(d, n, m int) {
 
 func (e emitter) saddw2(d, n, m int) {
 	e.Word(asmgen.Three(0x4e601000, d, n, m), "saddw2 v%d.4s, v%d.4s, v%d.8h", d, n, m)
-}
-
-func (e emitter) fadd(d, n, m int) {
-	e.Word(asmgen.Three(0x4e20d400, d, n, m), "fadd v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
 
 func (e emitter) smax16b(d, n, m int) {
@@ -184,8 +172,8 @@ func (e emitter) peakARM64(name string, isa neon) {
 
 // requantise turns the four sums in each of v, biases added, into int32 results.
 func (e emitter) requantise(v, scale int) {
-	e.scvtf(v, v)
-	e.fmul(v, v, scale)
+	e.Scvtf4s(v, v)
+	e.Fmul4s(v, v, scale)
 	e.fcvtns(v, v)
 }
 

@@ -144,11 +144,11 @@ func (e emitter) lanesARM64() {
 		e.widen(0, 12)
 		e.widen(4, 13)
 		for i := range 8 {
-			e.scvtf(i, i)
-			e.fmul(i, i, 16+i)
+			e.Scvtf4s(i, i)
+			e.Fmul4s(i, i, 16+i)
 		}
 		for i := range 4 {
-			e.fadd(i, i, 4+i)
+			e.Fadd4s(i, i, 4+i)
 			e.fcvtns(i, i)
 		}
 		e.storeNEON()

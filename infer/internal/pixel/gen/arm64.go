@@ -15,14 +15,6 @@ func arm64() string {
 // Instructions that Go's assembler does not know, by their encoding in the
 // Arm Architecture Reference Manual, each with its mnemonic.
 
-func (e emitter) smlal(d, n, m int) {
-	e.Word(asmgen.Three(0x0e608000, d, n, m), "smlal v%d.4s, v%d.4h, v%d.4h", d, n, m)
-}
-
-func (e emitter) smlal2(d, n, m int) {
-	e.Word(asmgen.Three(0x4e608000, d, n, m), "smlal2 v%d.4s, v%d.8h, v%d.8h", d, n, m)
-}
-
 func (e emitter) mla(d, n, m int) {
 	e.Word(asmgen.Three(0x4ea09400, d, n, m), "mla v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
@@ -101,10 +93,10 @@ func (e emitter) rowARM64() {
 		e.P("VLD1.P 8(R%d), [V0.B8]", 10+q)
 		e.P("VUXTL V0.B8, V0.H8")
 		e.P("VLD1.P 32(R4), [V1.H8, V2.H8]")
-		e.smlal(16+q, 0, 1)
-		e.smlal2(16+q, 0, 1)
-		e.smlal(20+q, 0, 2)
-		e.smlal2(20+q, 0, 2)
+		e.Smlal4s(16+q, 0, 1)
+		e.Smlal24s(16+q, 0, 1)
+		e.Smlal4s(20+q, 0, 2)
+		e.Smlal24s(20+q, 0, 2)
 	}
 	e.P("SUBS $1, R6")
 	e.P("BNE block")

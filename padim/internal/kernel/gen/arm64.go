@@ -18,14 +18,6 @@ func arm64() string {
 // Instructions that Go's assembler does not know, by their encoding in the
 // Arm Architecture Reference Manual, each with its mnemonic.
 
-func (e emitter) fmul(d, n, m int) {
-	e.Word(asmgen.Three(0x6e20dc00, d, n, m), "fmul v%d.4s, v%d.4s, v%d.4s", d, n, m)
-}
-
-func (e emitter) fadd(d, n, m int) {
-	e.Word(asmgen.Three(0x4e20d400, d, n, m), "fadd v%d.4s, v%d.4s, v%d.4s", d, n, m)
-}
-
 func (e emitter) fsub(d, n, m int) {
 	e.Word(asmgen.Three(0x4ea0d400, d, n, m), "fsub v%d.4s, v%d.4s, v%d.4s", d, n, m)
 }
@@ -36,18 +28,6 @@ func (e emitter) fcvtl(d, n int) {
 
 func (e emitter) fcvtl2(d, n int) {
 	e.Word(asmgen.Three(0x4e217800, d, n, 0), "fcvtl2 v%d.4s, v%d.8h", d, n)
-}
-
-func (e emitter) scvtf(d, n int) {
-	e.Word(asmgen.Three(0x4e21d800, d, n, 0), "scvtf v%d.4s, v%d.4s", d, n)
-}
-
-func (e emitter) smlal(d, n, m int) {
-	e.Word(asmgen.Three(0x0e608000, d, n, m), "smlal v%d.4s, v%d.4h, v%d.4h", d, n, m)
-}
-
-func (e emitter) smlal2(d, n, m int) {
-	e.Word(asmgen.Three(0x4e608000, d, n, m), "smlal2 v%d.4s, v%d.8h, v%d.8h", d, n, m)
 }
 
 func (e emitter) zeroARM64(n int) {
@@ -148,10 +128,10 @@ func (e emitter) columnARM64(half bool, k, n int) {
 			e.P("VLD1.P 64(R1), [V26.S4, V27.S4, V28.S4, V29.S4]")
 		}
 		for r := range 4 {
-			e.fmul(26+r, 26+r, 31)
+			e.Fmul4s(26+r, 26+r, 31)
 		}
 		for r := range 4 {
-			e.fadd(4*p+r, 4*p+r, 26+r)
+			e.Fadd4s(4*p+r, 4*p+r, 26+r)
 		}
 	}
 }
@@ -166,8 +146,8 @@ func (e emitter) endGroupARM64(n int) {
 	e.P("ADD $factor_lane, R0, R10")
 	e.P("VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]")
 	for r := range 4 * n {
-		e.fmul(r, r, r)
-		e.fadd(24+r%4, 24+r%4, r)
+		e.Fmul4s(r, r, r)
+		e.Fadd4s(24+r%4, 24+r%4, r)
 	}
 	e.P("VST1 [V24.S4, V25.S4, V26.S4, V27.S4], (R10)")
 	if n < group {
@@ -209,10 +189,10 @@ func (e emitter) projectARM64() {
 			for q := range 2 {
 				r, a, b := 4*p+2*q, 24+2*q, 25+2*q
 				e.P("VLD2.P 32(R1), [V%d.H8, V%d.H8]", a, b)
-				e.smlal(r, a, 30)
-				e.smlal2(r+1, a, 30)
-				e.smlal(r, b, 31)
-				e.smlal2(r+1, b, 31)
+				e.Smlal4s(r, a, 30)
+				e.Smlal24s(r+1, a, 30)
+				e.Smlal4s(r, b, 31)
+				e.Smlal24s(r+1, b, 31)
 			}
 		}
 		e.P("SUBS $1, R6, R6")
@@ -273,13 +253,13 @@ func (e emitter) scaled3ARM64() {
 	e.P("VLD1.P 64(R5), [V20.S4, V21.S4, V22.S4, V23.S4]")
 	e.P("VLD1 (R1), [V24.S4, V25.S4, V26.S4, V27.S4]")
 	for r := range 4 {
-		e.scvtf(r, r)
+		e.Scvtf4s(r, r)
 	}
 	for r := range 4 {
-		e.fmul(r, r, 20+r)
+		e.Fmul4s(r, r, 20+r)
 	}
 	for r := range 4 {
-		e.fadd(r, r, 24+r)
+		e.Fadd4s(r, r, 24+r)
 	}
 	e.endRowsARM64()
 }

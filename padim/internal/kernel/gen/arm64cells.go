@@ -1,8 +1,10 @@
 package main
 
-import "cull/internal/asmgen"
+import (
+	"fmt"
 
-import "fmt"
+	"cull/internal/asmgen"
+)
 
 func (e emitter) fmul2d(d, n, m int) {
 	e.Word(asmgen.Three(0x6e60dc00, d, n, m), "fmul v%d.2d, v%d.2d, v%d.2d", d, n, m)

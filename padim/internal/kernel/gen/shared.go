@@ -131,7 +131,7 @@ func (e emitter) sharedARM64() {
 				e.fmulElement(product+r, 16+r, 20+v, j)
 			}
 			for r := range 4 {
-				e.fadd(4*v+r, 4*v+r, product+r)
+				e.Fadd4s(4*v+r, 4*v+r, product+r)
 			}
 		}
 	}
@@ -141,10 +141,10 @@ func (e emitter) sharedARM64() {
 	for v := range vectorsARM64 {
 		e.P("VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]")
 		for r := range 4 {
-			e.fmul(4*v+r, 4*v+r, 4*v+r)
+			e.Fmul4s(4*v+r, 4*v+r, 4*v+r)
 		}
 		for r := range 4 {
-			e.fadd(24+r, 24+r, 4*v+r)
+			e.Fadd4s(24+r, 24+r, 4*v+r)
 		}
 		e.P("VST1.P [V24.S4, V25.S4, V26.S4, V27.S4], 64(R10)")
 	}
