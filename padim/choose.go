@@ -30,6 +30,13 @@ var shrinkages = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
 // and the candidate with the highest sum wins. Both modes see the same
 // features, so their likelihoods compare. (Leave-one-out likelihood as a
 // choice of covariance regularisation: Hoffbeck and Landgrebe, 1996.)
+//
+// Means of n-1 parts alone cost Part d/(2(n-1)) nats: their error, of
+// covariance Sigma/(n-1), raises the expected |L^-1 (x-mean)|^2 by d/(n-1).
+// Against Texture it is given three quarters of that back. It wins where the
+// true means of the cells differ by more than half the standard error of the
+// estimated ones; with nothing back they would have to differ by all of it,
+// and ten parts that lie still would look like a web.
 func (f *fitter) choose(part, texture *moments) error {
 	f.partLogLik, f.textureLogLik = math.NaN(), math.NaN()
 	f.m, f.mode, f.shrink = part, f.Mode, max(f.Shrinkage, 0)
@@ -53,7 +60,7 @@ func (f *fitter) compare(texture *moments) error {
 	}
 	parts := spread(f.samples.Len(), chooseParts)
 	var cells []int
-	for _, k := range spread(len(f.cells), chooseCells) {
+	for _, k := range scattered(len(f.cells), chooseCells) {
 		cells = append(cells, f.cells[k])
 	}
 	sums := make([]float64, len(candidates)+1) // the last: texture
@@ -74,7 +81,7 @@ func (f *fitter) compare(texture *moments) error {
 	}
 	f.shrink = candidates[best]
 	n := float64(len(parts) * len(cells))
-	f.partLogLik = sums[best] / n
+	f.partLogLik = sums[best]/n + float64(3*f.proj.d)/float64(8*(f.samples.Len()-1))
 	if texture == nil {
 		return nil
 	}
@@ -147,6 +154,19 @@ func spread(n, k int) []int {
 	s := make([]int, k)
 	for i := range s {
 		s[i] = (2*i + 1) * n / (2 * k)
+	}
+	return s
+}
+
+// scattered returns at most k of 0..n-1, one in each k-th of them, at places in
+// it that go round by the golden ratio: evenly spaced cells would all lie in
+// one column of the grid.
+func scattered(n, k int) []int {
+	const one, golden = 1 << 16, 40503 // golden/one = (sqrt(5)-1)/2
+	k = min(n, k)
+	s := make([]int, k)
+	for i := range s {
+		s[i] = (i*one + i*golden%one) * n / (k * one)
 	}
 	return s
 }

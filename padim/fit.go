@@ -25,8 +25,9 @@ type Report struct {
 	Mode  Mode // as chosen
 	Parts int
 
-	// Log-likelihood of left-out good parts under either model, nats a cell.
-	// NaN where there was nothing to choose.
+	// Log-likelihood of left-out good parts under either model, nats a cell;
+	// Part's with most of what means of few parts cost given back (choose). NaN
+	// where there was nothing to choose.
 	PartLogLik, TextureLogLik float64
 
 	Shrinkage float64   // weight of the shared covariance

@@ -101,15 +101,17 @@ func TestSquaredDistanceFollowsChiSquare(t *testing.T) {
 
 func TestModeIsChosenFromGoodParts(t *testing.T) {
 	aligned := newParts(20, 64, 8, 8, 16)
-	texture := newParts(20, 64, 8, 8, 16)
+	faint := newParts(10, 128, 32, 8, 16, 32)
+	faint.depth = 6
+	texture := newParts(10, 128, 32, 8, 16, 32)
 	texture.flat = true
-	loose := newParts(20, 64, 8, 8, 16)
+	loose := newParts(10, 128, 32, 8, 16, 32)
 	loose.jitter = 400
 	for _, c := range []struct {
 		name string
 		s    Samples
 		want Mode
-	}{{"aligned", aligned, Part}, {"texture", texture, Texture}, {"loose", loose, Texture}} {
+	}{{"aligned", aligned, Part}, {"faint", faint, Part}, {"texture", texture, Texture}, {"loose", loose, Texture}} {
 		_, r := mustFit(t, c.s, Options{})
 		t.Logf("%s: part %.2f, texture %.2f nats, shrinkage %g, threshold %+v",
 			c.name, r.PartLogLik, r.TextureLogLik, r.Shrinkage, r.Threshold)
@@ -211,5 +213,26 @@ func TestAsManyDimensionsAsChannels(t *testing.T) {
 	}
 	if bytes.Equal(encode(Options{Mode: Part, Shrinkage: 0.5, Dim: 23}), want) {
 		t.Error("23 dimensions of 24 channels: the same model")
+	}
+}
+
+// The cells that the choice looks at: one in each k-th of the grid, and not a
+// few columns of it.
+func TestScatteredCells(t *testing.T) {
+	for _, side := range []int{16, 28, 32, 64} {
+		n, k := side*side, chooseCells
+		columns := map[int]bool{}
+		for i, p := range scattered(n, k) {
+			if p < i*n/k || p >= (i+1)*n/k {
+				t.Errorf("grid of %d: cell %d is %d: want %d to %d", side, i, p, i*n/k, (i+1)*n/k-1)
+			}
+			columns[p%side] = true
+		}
+		if len(columns) < side/3 {
+			t.Errorf("grid of %d: cells of %d columns", side, len(columns))
+		}
+	}
+	if s := scattered(5, 32); len(s) != 5 || s[4] != 4 {
+		t.Errorf("fewer cells than asked for: %v", s)
 	}
 }

@@ -17,14 +17,15 @@ type parts struct {
 	first   uint64 // seed of sample 0
 	side    int    // input pixels
 	strides []int
-	c       int  // channels per stage
-	flat    bool // the mean does not depend on the position
-	jitter  int  // shift of the mean, +- input pixels
+	c       int     // channels per stage
+	flat    bool    // the mean does not depend on the position
+	depth   float64 // amplitude of the mean
+	jitter  int     // shift of the mean, +- input pixels
 	buf     []Map
 }
 
 func newParts(n, side, c int, strides ...int) *parts {
-	return &parts{n: n, side: side, c: c, strides: strides, first: 1}
+	return &parts{n: n, side: side, c: c, strides: strides, first: 1, depth: 40}
 }
 
 func (p *parts) from(seed uint64, n int) *parts {
@@ -53,7 +54,7 @@ func (p *parts) one(i int) []Map {
 // mean is a pattern over the picture, a the channel's frequency.
 func (p *parts) mean(a float64, x, y int) float64 {
 	u := exact.Sin(float64(0.02*a*float64(x)) + a)
-	return 40 * u * exact.Cos(0.015*a*float64(y))
+	return p.depth * u * exact.Cos(0.015*a*float64(y))
 }
 
 func (p *parts) sample(i int) []Map {
