@@ -1,6 +1,7 @@
 package pretrain
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,22 @@ func identity(r *recipe.Recipe) ([]byte, error) {
 		c.Discriminant = recipe.Discriminant{}
 	}
 	return json.Marshal(&c)
+}
+
+// sameTraining reports whether two recipes train the same weights: they have the same identity but for
+// the discriminants, which are computed behind the finished trunk. So a trained checkpoint can be
+// finished with others.
+func sameTraining(a, b *recipe.Recipe) (bool, error) {
+	var ids [2][]byte
+	for i, r := range []*recipe.Recipe{a, b} {
+		c := *r
+		c.Discriminant = recipe.Discriminant{}
+		var err error
+		if ids[i], err = identity(&c); err != nil {
+			return false, fmt.Errorf("pretrain: %w", err)
+		}
+	}
+	return bytes.Equal(ids[0], ids[1]), nil
 }
 
 // Checkpoint returns the run's state.
@@ -156,17 +173,13 @@ func ParseCheckpoint(b []byte) (*Checkpoint, error) {
 	return c, nil
 }
 
-// Restore brings a new run of the same recipe to the checkpoint's state.
+// Restore brings a new run of the same training to the checkpoint's state.
 func (r *Run) Restore(c *Checkpoint) error {
-	want, err := identity(r.Recipe)
+	same, err := sameTraining(r.Recipe, c.Recipe)
 	if err != nil {
-		return fmt.Errorf("pretrain: %w", err)
+		return err
 	}
-	got, err := identity(c.Recipe)
-	if err != nil {
-		return fmt.Errorf("pretrain: %w", err)
-	}
-	if string(want) != string(got) {
+	if !same {
 		return fmt.Errorf("pretrain: %w (%s, here %s)", ErrRecipe, c.Recipe.Name, r.Recipe.Name)
 	}
 	n := 0

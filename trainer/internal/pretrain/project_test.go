@@ -22,6 +22,10 @@ func TestDiscriminantsComeBehindTheTaps(t *testing.T) {
 	plain, run := start(t, small, 1), start(t, projected, 1)
 	train(t, plain, -1)
 	train(t, run, -1)
+	saved, err := plain.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
 	a, err := plain.Finish(new(bytes.Buffer))
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +59,19 @@ func TestDiscriminantsComeBehindTheTaps(t *testing.T) {
 	}
 	if !bytes.Equal(file(t, cut(t, projected, 3)), want) {
 		t.Error("an interrupted run gives other bytes than a whole one")
+	}
+
+	// The trained run without them, finished with them.
+	c, err := ParseCheckpoint(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := start(t, projected, 1)
+	if err := later.Restore(c); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(file(t, later), want) {
+		t.Error("discriminants of a finished run's checkpoint give other bytes than those of a run that had them from its start")
 	}
 
 	// After quantisation-aware training the trunk keeps its ranges and the maps get theirs.
