@@ -7,29 +7,28 @@ import (
 	"cull/internal/exact"
 )
 
-// How much of the data the choice of mode and shrinkage looks at: bounds its
-// time, not its memory.
+// How much of the data the choice of mode looks at: bounds its time, not its
+// memory.
 const (
 	chooseParts = 32
 	chooseCells = 32
 )
 
-// shrinkages are the candidates. Between them the likelihood hardly changes.
-// At most kernel.Cells.
-var shrinkages = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
+// blends are weights of the shared covariance under which Part is set against
+// Texture; at most kernel.Cells. The model's own weight is Shrinkage.
+var blends = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
 
-// choose settles Mode and Shrinkage by the log-likelihood of left-out good
-// parts: pass 3, left out where both are given.
+// choose settles Mode by the log-likelihood of left-out good parts: pass 3,
+// left out where it is given.
 //
 // A part i is left out of every estimate (mean, own and shared covariance,
-// ridge); then, at a fixed set of cells, the density of its features under
-// each candidate is taken,
+// ridge); then, at a fixed set of cells, the density of its features is taken
+// under Texture and, for each blend, under Part,
 //
 //	log N(x; mean, Sigma) = -(|L^-1 (x-mean)|^2 + log det Sigma + d log 2 pi)/2
 //
-// and the candidate with the highest sum wins. Both modes see the same
-// features, so their likelihoods compare. (Leave-one-out likelihood as a
-// choice of covariance regularisation: Hoffbeck and Landgrebe, 1996.)
+// and the mode with the highest sum wins. Both see the same features, so their
+// likelihoods compare.
 //
 // Means of n-1 parts alone cost Part d/(2(n-1)) nats: their error, of
 // covariance Sigma/(n-1), raises the expected |L^-1 (x-mean)|^2 by d/(n-1).
@@ -37,13 +36,20 @@ var shrinkages = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
 // true means of the cells differ by more than half the standard error of the
 // estimated ones; with nothing back they would have to differ by all of it,
 // and ten parts that lie still would look like a web.
+//
+// The weight itself is not chosen so: cells where nothing ever happens have the
+// largest say in the likelihood, and the little weight that they ask for makes a
+// part that lies a little otherwise look bad (doc/experiments.md, 15).
 func (f *fitter) choose(part, texture *moments) error {
 	f.partLogLik, f.textureLogLik = math.NaN(), math.NaN()
 	f.m, f.mode, f.shrink = part, f.Mode, max(f.Shrinkage, 0)
-	if f.Mode == Auto || f.Mode == Part && f.Shrinkage == 0 {
-		f.mode = Part
+	if f.Mode == Auto {
+		f.mode = Part // of the estimates that are compared
 		if err := f.compare(texture); err != nil {
 			return err
+		}
+		if f.textureLogLik > f.partLogLik {
+			f.mode = Texture
 		}
 	}
 	if f.mode == Texture {
@@ -52,77 +58,56 @@ func (f *fitter) choose(part, texture *moments) error {
 	return nil
 }
 
-// compare sets shrink and, where texture moments are given, mode.
+// compare sets the log-likelihoods of both modes.
 func (f *fitter) compare(texture *moments) error {
-	candidates := shrinkages
-	if f.Shrinkage != 0 {
-		candidates = []float64{f.shrink}
-	}
 	parts := spread(f.samples.Len(), chooseParts)
 	var cells []int
 	for _, k := range scattered(len(f.cells), chooseCells) {
 		cells = append(cells, f.cells[k])
 	}
-	sums := make([]float64, len(candidates)+1) // the last: texture
+	sums := make([]float64, len(blends)+1) // the last: texture
 	err := f.features(func(i int, x []float32) error {
 		if slices.Contains(parts, i) {
-			f.leftOut(sums, x, cells, candidates, texture)
+			f.leftOut(sums, x, cells, texture)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	best := 0
-	for k, v := range sums[:len(candidates)] {
-		if v > sums[best] {
-			best = k
-		}
-	}
-	f.shrink = candidates[best]
 	n := float64(len(parts) * len(cells))
-	f.partLogLik = sums[best]/n + float64(3*f.proj.d)/float64(8*(f.samples.Len()-1))
-	if texture == nil {
-		return nil
-	}
-	f.textureLogLik = sums[len(candidates)] / n
-	if f.textureLogLik > f.partLogLik {
-		f.mode = Texture
-	}
+	f.partLogLik = slices.Max(sums[:len(blends)])/n + float64(3*f.proj.d)/float64(8*(f.samples.Len()-1))
+	f.textureLogLik = sums[len(blends)] / n
 	return nil
 }
 
 // leftOut adds the log-likelihoods of one part's features x, left out of the
-// moments, under every candidate.
-func (f *fitter) leftOut(sums []float64, x []float32, cells []int, candidates []float64, texture *moments) {
+// moments, under every blend and under texture.
+func (f *fitter) leftOut(sums []float64, x []float32, cells []int, texture *moments) {
 	d, out := f.proj.d, [][]float32{x}
 	common, ridge := f.common(out)
 	tex, texBlock := f.newWork(0), newBlock(d)
-	if texture != nil {
-		f.texture(tex, texture, out)
-		texBlock.set(0, tex.cov)
-		texBlock.decompose()
-	}
+	f.texture(tex, texture, out)
+	texBlock.set(0, tex.cov)
+	texBlock.decompose()
 	each := make([][]float64, len(cells)) // so that the order of sums is fixed
 	parallel(f.Threads, len(cells), func(lo, hi int) {
 		w, own, y := f.newWork(1), make([]float64, tri(d)), make([]float64, d)
-		b := newBlock(d) // a lane a candidate
+		b := newBlock(d) // a lane a blend
 		for k := lo; k < hi; k++ {
 			p := cells[k]
 			f.cell(w, p, out)
 			copy(own, w.cov)
-			for c, s := range candidates {
+			for c, s := range blends {
 				copy(w.cov, own)
 				w.shrink(s, common, ridge)
 				b.set(c, w.cov)
 			}
 			b.decompose()
-			for c := range candidates {
+			for c := range blends {
 				each[k] = append(each[k], b.logDensity(c, y, x[p*f.pad():], w.mean))
 			}
-			if texture != nil {
-				each[k] = append(each[k], texBlock.logDensity(0, y, x[p*f.pad():], tex.mean))
-			}
+			each[k] = append(each[k], texBlock.logDensity(0, y, x[p*f.pad():], tex.mean))
 		}
 	})
 	for _, e := range each {

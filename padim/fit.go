@@ -57,7 +57,7 @@ func (r *Report) Suspects() []int {
 }
 
 // Fit teaches a model from good parts alone. It walks over the samples up to four times:
-// channel variances, moments, choice of mode and shrinkage, left-out scores.
+// channel variances, moments, choice of mode, left-out scores.
 func Fit(samples Samples, o Options) (*Model, *Report, error) {
 	m, r, err := fit(samples, o)
 	if err != nil {
@@ -118,7 +118,7 @@ func (o Options) resolve() (Options, error) {
 	defaults := []struct {
 		v        *float64
 		fallback float64
-	}{{&o.Ridge, 0.01}, {&o.Smooth, 0.5}, {&o.Top, 0.005}, {&o.TargetFRR, 0.01}}
+	}{{&o.Shrinkage, 0.5}, {&o.Ridge, 0.01}, {&o.Smooth, 0.5}, {&o.Top, 0.005}, {&o.TargetFRR, 0.01}}
 	for _, d := range defaults {
 		if *d.v == 0 {
 			*d.v = d.fallback

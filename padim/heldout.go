@@ -21,8 +21,8 @@ func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }
 //
 // Few parts: the whole fit is repeated without each one, from the channel
 // variances on. More: the moments of a fold, 1 to 16 consecutive parts, are
-// taken out and mean, covariances and ridge estimated again; projection, mode
-// and shrinkage stay. (Neighbouring parts are often alike, so a fold of
+// taken out and mean, covariances and ridge estimated again; projection and mode
+// stay. (Neighbouring parts are often alike, so a fold of
 // consecutive parts is the honest one.) Stock mode shares nothing between
 // cells and has a closed form.
 //

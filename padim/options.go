@@ -97,8 +97,7 @@ type Options struct {
 	NoPool bool
 
 	// Shrinkage is the weight, 0..1, of the covariance that all positions share
-	// in that of each position (Part). 0: the weight under which left-out good
-	// parts are most likely; negative: none.
+	// in that of each position (Part). 0: 0.5; negative: none.
 	Shrinkage float64
 
 	// Ridge, times the mean variance of a dimension about its position's mean,

@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"os"
 	"testing"
 
 	"cull/infer"
@@ -29,23 +28,5 @@ func TestFilesReproduceTheirAnswersAndNameTheirSources(t *testing.T) {
 	}
 	if graphs[0] != graphs[1] {
 		t.Error("the control is not the same network")
-	}
-}
-
-// The long run's network is not embedded.
-func TestTheLongRunsFile(t *testing.T) {
-	m, err := infer.Open("cull-320k.net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.SelfTest(2); err != nil {
-		t.Error(err)
-	}
-	recipe, err := os.ReadFile("../recipes/aware.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.Meta.Recipe != string(recipe) || m.Meta.Images != 320_000 || len(m.Meta.Sources) == 0 {
-		t.Errorf("%d samples, %d sources, recipe of %d bytes", m.Meta.Images, len(m.Meta.Sources), len(m.Meta.Recipe))
 	}
 }

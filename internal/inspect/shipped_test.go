@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "aed83f854643338fe9c227b96e345e40a2c32b47f480972352f3cd2065c081a4"
-	goldenKolektorSDD = "ad33cc12e07dcd6c63537523adc89df06fb2ea4aaf9884093f27c6888de1a419"
-	goldenCrackForest = "ae610922a18918dabfa601113c69399820eddfd866d6970ed0363dd5644faf13"
+	goldenDrawn       = "78b38274ec5cab48f8d84c54a12004e2740e417cd5a1f0b6b7f4f390e4fb8b1f"
+	goldenKolektorSDD = "fda6f144337f1029683664cfde7b7a772aa22f9ef357c9baeb04aadabe834b56"
+	goldenCrackForest = "695f41b76b266ebcff0c8d1a23fad6d66c1f069e5f7e45ccf0194580ca340bf9"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {
