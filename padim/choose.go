@@ -76,7 +76,8 @@ func (f *fitter) compare(texture *moments) error {
 		return err
 	}
 	n := float64(len(parts) * len(cells))
-	f.partLogLik = slices.Max(sums[:len(blends)])/n + float64(3*f.proj.d)/float64(8*(f.samples.Len()-1))
+	back := float64(3*f.proj.d) / float64(8*(f.samples.Len()-1)) // three quarters of d/(2(n-1))
+	f.partLogLik = slices.Max(sums[:len(blends)])/n + back
 	f.textureLogLik = sums[len(blends)] / n
 	return nil
 }

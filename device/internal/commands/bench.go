@@ -143,7 +143,7 @@ func (b *benchmark) teach(ctx context.Context) error {
 	}
 	p, err := inspect.Teach(ctx, parts.Goods(benchParts), m, inspect.Options{
 		Plan: plan, SpoolDir: os.TempDir(),
-		Fit: padim.Options{Mode: padim.Part, Shrinkage: 0.5, Threads: runtime.GOMAXPROCS(0)},
+		Fit: padim.Options{Mode: padim.Part, Threads: runtime.GOMAXPROCS(0)},
 	}, time.Now())
 	if err != nil {
 		return err

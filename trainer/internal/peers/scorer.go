@@ -50,7 +50,7 @@ func features(r *infer.Runner, a *arena, seed uint64) (maps []padim.Map) {
 // scorer adds our distances and gonum's, both on the factors of one model.
 func (a *arena) scorer(w io.Writer) error {
 	const parts = 12
-	m, _, err := padim.Fit(pictures{a, parts}, padim.Options{Mode: padim.Part, Shrinkage: 0.5})
+	m, _, err := padim.Fit(pictures{a, parts}, padim.Options{Mode: padim.Part})
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,8 @@ func (r *Run) state() [][]float32 {
 	return all
 }
 
-// identity is what a recipe must have in common with a checkpoint's: all of it but the
-// folder where the teacher lies, whose digest is in it.
+// identity is a recipe as a checkpoint keeps it: all of it but the folder where the teacher lies,
+// whose digest is in it.
 func identity(r *recipe.Recipe) ([]byte, error) {
 	c := *r
 	if c.Teacher.Model != "" {
