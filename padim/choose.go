@@ -60,15 +60,20 @@ func (f *fitter) choose(part, texture *moments) error {
 
 // compare sets the log-likelihoods of both modes.
 func (f *fitter) compare(texture *moments) error {
-	parts := spread(f.samples.Len(), chooseParts)
+	parts := spread(f.parts(), chooseParts)
 	var cells []int
 	for _, k := range scattered(len(f.cells), chooseCells) {
 		cells = append(cells, f.cells[k])
 	}
 	sums := make([]float64, len(blends)+1) // the last: texture
+	var out [][]float32                    // a part and its copies
 	err := f.features(func(i int, x []float32) error {
-		if slices.Contains(parts, i) {
-			f.leftOut(sums, x, cells, texture)
+		if !slices.Contains(parts, i/(1+f.Copies)) {
+			return nil
+		}
+		if out = append(out, slices.Clone(x)); len(out) == 1+f.Copies {
+			f.leftOut(sums, out, cells, texture)
+			out = out[:0]
 		}
 		return nil
 	})
@@ -76,16 +81,16 @@ func (f *fitter) compare(texture *moments) error {
 		return err
 	}
 	n := float64(len(parts) * len(cells))
-	back := float64(3*f.proj.d) / float64(8*(f.samples.Len()-1)) // three quarters of d/(2(n-1))
+	back := float64(3*f.proj.d) / float64(8*(f.parts()-1)) // three quarters of d/(2(n-1))
 	f.partLogLik = slices.Max(sums[:len(blends)])/n + back
 	f.textureLogLik = sums[len(blends)] / n
 	return nil
 }
 
-// leftOut adds the log-likelihoods of one part's features x, left out of the
-// moments, under every blend and under texture.
-func (f *fitter) leftOut(sums []float64, x []float32, cells []int, texture *moments) {
-	d, out := f.proj.d, [][]float32{x}
+// leftOut adds the log-likelihoods of a part's features out[0], left out of the
+// moments with its copies, the rest of out, under every blend and under texture.
+func (f *fitter) leftOut(sums []float64, out [][]float32, cells []int, texture *moments) {
+	d, x := f.proj.d, out[0]
 	common, ridge := f.common(out)
 	tex, texBlock := f.newWork(0), newBlock(d)
 	f.texture(tex, texture, out)
@@ -93,7 +98,7 @@ func (f *fitter) leftOut(sums []float64, x []float32, cells []int, texture *mome
 	texBlock.decompose()
 	each := make([][]float64, len(cells)) // so that the order of sums is fixed
 	parallel(f.Threads, len(cells), func(lo, hi int) {
-		w, own, y := f.newWork(1), make([]float64, tri(d)), make([]float64, d)
+		w, own, y := f.newWork(len(out)), make([]float64, tri(d)), make([]float64, d)
 		b := newBlock(d) // a lane a blend
 		for k := lo; k < hi; k++ {
 			p := cells[k]

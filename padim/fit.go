@@ -23,7 +23,7 @@ var ErrAllIgnored = errors.New("the mask ignores every cell")
 // A Report says what a fit found.
 type Report struct {
 	Mode  Mode // as chosen
-	Parts int
+	Parts int  // without copies
 
 	// Log-likelihood of left-out good parts under either model, nats a cell;
 	// Part's with most of what means of few parts cost given back (choose). NaN
@@ -71,7 +71,10 @@ func fit(samples Samples, o Options) (*Model, *Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := samples.Len()
+	n := samples.Len() / (1 + o.Copies)
+	if n*(1+o.Copies) != samples.Len() {
+		return nil, nil, fmt.Errorf("%d samples are no whole number of parts with %d copies each", samples.Len(), o.Copies)
+	}
 	if n < MinParts {
 		return nil, nil, fmt.Errorf("%d good parts, at least %d needed: %w", n, MinParts, ErrTooFew)
 	}
@@ -98,7 +101,7 @@ func (o Options) resolve() (Options, error) {
 	if o.Mode == Stock {
 		o = Options{
 			Mode: Stock, Dim: o.Dim, Channels: o.Channels, Seed: o.Seed,
-			TargetFRR: o.TargetFRR, Threads: o.Threads,
+			TargetFRR: o.TargetFRR, Threads: o.Threads, Copies: o.Copies,
 			Projection: RandomChannels, NoPool: true, Shrinkage: -1, Ridge: 0.01,
 			Smooth: 4, Top: math.SmallestNonzeroFloat64, Precision: Single,
 		}
@@ -174,6 +177,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("top share %g: want 0 to 1", o.Top)
 	case !in(o.TargetFRR, 1e-6, 0.5):
 		return fmt.Errorf("target false-reject rate %g: want 1e-6 to 0.5", o.TargetFRR)
+	case o.Copies < 0 || o.Copies > 0 && o.Mode == Stock:
+		return fmt.Errorf("%d copies of each part: want 0 or more, in stock mode none", o.Copies)
 	case o.Threads < 0:
 		return fmt.Errorf("threads %d", o.Threads)
 	}
@@ -197,6 +202,9 @@ type fitter struct {
 	total                     []float64 // scatter of all cells: see common
 	gone                      []float64 // scratch of remove
 }
+
+// parts returns the number of good parts, copies not counted.
+func (f *fitter) parts() int { return f.samples.Len() / (1 + f.Copies) }
 
 // model runs the passes up to a finished model.
 func (f *fitter) model() (*Model, error) {

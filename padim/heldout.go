@@ -29,7 +29,7 @@ func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }
 // m is the finished model. Folds borrow its memory and estimate it again at the
 // end.
 func (f *fitter) leftOutScores(m *Model) ([]float32, Method, error) {
-	n := f.samples.Len()
+	n := f.parts()
 	switch {
 	case f.mode == Stock:
 		s, err := f.closedFormScores()
@@ -52,8 +52,9 @@ func (f *fitter) refitScores() ([]float32, error) {
 		return nil, err
 	}
 	var scores []float32
-	for i, maps := range parts {
-		g := &fitter{Options: f.Options, samples: parts.but(i)}
+	for i := range f.parts() {
+		first := i * (1 + f.Copies)
+		g := &fitter{Options: f.Options, samples: parts.but(first, first+1+f.Copies)}
 		g.Mode = f.mode
 		m, err := g.model()
 		if err != nil {
@@ -63,7 +64,7 @@ func (f *fitter) refitScores() ([]float32, error) {
 		if err != nil {
 			return nil, err
 		}
-		scores = append(scores, s.Score(maps).Score)
+		scores = append(scores, s.Score(parts[first]).Score)
 	}
 	return scores, nil
 }
@@ -85,9 +86,9 @@ func keep(s Samples) (kept, error) {
 	return k, err
 }
 
-// but returns all samples but i.
-func (k kept) but(i int) kept {
-	return append(append(kept(nil), k[:i]...), k[i+1:]...)
+// but returns all samples but lo..hi-1.
+func (k kept) but(lo, hi int) kept {
+	return append(append(kept(nil), k[:lo]...), k[hi:]...)
 }
 
 func (k kept) Len() int { return len(k) }
@@ -103,6 +104,7 @@ func (k kept) Each(f func(int, []Map) error) error {
 
 func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
 	scorer := newScorer(m, f.Threads)
+	size *= 1 + f.Copies
 	held := make([][]float32, 0, size)
 	var scores []float32
 	last := f.samples.Len() - 1
@@ -114,10 +116,10 @@ func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
 			return nil
 		}
 		if err := f.estimate(m, held); err != nil {
-			return fmt.Errorf("without good part %d: %w", i, err)
+			return fmt.Errorf("without good part %d: %w", i/(1+f.Copies), err)
 		}
-		for _, x := range held {
-			scores = append(scores, scorer.scoreFeatures(x).Score)
+		for k := 0; k < len(held); k += 1 + f.Copies {
+			scores = append(scores, scorer.scoreFeatures(held[k]).Score)
 		}
 		held = held[:0]
 		return nil

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -126,6 +127,71 @@ func TestFoldsAreRefits(t *testing.T) {
 					t.Errorf("%s: part %d: fold score %v, refit %v", name, i, got[i], want)
 				}
 			}
+		}
+	}
+}
+
+// A part and its copies leave together, in folds and where the fit is repeated: its score is that
+// of a model that saw neither, and copies have none.
+func TestCopiesLeaveWithTheirPart(t *testing.T) {
+	const copies = 2
+	for _, parts := range []int{5, 14} {
+		all, err := keep(newParts(parts*(1+copies), 64, 8, 8, 16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := Options{Dim: 9, Precision: Single, Copies: copies}.resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, report, err := Fit(all, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Parts != parts || len(report.Scores) != parts || report.Threshold.Parts != parts {
+			t.Fatalf("%d parts, %d scores, threshold of %d parts: want %d of each",
+				report.Parts, len(report.Scores), report.Threshold.Parts, parts)
+		}
+		whole := &fitter{Options: o, samples: all}
+		if _, err := whole.model(); err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range report.Scores {
+			g := &fitter{Options: o, samples: all.but(i*(1+copies), (i+1)*(1+copies))}
+			g.Mode = report.Mode
+			if parts > refitParts { // folds keep the projection of all
+				g.proj, g.cells, g.noise, g.row, g.column = whole.proj, whole.cells, whole.noise, whole.row, whole.column
+			} else if err := g.project(); err != nil {
+				t.Fatal(err)
+			}
+			part, texture, err := g.collect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := g.choose(part, texture); err != nil {
+				t.Fatal(err)
+			}
+			m := g.empty()
+			if err := g.estimate(m, nil); err != nil {
+				t.Fatal(err)
+			}
+			want := mustScorer(t, m, 1).Score(all[i*(1+copies)]).Score
+			if math.Abs(float64(got/want-1)) > 1e-5 {
+				t.Errorf("%d parts: part %d: left-out score %v, of a model without it and its copies %v", parts, i, got, want)
+			}
+		}
+	}
+}
+
+func TestCopiesMustComeWithEveryPart(t *testing.T) {
+	all := newParts(14, 64, 8, 8, 16)
+	for name, o := range map[string]Options{
+		"14 samples are no whole number of parts": {Copies: 2},
+		"stock mode none":                         {Copies: 1, Mode: Stock},
+		"-1 copies":                               {Copies: -1},
+	} {
+		if _, _, err := Fit(all, o); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("copies %d, mode %v: error %v, want %q", o.Copies, o.Mode, err, name)
 		}
 	}
 }

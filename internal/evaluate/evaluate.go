@@ -52,6 +52,8 @@ type Options struct {
 	Train    int          // at most so many training pictures, drawn at random; 0: all
 	Seed     uint64       // of the draw, the projection and random weights
 	Fit      padim.Options
+	Light    float64 // change of light that is taught, stops; as inspect.Options.Light
+	Relit    float64 // test pictures are seen in light changed by up to so much, stops
 	Threads  int
 
 	// Extractor makes the features Given, for pictures of Size.
@@ -88,7 +90,7 @@ func Run(ctx context.Context, categories []dataset.Category, o Options) (*Report
 func protocol(o Options) Protocol {
 	p := Protocol{
 		Size: o.Size, Mode: o.Fit.Mode.String(), Seed: o.Seed,
-		Arithmetic: "float32", Kernel: "generic", Features: string(o.Features), Train: o.Train,
+		Arithmetic: "float32", Kernel: "generic", Features: string(o.Features), Train: o.Train, Light: Figure(o.Light), Relit: Figure(o.Relit),
 	}
 	switch o.Features {
 	case Net:
@@ -158,7 +160,7 @@ func (r *run) teach(ctx context.Context) (*inspect.Inspector, *padim.Report, err
 		return nil, nil, err
 	}
 	o := inspect.Options{
-		Plan: r.plan(), Fit: r.Fit, SpoolDir: r.SpoolDir,
+		Plan: r.plan(), Fit: r.Fit, Light: r.Light, SpoolDir: r.SpoolDir,
 		Progress: func(done int) { r.progress("teach", done, len(r.train)) },
 	}
 	o.Fit.Seed, o.Fit.Threads = r.Seed, r.Threads
@@ -166,8 +168,23 @@ func (r *run) teach(ctx context.Context) (*inspect.Inspector, *padim.Report, err
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.Relit > 0 {
+		e = &relit{e, inspect.NewRelighter(r.Size, r.Size, r.Relit, ^r.Seed), 0}
+	}
 	in, err := inspect.New(r.plan(), e, model, report.Threshold.Value, r.Threads)
 	return in, report, err
+}
+
+// relit sees every picture in light of its own, none that was taught.
+type relit struct {
+	inspect.Extractor
+	light *inspect.Relighter
+	seen  int
+}
+
+func (r *relit) Maps(pic []int8) []padim.Map {
+	r.seen++
+	return r.Extractor.Maps(r.light.Copy(pic, r.seen))
 }
 
 func (r *run) progress(stage string, done, of int) {

@@ -25,6 +25,8 @@ type Protocol struct {
 	Kernel     string `json:"kernel"`
 	Features   string `json:"features"`
 	Train      int    `json:"train"` // at most so many training pictures; 0: all
+	Light      Figure `json:"light"` // change of light taught, stops
+	Relit      Figure `json:"relit"` // change of light of the test pictures, stops
 }
 
 // A Figure is a number whose JSON is null where it does not exist.

@@ -21,13 +21,27 @@ type Options struct {
 	// frame (the bars of a letterbox).
 	Mask *imagefile.Mask
 
-	Fit padim.Options // Mask is filled in by Learn
+	Fit padim.Options // Mask and Copies are filled in by Learn
+
+	// Light, in stops, is how much the light of the line may change. Each good part is
+	// taught LightCopies times more, in light drawn up to so far from the picture's
+	// own, so that what light does to the features counts as normal; the threshold still comes
+	// from the pictures as they are. 0: none. Not in Stock mode.
+	Light float64
 
 	SpoolDir string // of the temporary file, 0.2 MB a part at 256 pixels
 
 	// Progress, where not nil, is called after every part.
 	Progress func(done int)
+
+	keep func(pic []int8) // where not nil, gets the input picture of every part
 }
+
+// Light is the change of light, in stops, that commands expect unless they are told.
+const Light = 0.7
+
+// LightCopies is how many copies in other light Learn makes of each part.
+const LightCopies = 2
 
 // Learn teaches a model from the frames of src, all of them good parts. Memory
 // does not depend on their number.
@@ -39,6 +53,9 @@ func Learn(
 		return nil, nil, err
 	}
 	defer s.close()
+	if o.Light > 0 && o.Fit.Mode != padim.Stock {
+		o.Fit.Copies = LightCopies
+	}
 	size, err := fill(ctx, s, src, e, &o)
 	if err != nil {
 		return nil, nil, err
@@ -62,7 +79,8 @@ func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Opt
 		return size, err
 	}
 	pic := make([]int8, o.Plan.Height*o.Plan.Width*3)
-	for {
+	light := NewRelighter(o.Plan.Width, o.Plan.Height, o.Light, o.Fit.Seed)
+	for done := 1; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return size, nil
@@ -82,11 +100,19 @@ func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Opt
 		if err != nil {
 			return size, err
 		}
+		if o.keep != nil {
+			o.keep(pic)
+		}
 		if err := s.add(e.Maps(pic)); err != nil {
 			return size, err
 		}
+		for range o.Fit.Copies {
+			if err := s.add(e.Maps(light.Copy(pic, s.Len()))); err != nil {
+				return size, err
+			}
+		}
 		if o.Progress != nil {
-			o.Progress(s.Len())
+			o.Progress(done)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"cull/infer"
 	"cull/infer/prep"
 	"cull/internal/product"
-	"cull/padim"
 )
 
 // goldens is how many of the good parts a product keeps to test itself on.
@@ -28,8 +27,9 @@ func Teach(
 		return nil, err
 	}
 	defer e.Close()
-	keep := &keeper{Network: e, rng: rand.New(rand.NewPCG(o.Fit.Seed, 0x676f6c64656e))} // "golden"
-	model, report, err := Learn(ctx, src, keep, o)
+	keep := &keeper{rng: rand.New(rand.NewPCG(o.Fit.Seed, 0x676f6c64656e))} // "golden"
+	o.keep = keep.see
+	model, report, err := Learn(ctx, src, e, o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,10 +51,9 @@ func Teach(
 	return p, nil
 }
 
-// A keeper keeps a random few of the pictures its network sees (Vitter's
-// algorithm R), in their order.
+// A keeper keeps a random few of the pictures it sees (Vitter's algorithm R), in
+// their order.
 type keeper struct {
-	*Network
 	rng  *rand.Rand
 	seen int
 	kept []keptPart
@@ -65,8 +64,8 @@ type keptPart struct {
 	pic  []int8
 }
 
-// Maps returns the network's maps of pic and may keep pic.
-func (k *keeper) Maps(pic []int8) []padim.Map {
+// see may keep a copy of pic.
+func (k *keeper) see(pic []int8) {
 	k.seen++
 	switch at := k.rng.IntN(k.seen); {
 	case len(k.kept) < goldens:
@@ -74,7 +73,6 @@ func (k *keeper) Maps(pic []int8) []padim.Map {
 	case at < goldens:
 		k.kept = append(slices.Delete(k.kept, at, at+1), keptPart{k.seen, slices.Clone(pic)})
 	}
-	return k.Network.Maps(pic)
 }
 
 // Open returns the inspector of product p on network m, after checking that p

@@ -35,7 +35,7 @@ type evalFlags struct {
 	net, features, mode, json, overlay string
 	size, train                        int
 	seed                               uint64
-	targetFRR                          float64
+	targetFRR, light, relit            float64
 	controls                           bool
 }
 
@@ -46,6 +46,8 @@ func (f *evalFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.size, "size", 256, "side of the input picture, `pixels`")
 	fs.IntVar(&f.train, "train", 0, "train on at most `N` pictures, drawn at random (0: all)")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the draw and of the projection")
+	fs.Float64Var(&f.light, "light", inspect.Light, "how much the light may change, `stops`; 0 teaches the pictures alone")
+	fs.Float64Var(&f.relit, "relit", 0, "change the light of the test pictures by up to so many `stops`")
 	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
 	fs.StringVar(&f.json, "json", "", "write the figures to `file`, - for standard output; an array for several features")
 	fs.StringVar(&f.overlay, "overlay", "", "write heat maps below `folder`")
@@ -76,6 +78,11 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	if err := checkSize("eval", f.size); err != nil {
 		return err
 	}
+	for name, stops := range map[string]float64{"light": f.light, "relit": f.relit} {
+		if err := checkLight("eval", name, stops); err != nil {
+			return err
+		}
+	}
 	if err := checkRate("eval", f.targetFRR); err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	}
 	o := evaluate.Options{
 		Size: f.size, Train: f.train, Seed: f.seed, SpoolDir: os.TempDir(),
-		Fit: padim.Options{Mode: mode, TargetFRR: f.targetFRR},
+		Fit: padim.Options{Mode: mode, TargetFRR: f.targetFRR}, Light: f.light, Relit: f.relit,
 	}
 	if slices.Contains(features, evaluate.Net) || slices.Contains(features, evaluate.Random) {
 		if o.Model, err = openNetwork(f.net); err != nil {

@@ -35,7 +35,7 @@ func teachCommand() Command {
 type teachFlags struct {
 	net, mask, roi, mode, output string
 	size                         int
-	targetFRR                    float64
+	targetFRR, light             float64
 	seed                         uint64
 }
 
@@ -47,7 +47,8 @@ func (f *teachFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.mode, "mode", "auto", "auto, part, texture or stock")
 	fs.IntVar(&f.size, "size", 0, "side of the input picture, `pixels` (default: the network's)")
 	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
-	fs.Uint64Var(&f.seed, "seed", 1, "of the projection")
+	fs.Float64Var(&f.light, "light", inspect.Light, "how much the light may change, `stops`")
+	fs.Uint64Var(&f.seed, "seed", 1, "of the projection and of the light")
 }
 
 // Teach runs `cull teach`.
@@ -119,6 +120,10 @@ func (f *teachFlags) options() (o inspect.Options, err error) {
 	if err := checkRate("teach", f.targetFRR); err != nil {
 		return o, err
 	}
+	if err := checkLight("teach", "light", f.light); err != nil {
+		return o, err
+	}
+	o.Light = f.light
 	if f.roi != "" {
 		if o.Plan.Region, err = parseRegion(f.roi); err != nil {
 			return o, err

@@ -68,6 +68,14 @@ func checkRate(command string, rate float64) error {
 	return nil
 }
 
+func checkLight(command, option string, stops float64) error {
+	if !(stops >= 0 && stops <= 3) {
+		return Hint(usagef("%s: --%s %g: want 0 to 3 stops", command, option, stops),
+			"1 is up to twice or half as bright, 0 the pictures as they are")
+	}
+	return nil
+}
+
 // withTeachHint adds the remedies of what can go wrong with pictures.
 func withTeachHint(err error) error {
 	switch {

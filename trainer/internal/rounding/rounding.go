@@ -58,7 +58,7 @@ func Compare(
 			{Features: evaluate.Given, Extractor: p.extractor(o.Threads)},
 			{Features: evaluate.Net, Model: m},
 		} {
-			e.Size, e.Train, e.Seed, e.Fit = o.Size, o.Train, uint64(seed), o.Fit
+			e.Size, e.Train, e.Seed, e.Fit, e.Light = o.Size, o.Train, uint64(seed), o.Fit, inspect.Light
 			e.Threads, e.SpoolDir = o.Threads, o.SpoolDir
 			if o.Progress != nil {
 				e.Progress = func(category, stage string, done, of int) {

@@ -236,7 +236,7 @@ func (r *Result) note(m *infer.Model) {
 func (o *Options) evaluation(r *Row, res *Result, m *infer.Model, seed uint64) evaluate.Options {
 	e := evaluate.Options{
 		Features: r.features, Model: m, Size: o.Size, Train: o.Train, Seed: seed,
-		Fit: o.Fit, Threads: o.Threads, SpoolDir: o.SpoolDir,
+		Fit: o.Fit, Light: inspect.Light, Threads: o.Threads, SpoolDir: o.SpoolDir,
 		Progress: func(category, stage string, done, of int) {
 			o.progress(fmt.Sprintf("%s, seed %d, %s", r.Name, seed, category), stage, done, of)
 		},
