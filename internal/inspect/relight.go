@@ -18,13 +18,17 @@ func NewRelighter(w, h int, stops float64, seed uint64) *Relighter {
 	return &Relighter{w: w, h: h, stops: stops, seed: seed, col: make([]float64, w), pic: make([]int8, h*w*3)}
 }
 
-// Copy returns pic, [h][w][3], in light that is drawn for this number. Exposure differs by up
-// to stops stops either way, and from edge to edge of the picture, across and down,
-// once more; the balance of red and blue by up to a tenth of that (not in a picture
-// without colour, which a camera without colour took); and stray light lifts the dark by up
-// to 0.02 stops of the full scale. Values are coded as a camera codes them, by a gamma of
-// 2.2, so a stop is a factor of 2^(1/2.2), and values above the full scale are cut off, as
-// a camera's are. The picture returned is the Relighter's until its next Copy.
+// Copy returns pic, [h][w][3], in the light that is drawn for this number:
+//
+//   - exposure up to stops stops more or less,
+//   - as much from edge to edge, across and down, nothing in the middle,
+//   - red up to a tenth of that more and blue less, or the reverse; but not in a picture
+//     without colour, for a camera without colour took it,
+//   - stray light that lifts the dark by up to 0.02 of full scale a stop.
+//
+// Values are coded as a camera codes them, by a gamma of 2.2, so a stop is a factor of
+// 2^(1/2.2); what is brighter than full scale is cut off, as a camera does. The picture
+// returned is the Relighter's until its next Copy.
 func (r *Relighter) Copy(pic []int8, number int) []int8 {
 	const stop = 0.31506689024588                                        // log 2 / 2.2
 	rng := exact.NewRand(r.seed, exact.Mix(uint64(number)^0x6c69676874)) // "light"
