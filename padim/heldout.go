@@ -11,7 +11,7 @@ import (
 const (
 	refitParts = 12 // up to so many parts the whole fit is repeated for each
 	foldCount  = 40 // beyond, about so many refits of the Gaussians
-	foldParts  = 16 // parts of a fold at most: they are held in memory
+	foldParts  = 16 // parts of a fold at most: they are held in memory, with their copies
 )
 
 func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }

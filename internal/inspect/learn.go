@@ -29,7 +29,7 @@ type Options struct {
 	// from the pictures as they are. 0: none. Not in Stock mode.
 	Light float64
 
-	SpoolDir string // of the temporary file, 0.2 MB a part at 256 pixels
+	SpoolDir string // of the temporary file, 0.1 MB a part at 256 pixels, three times that with Light
 
 	// Progress, where not nil, is called after every part.
 	Progress func(done int)

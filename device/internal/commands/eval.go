@@ -169,8 +169,8 @@ func overlays(dir string) func(string, dataset.Item, *capture.Frame, inspect.Res
 
 func writeTable(w io.Writer, r *evaluate.Report) error {
 	p := r.Protocol
-	fmt.Fprintf(w, "features %s, mode %s, %d px, seed %d, %s, kernel %s\n",
-		p.Features, p.Mode, p.Size, p.Seed, p.Arithmetic, p.Kernel)
+	fmt.Fprintf(w, "features %s, mode %s, %d px, seed %d, light taught %g stops, of the test pictures %g, %s, kernel %s\n",
+		p.Features, p.Mode, p.Size, p.Seed, p.Light, p.Relit, p.Arithmetic, p.Kernel)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "category\ttrain\tgood\tbad\timage AUROC\t95 %\tpixel\tAUPRO\tF1\tFRR\tescapes\tFRR at 0 esc.\tmode\tms\t")
 	for _, c := range r.Categories {
