@@ -68,10 +68,10 @@ func (f *fitter) compare(texture *moments) error {
 	sums := make([]float64, len(blends)+1) // the last: texture
 	var out [][]float32                    // a part and its copies
 	err := f.features(func(i int, x []float32) error {
-		if !slices.Contains(parts, i/(1+f.Copies)) {
+		if !slices.Contains(parts, i/f.each()) {
 			return nil
 		}
-		if out = append(out, slices.Clone(x)); len(out) == 1+f.Copies {
+		if out = append(out, slices.Clone(x)); len(out) == f.each() {
 			f.leftOut(sums, out, cells, texture)
 			out = out[:0]
 		}

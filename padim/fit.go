@@ -71,14 +71,14 @@ func fit(samples Samples, o Options) (*Model, *Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := samples.Len() / (1 + o.Copies)
-	if n*(1+o.Copies) != samples.Len() {
+	f := &fitter{Options: o, samples: samples}
+	n := f.parts()
+	if n*f.each() != samples.Len() {
 		return nil, nil, fmt.Errorf("%d samples are no whole number of parts with %d copies each", samples.Len(), o.Copies)
 	}
 	if n < MinParts {
 		return nil, nil, fmt.Errorf("%d good parts, at least %d needed: %w", n, MinParts, ErrTooFew)
 	}
-	f := &fitter{Options: o, samples: samples}
 	m, err := f.model()
 	if err != nil {
 		return nil, nil, err
@@ -203,14 +203,22 @@ type fitter struct {
 	gone                      []float64 // scratch of remove
 }
 
+// each is how many samples a part has: itself and its copies.
+func (f *fitter) each() int { return 1 + f.Copies }
+
 // parts returns the number of good parts, copies not counted.
-func (f *fitter) parts() int { return f.samples.Len() / (1 + f.Copies) }
+func (f *fitter) parts() int { return f.samples.Len() / f.each() }
 
 // model runs the passes up to a finished model.
 func (f *fitter) model() (*Model, error) {
 	if err := f.project(); err != nil {
 		return nil, err
 	}
+	return f.projected()
+}
+
+// projected is model from pass 2 on.
+func (f *fitter) projected() (*Model, error) {
 	part, texture, err := f.collect()
 	if err != nil {
 		return nil, err

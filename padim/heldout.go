@@ -53,8 +53,8 @@ func (f *fitter) refitScores() ([]float32, error) {
 	}
 	var scores []float32
 	for i := range f.parts() {
-		first := i * (1 + f.Copies)
-		g := &fitter{Options: f.Options, samples: parts.but(first, first+1+f.Copies)}
+		first := i * f.each()
+		g := &fitter{Options: f.Options, samples: parts.but(first, first+f.each())}
 		g.Mode = f.mode
 		m, err := g.model()
 		if err != nil {
@@ -104,7 +104,7 @@ func (k kept) Each(f func(int, []Map) error) error {
 
 func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
 	scorer := newScorer(m, f.Threads)
-	size *= 1 + f.Copies
+	size *= f.each()
 	held := make([][]float32, 0, size)
 	var scores []float32
 	last := f.samples.Len() - 1
@@ -116,9 +116,9 @@ func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
 			return nil
 		}
 		if err := f.estimate(m, held); err != nil {
-			return fmt.Errorf("without good part %d: %w", i/(1+f.Copies), err)
+			return fmt.Errorf("without good part %d: %w", i/f.each(), err)
 		}
-		for k := 0; k < len(held); k += 1 + f.Copies {
+		for k := 0; k < len(held); k += f.each() {
 			scores = append(scores, scorer.scoreFeatures(held[k]).Score)
 		}
 		held = held[:0]

@@ -110,15 +110,8 @@ func TestFoldsAreRefits(t *testing.T) {
 				Options: o, samples: rest, proj: f.proj, cells: f.cells,
 				noise: f.noise, row: f.row, column: f.column,
 			}
-			part, texture, err := g.collect()
+			m, err := g.projected()
 			if err != nil {
-				t.Fatal(err)
-			}
-			if err := g.choose(part, texture); err != nil {
-				t.Fatal(err)
-			}
-			m := g.empty()
-			if err := g.estimate(m, nil); err != nil {
 				t.Fatal(err)
 			}
 			s := mustScorer(t, m, 1)
@@ -164,15 +157,8 @@ func TestCopiesLeaveWithTheirPart(t *testing.T) {
 			} else if err := g.project(); err != nil {
 				t.Fatal(err)
 			}
-			part, texture, err := g.collect()
+			m, err := g.projected()
 			if err != nil {
-				t.Fatal(err)
-			}
-			if err := g.choose(part, texture); err != nil {
-				t.Fatal(err)
-			}
-			m := g.empty()
-			if err := g.estimate(m, nil); err != nil {
 				t.Fatal(err)
 			}
 			want := mustScorer(t, m, 1).Score(all[i*(1+copies)]).Score

@@ -90,7 +90,8 @@ func Run(ctx context.Context, categories []dataset.Category, o Options) (*Report
 func protocol(o Options) Protocol {
 	p := Protocol{
 		Size: o.Size, Mode: o.Fit.Mode.String(), Seed: o.Seed,
-		Arithmetic: "float32", Kernel: "generic", Features: string(o.Features), Train: o.Train, Light: Figure(o.Light), Relit: Figure(o.Relit),
+		Arithmetic: "float32", Kernel: "generic", Features: string(o.Features), Train: o.Train,
+		Light: Figure(o.Light), Relit: Figure(o.Relit),
 	}
 	switch o.Features {
 	case Net:

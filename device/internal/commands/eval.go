@@ -78,10 +78,11 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	if err := checkSize("eval", f.size); err != nil {
 		return err
 	}
-	for name, stops := range map[string]float64{"light": f.light, "relit": f.relit} {
-		if err := checkLight("eval", name, stops); err != nil {
-			return err
-		}
+	if err := checkLight("eval", "light", f.light); err != nil {
+		return err
+	}
+	if err := checkLight("eval", "relit", f.relit); err != nil {
+		return err
 	}
 	if err := checkRate("eval", f.targetFRR); err != nil {
 		return err
