@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "78b38274ec5cab48f8d84c54a12004e2740e417cd5a1f0b6b7f4f390e4fb8b1f"
-	goldenKolektorSDD = "fda6f144337f1029683664cfde7b7a772aa22f9ef357c9baeb04aadabe834b56"
-	goldenCrackForest = "695f41b76b266ebcff0c8d1a23fad6d66c1f069e5f7e45ccf0194580ca340bf9"
+	goldenDrawn       = "55603b8653e414b31f6f9b82456438d8ce3020aa466a83137505786760c4baee"
+	goldenKolektorSDD = "87a704af5a16c91b33ccd8f3376ba3fa81d7d78ef22102dcb7cc7d0569a9a8f2"
+	goldenCrackForest = "cfd697f3b83f68c81c4f8fa0ddfcb0cd3a44eff68dc8d69a992abdd5699f8981"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

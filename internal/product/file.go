@@ -137,6 +137,9 @@ func Parse(b []byte) (*Product, error) {
 	if err != nil {
 		return nil, fmt.Errorf("product: %w", err)
 	}
+	if f.Version < Version {
+		return nil, fmt.Errorf("product: version %d: %w", f.Version, ErrOlder)
+	}
 	p := &Product{digest: f.Digest()}
 	if err := p.read(f); err != nil {
 		return nil, fmt.Errorf("product: %w", err)

@@ -18,7 +18,7 @@ import (
 // The .product format.
 const (
 	Kind    = "product"
-	Version = 1
+	Version = 2 // 1 had no maps of colour and spots
 
 	MaxGoldens = 32
 
@@ -29,6 +29,9 @@ const (
 
 // ErrOtherNet reports a product that was taught on another network.
 var ErrOtherNet = errors.New("taught on another network: teach it again or load its own network")
+
+// ErrOlder reports a product of an earlier version, whose features this program does not compute.
+var ErrOlder = errors.New("taught by an earlier version of cull, on other features: teach it again")
 
 // A Product is what was taught about one kind of part.
 type Product struct {

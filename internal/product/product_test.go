@@ -220,3 +220,17 @@ func FuzzParse(f *testing.F) {
 		_ = rebuild(t, file, int(i)%len(file.Sections()), data)
 	})
 }
+
+func TestOlderProductsAreToBeTaughtAgain(t *testing.T) {
+	f, err := container.Parse(encode(t, example(t, padim.Options{})), Kind, Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := container.Encode(Kind, Version-1, f.Sections())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(b); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "teach it again") {
+		t.Errorf("version %d: %v", Version-1, err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"cull/infer"
 	"cull/infer/net"
 	"cull/infer/prep"
+	"cull/internal/fixed"
 	"cull/padim"
 	"cull/weights"
 )
@@ -76,6 +77,9 @@ func work(w io.Writer, dir string) error {
 	if err != nil {
 		return err
 	}
+	if maps, err = countFixed(&l, maps); err != nil {
+		return err
+	}
 	for _, mode := range modes {
 		if err := countScorer(&l, maps, mode, dir); err != nil {
 			return err
@@ -117,6 +121,17 @@ func countNetwork(l *ledger, m *infer.Model, r *infer.Runner) ([]padim.Map, erro
 	return convert(maps), nil
 }
 
+// countFixed counts the maps that no network need learn and appends them.
+func countFixed(l *ledger, maps []padim.Map) ([]padim.Map, error) {
+	f, err := fixed.New(side, side)
+	if err != nil {
+		return nil, err
+	}
+	pic := picture(parts)
+	count(l.add("colour and spots", 0), func() { maps = f.Append(maps, pic) })
+	return maps, nil
+}
+
 // kind names a layer by what decides its speed.
 func kind(g *net.Graph, i int) string {
 	n := &g.Nodes[i]
@@ -144,13 +159,17 @@ func convert(maps []infer.Map) (out []padim.Map) {
 }
 
 // A pictures is what the scorers are fitted to: the features of drawn pictures.
-type pictures struct{ r *infer.Runner }
+type pictures struct {
+	r     *infer.Runner
+	fixed *fixed.Maps
+}
 
 func (p pictures) Len() int { return parts }
 
 func (p pictures) Each(f func(i int, maps []padim.Map) error) error {
 	for i := range parts {
-		if err := f(i, convert(p.r.Run(picture(uint64(i))))); err != nil {
+		pic := picture(uint64(i))
+		if err := f(i, p.fixed.Append(convert(p.r.Run(pic)), pic)); err != nil {
 			return err
 		}
 	}
@@ -170,8 +189,12 @@ func teach(dir string) error {
 		return err
 	}
 	defer r.Close()
+	fixed, err := fixed.New(side, side)
+	if err != nil {
+		return err
+	}
 	for _, mode := range modes {
-		m, _, err := padim.Fit(pictures{r}, padim.Options{Mode: mode, Shrinkage: 0.5})
+		m, _, err := padim.Fit(pictures{r, fixed}, padim.Options{Mode: mode, Shrinkage: 0.5})
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -232,14 +233,15 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	if err := prepare.Apply(pic, frame); err != nil {
 		return nil, err
 	}
-	maps := net.Maps(pic)
+	maps := slices.Clone(net.Maps(pic))
 	pass := &benchPass{Threads: threads}
 	for _, s := range []struct {
 		name string
 		run  func() error
 	}{
 		{"preprocessing", func() error { return prepare.Apply(pic, frame) }},
-		{"network", func() error { net.Maps(pic); return nil }},
+		{"network", func() error { net.Taps(pic); return nil }},
+		{"colour, spots", func() error { net.Fixed(pic); return nil }},
 		{"scorer", func() error { scorer.Score(maps); return nil }},
 		{"inspection", func() error { _, err := in.Inspect(frame); return err }},
 	} {

@@ -150,7 +150,7 @@ func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options)
 	for i, p := range parts {
 		good[i] = features(e, p, pic)
 		if i == 0 {
-			for _, m := range e.Maps(pic) {
+			for _, m := range e.Taps(pic) {
 				taps = append(taps, &tap{discriminant.New(m.C), m.C, make([]float64, m.H*m.W*m.C)})
 			}
 		}
@@ -177,7 +177,7 @@ func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options)
 
 // damage draws defects on parts at random and adds what they change.
 func (o *Options) damage(
-	ctx context.Context, e inspect.Extractor, parts [][]uint8, good [][][]float64, taps []*tap,
+	ctx context.Context, e *inspect.Network, parts [][]uint8, good [][][]float64, taps []*tap,
 ) error {
 	g, err := o.generator()
 	if err != nil {
@@ -210,9 +210,9 @@ func (o *Options) damage(
 }
 
 // features runs a network and smooths the real values of its taps.
-func features(e inspect.Extractor, rgb []uint8, pic []int8) (all [][]float64) {
+func features(e *inspect.Network, rgb []uint8, pic []int8) (all [][]float64) {
 	quantise.Int8(pic, rgb)
-	for _, m := range e.Maps(pic) {
+	for _, m := range e.Taps(pic) {
 		v, out := make([]float64, m.H*m.W*m.C), make([]float64, m.H*m.W*m.C)
 		for i := range v {
 			v[i] = float64(m.Data[i]) * float64(m.Step[i%m.C])

@@ -83,7 +83,7 @@ func Compare(
 
 func (p Parent) extractor(threads int) func(size int) (inspect.Extractor, error) {
 	return func(size int) (inspect.Extractor, error) {
-		return quantise.NewFloat(grad.NewCPU(threads), p.Net, p.Model, size), nil
+		return inspect.Extend(quantise.NewFloat(grad.NewCPU(threads), p.Net, p.Model, size), size, size)
 	}
 }
 

@@ -1,0 +1,247 @@
+package fixed
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"cull/padim"
+)
+
+func maps(t testing.TB, h, w int, pic []int8) (colour, spots padim.Map) {
+	t.Helper()
+	m, err := New(h, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := m.Append(nil, pic)
+	return list[0], list[1]
+}
+
+// grey returns a picture of level(y, x), clamped.
+func grey(h, w int, level func(y, x int) float64) []int8 {
+	pic := make([]int8, 0, 3*h*w)
+	for y := range h {
+		for x := range w {
+			v := int8(math.Round(min(max(level(y, x), -127), 127)))
+			pic = append(pic, v, v, v)
+		}
+	}
+	return pic
+}
+
+func noise(h, w int, seed uint64) []int8 {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	// Some pictures of little contrast, some of all that there is, some of large patches.
+	amp, patch := 1+rng.IntN(127), 1+rng.IntN(6)
+	patches := make([]int8, (h/patch+1)*(w/patch+1)*3)
+	for i := range patches {
+		patches[i] = int8(rng.IntN(2*amp+1) - amp)
+	}
+	pic := make([]int8, 0, 3*h*w)
+	for y := range h {
+		for x := range w {
+			pic = append(pic, patches[3*(y/patch*(w/patch+1)+x/patch):][:3]...)
+		}
+	}
+	return pic
+}
+
+// The definition, a pixel and a place at a time.
+func plainSpots(h, w int, pic []int8) []int8 {
+	at := func(y, x int) int {
+		p := pic[3*(y*w+x):]
+		return (int(p[0]) + int(p[1]) + int(p[2]) + 381) / 3
+	}
+	rise := func(y, x, k int) int { // in direction k
+		if y < 1 || y >= h-1 || x < 1 || x >= w-1 {
+			return 0
+		}
+		var gx, gy int
+		for i, f := range []int{1, 2, 1} {
+			gx += f * (at(y+i-1, x+1) - at(y+i-1, x-1))
+			gy += f * (at(y+1, x+i-1) - at(y-1, x+i-1))
+		}
+		v := []int{gx, (gx + gy) * 23 / 32, gy, (gy - gx) * 23 / 32}[k%4]
+		if k >= 4 {
+			v = -v
+		}
+		return min(max(v, 0)/4, 127)
+	}
+	wide := func(y, x, k int) (v int) {
+		if y < 3 || y >= h-3 || x < 3 || x >= w-3 {
+			return 0
+		}
+		for dy := -1; dy <= 1; dy++ {
+			for dx := -1; dx <= 1; dx++ {
+				v = max(v, rise(y+dy, x+dx, k))
+			}
+		}
+		return v
+	}
+	all := make([]int, h*w*8)
+	for i := range all {
+		all[i] = wide(i/8/w, i/8%w, i%8)
+	}
+	out := make([]int8, h/8*(w/8)*4)
+	for y := range h {
+		for x := range w {
+			for ring, r := range []float64{2, 3} {
+				for sign := range 2 {
+					least := 127
+					for k := range 8 {
+						a := float64(k) * math.Pi / 4
+						py, px := y+int(math.Round(r*math.Sin(a))), x+int(math.Round(r*math.Cos(a)))
+						if py < 0 || py >= h || px < 0 || px >= w {
+							least = 0
+							continue
+						}
+						least = min(least, all[(py*w+px)*8+(k+4*sign)%8])
+					}
+					o := &out[(y/8*(w/8)+x/8)*4+2*sign+ring]
+					*o = max(*o, int8(least))
+				}
+			}
+		}
+	}
+	return out
+}
+
+func TestSpotsAreTheirDefinition(t *testing.T) {
+	for _, size := range [][2]int{{8, 8}, {8, 32}, {48, 16}, {64, 72}} {
+		h, w := size[0], size[1]
+		m, err := New(h, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := false
+		for seed := range uint64(20) {
+			pic := noise(h, w, seed)
+			got := m.Append(nil, pic)[1].Data // of the same Maps: nothing of the last picture may stay
+			if want := plainSpots(h, w, pic); !slices.Equal(got, want) {
+				t.Fatalf("%d x %d, seed %d: got %v, want %v", h, w, seed, got, want)
+			}
+			seen = seen || slices.Max(got) > 0
+		}
+		if !seen && h > 8 {
+			t.Errorf("%d x %d: no spot in any picture: nothing compared", h, w)
+		}
+	}
+}
+
+func TestEightNumbersInAWord(t *testing.T) {
+	word := func(v uint64) uint64 { return v * 0x0101010101010101 }
+	for a := range uint64(128) {
+		for b := range uint64(128) {
+			x, y := word(a), word(b)&^0xff00|(127-b)<<8 // a byte that differs must not disturb the others
+			lo, hi := smaller(x, y), larger(x, y)
+			if lo != word(min(a, b))&^0xff00|min(a, 127-b)<<8 || hi != word(max(a, b))&^0xff00|max(a, 127-b)<<8 {
+				t.Fatalf("of %d and %d: %#x and %#x", a, b, lo, hi)
+			}
+			if got := largest(a<<24 | b<<40); got != uint8(max(a, b)) {
+				t.Fatalf("largest of %d and %d: %d", a, b, got)
+			}
+		}
+	}
+}
+
+// Drawn in the middle of a picture of 64 x 64.
+func TestSpotsAreRound(t *testing.T) {
+	const n, contrast = 64, 60
+	soft := func(d float64) float64 { return contrast / (1 + math.Exp(2*d)) } // d < 0 is inside
+	disc := func(r, cy, cx, sign float64) func(y, x int) float64 {
+		return func(y, x int) float64 {
+			return sign * soft(math.Hypot(float64(y)-cy, float64(x)-cx)-r)
+		}
+	}
+	for _, c := range []struct {
+		name         string
+		level        func(y, x int) float64
+		dark, bright bool
+	}{
+		{"a pit of radius 2", disc(2, 35, 36, -1), true, false},
+		{"a pit of radius 3.5 between pixels", disc(3.5, 35.5, 36.3, -1), true, false},
+		{"a crumb of radius 2", disc(2, 36, 35, 1), false, true},
+		{"nothing", func(y, x int) float64 { return 20 }, false, false},
+		{"an edge", func(y, x int) float64 { return soft(float64(x)*.8 + float64(y)*.6 - 45) }, false, false},
+		{"a line", func(y, x int) float64 { return -soft(math.Abs(float64(x)*.8-float64(y)*.6-7) - 1) }, false, false},
+		{"a corner", func(y, x int) float64 { return -soft(max(float64(x), float64(y)) - 35) }, false, false},
+		{"a slope", func(y, x int) float64 { return float64(x+y) - 64 }, false, false},
+		{"a large disc", disc(14, 32, 32, -1), false, false},
+	} {
+		_, m := maps(t, n, n, grey(n, n, c.level))
+		var dark, bright int8
+		for i, v := range m.Data {
+			if cell := i / 4; (v > 15) && cell != 4*8+4 {
+				t.Errorf("%s: %d in cell %d", c.name, v, cell)
+			}
+			if i%4 < 2 {
+				dark = max(dark, v)
+			} else {
+				bright = max(bright, v)
+			}
+		}
+		if (dark > 15) != c.dark || (bright > 15) != c.bright {
+			t.Errorf("%s: dark %d, bright %d", c.name, dark, bright)
+		}
+	}
+}
+
+func TestColour(t *testing.T) {
+	const h, w = 16, 24
+	pic := make([]int8, 0, 3*h*w)
+	for y := range h {
+		for x := range w {
+			switch {
+			case y < 8 && x < 8:
+				pic = append(pic, 100, 20, -20)
+			case y < 8:
+				pic = append(pic, 127, -127, -127)
+			default:
+				pic = append(pic, int8(x), int8(x), int8(x))
+			}
+		}
+	}
+	m, _ := maps(t, h, w, pic)
+	if m.H != 4 || m.W != 6 || m.C != 2 || m.Stride != 4 {
+		t.Fatalf("map of %d x %d x %d, stride %d", m.H, m.W, m.C, m.Stride)
+	}
+	for _, c := range []struct {
+		y, x int
+		want [2]int8
+	}{
+		{0, 0, [2]int8{50, -40}},  // (200 - 20 + 20)/4, (-40 - 100 - 20)/4
+		{1, 5, [2]int8{127, -63}}, // 508/4; -254/4 = -63.5 rounds up
+		{3, 4, [2]int8{0, 0}},     // grey
+	} {
+		if got := [2]int8(m.Data[2*(c.y*m.W+c.x):]); got != c.want {
+			t.Errorf("block %d, %d: %d, want %d", c.y, c.x, got, c.want)
+		}
+	}
+}
+
+func TestSizesThatDoNotFit(t *testing.T) {
+	for _, s := range [][2]int{{0, 8}, {8, -8}, {12, 16}, {16, 20}} {
+		if _, err := New(s[0], s[1]); err == nil {
+			t.Errorf("%d x %d: no error", s[0], s[1])
+		}
+	}
+}
+
+func BenchmarkMaps(b *testing.B) {
+	for _, n := range []int{256} {
+		pic := noise(n, n, 3)
+		m, err := New(n, n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var list []padim.Map
+			for b.Loop() {
+				list = m.Append(list[:0], pic)
+			}
+		})
+	}
+}

@@ -1,0 +1,199 @@
+package fixed
+
+import (
+	"encoding/binary"
+
+	"cull/padim"
+)
+
+// Side is the side of a cell of the spots' map, in pixels: what a uint64 holds.
+const Side = 8
+
+// spots finds small round dark and bright spots, as a pit, a pore or a crumb is. At a ring
+// of eight places about a pixel it asks how much the picture rises outwards; the least of the
+// eight answers is the pixel's. So the spot must have an edge on every side: a line, an edge, a corner
+// or grain, however strong, has none on some side. That is the fast radial symmetry of Loy and Zelinsky (IEEE
+// PAMI 25, 2003) with AND in place of a sum of votes, as COSFIRE filters have it (Azzopardi and Petkov, IEEE PAMI 35, 2013).
+//
+// Channels: dark of radius 2, dark of radius 3, bright of radius 2, bright of radius 3; each the
+// largest of a cell's pixels, in half grey levels a pixel, at most 127. Nearer than the ring and its gradients
+// to the picture's border there are no spots.
+type spots struct {
+	m    padim.Map
+	h, w int
+	grey []uint8
+	// rise is how much the picture rises in the eight directions, in half grey levels a pixel, 0 to 127: the
+	// largest of 3 x 3 pixels, 0 within margin pixels of the border. Rows follow one another without a gap: what reads
+	// beyond a row's end meets the next row's margin.
+	rise [8][]uint8
+	wide []uint8  // scratch: the largest of 3 x 1 pixels
+	most []uint64 // scratch: a word a cell of a row
+}
+
+// margin is the ring's largest radius.
+const margin = 3
+
+// rings are the places of the two rings, in the directions of rise.
+var rings = [2][8][2]int{ // dy, dx
+	{{0, 2}, {1, 1}, {2, 0}, {1, -1}, {0, -2}, {-1, -1}, {-2, 0}, {-1, 1}},
+	{{0, 3}, {2, 2}, {3, 0}, {2, -2}, {0, -3}, {-2, -2}, {-3, 0}, {-2, 2}},
+}
+
+func newSpots(height, width int) spots {
+	h, w, n := height/Side, width/Side, height*width
+	s := spots{
+		m: padim.Map{H: h, W: w, C: 4, Stride: Side, Data: make([]int8, h*w*4), Step: []float32{1, 1, 1, 1}},
+		h: height, w: width, grey: make([]uint8, n), wide: make([]uint8, n), most: make([]uint64, w),
+	}
+	for k := range s.rise {
+		s.rise[k] = make([]uint8, n)
+	}
+	return s
+}
+
+// of returns the map of pic.
+func (s *spots) of(pic []int8) padim.Map {
+	s.toGrey(pic)
+	s.gradients()
+	for _, r := range s.rise {
+		s.spread(r)
+	}
+	for cy := range s.m.H {
+		out := s.m.Data[cy*s.m.W*4:][:s.m.W*4]
+		for c := range 4 {
+			s.cells(cy*Side, &rings[c%2], c/2*4)
+			for cx, v := range s.most {
+				out[4*cx+c] = int8(largest(v))
+			}
+		}
+	}
+	return s.m
+}
+
+// toGrey takes the mean of the channels.
+func (s *spots) toGrey(pic []int8) {
+	for i := range s.grey {
+		p := pic[3*i:][:3]
+		s.grey[i] = uint8((int(p[0]) + int(p[1]) + int(p[2]) + 3*127) / 3)
+	}
+}
+
+// gradients fills rise by Sobel's operator, eight pixels at a time. What rows that follow one another without a gap
+// make of the border's pixels, spread clears.
+func (s *spots) gradients() {
+	for i := s.w + 1; i+s.w+1+Side <= len(s.grey); i += Side {
+		up, mid, down := s.grey[i-s.w-1:], s.grey[i-1:], s.grey[i+s.w-1:]
+		nw, n, ne := load(up), load(up[1:]), load(up[2:])
+		w, e := load(mid), load(mid[2:])
+		sw, so, se := load(down), load(down[1:]), load(down[2:])
+		even := sobel(nw&bytes, n&bytes, ne&bytes, w&bytes, e&bytes, sw&bytes, so&bytes, se&bytes)
+		odd := sobel(nw>>8&bytes, n>>8&bytes, ne>>8&bytes, w>>8&bytes, e>>8&bytes, sw>>8&bytes, so>>8&bytes, se>>8&bytes)
+		for k := range s.rise {
+			store(s.rise[k][i:], even[k]|odd[k]<<8)
+		}
+	}
+}
+
+// sobel returns the rises in the eight directions from the eight neighbours, of four pixels.
+func sobel(nw, n, ne, w, e, sw, s, se uint64) (r [8]uint64) {
+	west, east := nw+2*w+sw, ne+2*e+se
+	north, south := nw+2*n+ne, sw+2*s+se
+	r[0], r[4] = along(east, west)
+	r[1], r[5] = across(east+south, west+north)
+	r[2], r[6] = along(south, north)
+	r[3], r[7] = across(south+west, north+east)
+	return r
+}
+
+// spread takes the largest of 3 x 3 pixels and clears the margin.
+func (s *spots) spread(r []uint8) {
+	n := s.h * s.w
+	for i := 1; i+Side < n; i += Side {
+		store(s.wide[i:], larger(larger(load(r[i-1:]), load(r[i:])), load(r[i+1:])))
+	}
+	for y := margin; y < s.h-margin; y++ {
+		for i := y * s.w; i < (y+1)*s.w; i += Side {
+			store(r[i:], larger(larger(load(s.wide[i-s.w:]), load(s.wide[i:])), load(s.wide[i+s.w:])))
+		}
+		clear(r[y*s.w:][:margin])
+		clear(r[(y+1)*s.w-margin:][:margin])
+	}
+	clear(r[:margin*s.w])
+	clear(r[(s.h-margin)*s.w : n])
+}
+
+// cells fills most for a row of cells from pixel row y on: the largest, over rows, of the least of a ring whose first
+// place wants a rise in direction first.
+func (s *spots) cells(y int, ring *[8][2]int, first int) {
+	clear(s.most)
+	for y, end := max(y, margin), min(y+Side, s.h-margin); y < end; y++ {
+		at := func(k int) []uint8 { return s.rise[(first+k)%8][(y+ring[k][0])*s.w+ring[k][1]:][:s.w] }
+		p0, p1, p2, p3, p4, p5, p6, p7 := at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)
+		for i, m := range s.most {
+			x := i * Side
+			a := smaller(smaller(load(p0[x:]), load(p1[x:])), smaller(load(p2[x:]), load(p3[x:])))
+			b := smaller(smaller(load(p4[x:]), load(p5[x:])), smaller(load(p6[x:]), load(p7[x:])))
+			s.most[i] = larger(m, smaller(a, b))
+		}
+	}
+}
+
+// Eight numbers of 0 to 127 in a word, one a byte.
+const (
+	highs  = 0x8080808080808080
+	sevens = 0x7f7f7f7f7f7f7f7f
+)
+
+func load(b []uint8) uint64     { return binary.LittleEndian.Uint64(b) }
+func store(b []uint8, v uint64) { binary.LittleEndian.PutUint64(b, v) }
+
+// notLess has 127 in every byte where a >= b, else 0.
+func notLess(a, b uint64) uint64 {
+	t := ((a | highs) - b) & highs
+	return t - t>>7
+}
+
+func larger(a, b uint64) uint64  { return b ^ (a^b)&notLess(a, b) }
+func smaller(a, b uint64) uint64 { return a ^ (a^b)&notLess(a, b) }
+
+// largest returns the largest of the eight.
+func largest(v uint64) uint8 {
+	v = larger(v, v>>32)
+	v = larger(v, v>>16)
+	return uint8(larger(v, v>>8))
+}
+
+// Four numbers in a word, two bytes each.
+const (
+	bytes  = 0x00ff00ff00ff00ff
+	eleven = 0x07ff07ff07ff07ff // bits
+	nine   = 0x01ff01ff01ff01ff
+	tops   = 0x8000800080008000
+)
+
+// differences returns a - b and b - a where they are positive, else 0, of numbers of up to fifteen bits.
+func differences(a, b uint64) (more, less uint64) {
+	t := ((a | tops) - b) & tops // set where a >= b
+	m := t - t>>15               // 0x7fff there
+	d := (a ^ b) & m
+	return (b ^ d) - b, (b ^ d) - a
+}
+
+// along returns a - b and b - a in half grey levels, of sums of Sobel's operator.
+func along(a, b uint64) (more, less uint64) {
+	more, less = differences(a, b)
+	return halves(more), halves(less)
+}
+
+// across is along for a diagonal, whose sums are √2 times as large: 23/32 is nearly 1/√2.
+func across(a, b uint64) (more, less uint64) {
+	more, less = differences(a, b)
+	return halves(more * 23 >> 5 & eleven), halves(less * 23 >> 5 & eleven)
+}
+
+// halves divides by 4 and clamps to 127, of numbers of up to eleven bits.
+func halves(v uint64) uint64 {
+	v = v >> 2 & nine
+	t := (v + 0x7f80*(tops>>15)) & tops // set from 128 on
+	return (v | (t>>8 - t>>15)) & (sevens & bytes)
+}
