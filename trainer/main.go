@@ -21,6 +21,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
   quantize  make the .net file of a checkpoint; measure int8 against float
   import    make the .net file of a network from elsewhere (ONNX, safetensors)
   table     measure features from many sources on data sets
+  spoil     draw defects on a data set's good pictures, to find what features do not see
   export    write a .net file as ONNX or safetensors, a checkpoint as safetensors
 
 cull-trainer COMMAND -h describes a command.
@@ -56,6 +57,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runImport(args[1:], stderr)
 	case "table":
 		return runTable(ctx, args[1:], stdout, stderr)
+	case "spoil":
+		return runSpoil(ctx, args[1:], stdout, stderr)
 	case "export":
 		return runExport(args[1:], stderr)
 	case "help", "-h", "--help":

@@ -1,0 +1,137 @@
+package spoil
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+
+	"cull/capture/replay"
+	"cull/infer/prep"
+	"cull/internal/dataset"
+)
+
+// Options are the choices of a set.
+type Options struct {
+	Size  int    // side of its pictures, pixels
+	Least int    // bad pictures of a category at least: each good one is used as often as that takes
+	Seed  uint64 // of the drawing
+}
+
+// Write makes, in the empty folder dir, a category in MVTec AD's layout: c's good pictures, brought to o.Size as the device
+// does, and copies of the good test pictures with a defect of the kind each, with masks.
+func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Options) error {
+	var test []string
+	for _, it := range c.Test {
+		if it.Good {
+			test = append(test, it.Path)
+		}
+	}
+	if len(test) == 0 {
+		return fmt.Errorf("%s has no good test pictures to draw on", c.Name)
+	}
+	w := writer{dir: dir, size: o.Size}
+	if err := each(ctx, c.Train, o.Size, func(i int, rgb []uint8) error {
+		return w.picture(filepath.Join("train", "good"), fmt.Sprintf("%04d", i), rgb)
+	}); err != nil {
+		return err
+	}
+	times := (max(o.Least, 1) + len(test) - 1) / len(test)
+	return each(ctx, test, o.Size, func(i int, rgb []uint8) error {
+		if err := w.picture(filepath.Join("test", "good"), fmt.Sprintf("%04d", i), rgb); err != nil {
+			return err
+		}
+		for k := range times {
+			bad, mask := Draw(kind, rgb, o.Size, o.Seed, stream(kind, c.Name, i, k))
+			name := fmt.Sprintf("%04d_%d", i, k)
+			if err := w.picture(filepath.Join("test", string(kind)), name, bad); err != nil {
+				return err
+			}
+			if err := w.mask(filepath.Join("ground_truth", string(kind)), name+"_mask", mask); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// stream makes every picture's drawing its own, whatever else is drawn.
+func stream(kind Kind, name string, picture, k int) uint64 {
+	h := fnv.New64a()
+	fmt.Fprint(h, kind, "/", name, "/", picture, "/", k)
+	return h.Sum64()
+}
+
+// each calls f with every picture as the network would see it, bytes R, G, B.
+func each(ctx context.Context, paths []string, size int, f func(i int, rgb []uint8) error) error {
+	p, err := prep.New(prep.Plan{Width: size, Height: size})
+	if err != nil {
+		return err
+	}
+	src := replay.New(paths)
+	defer src.Close()
+	pic, rgb := make([]int8, 3*size*size), make([]uint8, 3*size*size)
+	for i := range paths {
+		frame, err := src.Next(ctx)
+		if err != nil {
+			return err
+		}
+		err = p.Apply(pic, frame)
+		frame.Release()
+		if err != nil {
+			return err
+		}
+		for i, v := range pic {
+			rgb[i] = uint8(int(v) + 128)
+		}
+		if err := f(i, rgb); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A writer writes pictures of one size below a folder.
+type writer struct {
+	dir  string
+	size int
+}
+
+func (w writer) picture(folder, name string, rgb []uint8) error {
+	img := image.NewNRGBA(image.Rect(0, 0, w.size, w.size))
+	for i := range w.size * w.size {
+		copy(img.Pix[4*i:], rgb[3*i:][:3])
+		img.Pix[4*i+3] = 255
+	}
+	return w.write(folder, name, img)
+}
+
+func (w writer) mask(folder, name string, mask []bool) error {
+	img := image.NewGray(image.Rect(0, 0, w.size, w.size))
+	for i, m := range mask {
+		if m {
+			img.Pix[i] = 255
+		}
+	}
+	return w.write(folder, name, img)
+}
+
+func (w writer) write(folder, name string, img image.Image) (err error) {
+	folder = filepath.Join(w.dir, folder)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(folder, name+".png"))
+	if err != nil {
+		return err
+	}
+	e := png.Encoder{CompressionLevel: png.BestSpeed}
+	if err := e.Encode(f, img); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,170 @@
+package spoil
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"cull/internal/dataset"
+	"cull/internal/exact"
+	"cull/internal/imagefile"
+)
+
+const side = 192
+
+// surface is a noisy picture with a slope, so that what is copied or blurred differs.
+func surface(seed uint64) []uint8 {
+	rng := exact.NewRand(seed, 0)
+	pic := make([]uint8, 3*side*side)
+	for i := range pic {
+		pic[i] = uint8(60 + i/3%side/3 + i/3/side/3 + rng.IntN(30))
+	}
+	return pic
+}
+
+func TestDefectsAreWhatTheyAreCalledAndWhereTheMaskSays(t *testing.T) {
+	for _, kind := range Kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			var inside [3]float64 // sum of change
+			for seed := range uint64(30) {
+				pic := surface(seed)
+				bad, mask := Draw(kind, pic, side, 1, seed)
+				if again, _ := Draw(kind, pic, side, 1, seed); !slices.Equal(again, bad) {
+					t.Fatal("drawn twice: two pictures")
+				}
+				var in, out, pixels, grey float64
+				for i, m := range mask {
+					var d float64
+					for k := range 3 {
+						c := float64(bad[3*i+k]) - float64(pic[3*i+k])
+						d += max(c, -c)
+						if m {
+							inside[k] += c
+							grey += c
+						}
+					}
+					if m {
+						in += d
+						pixels++
+						if y, x := i/side, i%side; min(y, x) == 0 || max(y, x) == side-1 {
+							t.Fatalf("seed %d: the defect touches the border", seed)
+						}
+					} else {
+						out += d
+					}
+				}
+				if pixels == 0 || in == 0 || out > 0.6*in {
+					t.Errorf("seed %d: %v of change on %v pixels of the mask, %v outside", seed, in, pixels, out)
+				}
+				if kind == Colour && max(grey, -grey) > in/10 {
+					t.Errorf("seed %d: brightness changes by %v of %v", seed, grey, in)
+				}
+			}
+			if s := inside[1]; kind == Pit && s >= 0 || kind == Speck && s <= 0 {
+				t.Errorf("brightness changes by %v", s)
+			}
+		})
+	}
+}
+
+// category writes one of n training and n good test pictures.
+func category(t *testing.T, n int) dataset.Category {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "plate")
+	for _, folder := range []string{"train/good", "test/good"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			img := image.NewNRGBA(image.Rect(0, 0, side, side))
+			for k, v := range surface(uint64(i)) {
+				img.Pix[k/3*4+k%3] = v
+				img.Pix[k/3*4+3] = 255
+			}
+			f, err := os.Create(filepath.Join(dir, folder, fmt.Sprint(i, ".png")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := png.Encode(f, img); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sets, err := dataset.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sets[0]
+}
+
+func TestASetIsADataSet(t *testing.T) {
+	c := category(t, 3)
+	dir := filepath.Join(t.TempDir(), "plate")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(context.Background(), dir, c, Speck, Options{Size: side, Least: 5, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	sets, err := dataset.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := sets[0]
+	var good, bad int
+	for _, it := range got.Test {
+		if it.Good {
+			good++
+			continue
+		}
+		bad++
+		if m, err := imagefile.ReadMask(it.Mask); err != nil || !slices.Contains(m.Pix, true) {
+			t.Errorf("%s: %v", it.Mask, err)
+		}
+	}
+	// Three good pictures twice each are five at least.
+	if len(got.Train) != 3 || good != 3 || bad != 6 || !got.HasMasks() {
+		t.Fatalf("%d to train, %d good, %d bad", len(got.Train), good, bad)
+	}
+	// Pictures of the right size are as they were.
+	a, b := read(t, c.Train[1]), read(t, got.Train[1])
+	for y := range side {
+		for x := range side {
+			if a.At(x, y) != b.At(x, y) && toRGB(a.At(x, y)) != toRGB(b.At(x, y)) {
+				t.Fatalf("pixel %d, %d: %v, was %v", x, y, b.At(x, y), a.At(x, y))
+			}
+		}
+	}
+}
+
+func toRGB(c color.Color) [3]uint32 { r, g, b, _ := c.RGBA(); return [3]uint32{r, g, b} }
+
+func read(t *testing.T, path string) image.Image {
+	t.Helper()
+	f, err := imagefile.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := imagefile.Image(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func TestNothingToDrawOn(t *testing.T) {
+	c := category(t, 1)
+	c.Test = nil
+	if err := Write(context.Background(), t.TempDir(), c, Pit, Options{Size: side}); err == nil {
+		t.Error("no error")
+	}
+}
