@@ -16,8 +16,9 @@ const Side = 8
 // PAMI 25, 2003) with AND in place of a sum of votes, as COSFIRE filters have it (Azzopardi and Petkov, IEEE PAMI 35, 2013).
 //
 // Channels: dark of radius 2, dark of radius 3, bright of radius 2, bright of radius 3; each the
-// largest of a cell's pixels, in half grey levels a pixel, at most 127. Nearer than the ring and its gradients
-// to the picture's border there are no spots.
+// largest of the pixels of a cell and of the cells up to reach away, in half grey levels a pixel, at most 127. The largest of
+// so many hardly varies on good parts and moves little with them, so a spot stands out more than by its own cell's. Nearer than the
+// ring and its gradients to the picture's border there are no spots.
 type spots struct {
 	m    padim.Map
 	h, w int
@@ -28,7 +29,12 @@ type spots struct {
 	rise [8][]uint8
 	wide []uint8  // scratch: the largest of 3 x 1 pixels
 	most []uint64 // scratch: a word a cell of a row
+	own  []int8   // each cell's largest
+	rows []int8   // scratch: the largest of a row's neighbours
 }
+
+// reach is how many cells away a spot is still a cell's.
+const reach = 1
 
 // margin is the ring's largest radius.
 const margin = 3
@@ -43,7 +49,7 @@ func newSpots(height, width int) spots {
 	h, w, n := height/Side, width/Side, height*width
 	s := spots{
 		m: padim.Map{H: h, W: w, C: 4, Stride: Side, Data: make([]int8, h*w*4), Step: []float32{1, 1, 1, 1}},
-		h: height, w: width, grey: make([]uint8, n), wide: make([]uint8, n), most: make([]uint64, w),
+		h: height, w: width, grey: make([]uint8, n), wide: make([]uint8, n), most: make([]uint64, w), own: make([]int8, h*w*4), rows: make([]int8, h*w*4),
 	}
 	for k := range s.rise {
 		s.rise[k] = make([]uint8, n)
@@ -59,7 +65,7 @@ func (s *spots) of(pic []int8) padim.Map {
 		s.spread(r)
 	}
 	for cy := range s.m.H {
-		out := s.m.Data[cy*s.m.W*4:][:s.m.W*4]
+		out := s.own[cy*s.m.W*4:][:s.m.W*4]
 		for c := range 4 {
 			s.cells(cy*Side, &rings[c%2], c/2*4)
 			for cx, v := range s.most {
@@ -67,6 +73,8 @@ func (s *spots) of(pic []int8) padim.Map {
 			}
 		}
 	}
+	near(s.rows, s.own, s.m.W*4, 4)
+	near(s.m.Data, s.rows, len(s.own), s.m.W*4)
 	return s.m
 }
 
@@ -134,6 +142,25 @@ func (s *spots) cells(y int, ring *[8][2]int, first int) {
 			a := smaller(smaller(load(p0[x:]), load(p1[x:])), smaller(load(p2[x:]), load(p3[x:])))
 			b := smaller(smaller(load(p4[x:]), load(p5[x:])), smaller(load(p6[x:]), load(p7[x:])))
 			s.most[i] = larger(m, smaller(a, b))
+		}
+	}
+}
+
+// near sets every number to the largest of those up to reach steps away in the same line.
+func near(dst, src []int8, line, step int) {
+	for start := 0; start < len(src); start += line {
+		to, from := dst[start:][:line], src[start:][:line]
+		for i := range to {
+			v := from[i]
+			for k := 1; k <= reach; k++ {
+				if j := i - k*step; j >= 0 {
+					v = max(v, from[j])
+				}
+				if j := i + k*step; j < line {
+					v = max(v, from[j])
+				}
+			}
+			to[i] = v
 		}
 	}
 }

@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "55603b8653e414b31f6f9b82456438d8ce3020aa466a83137505786760c4baee"
-	goldenKolektorSDD = "87a704af5a16c91b33ccd8f3376ba3fa81d7d78ef22102dcb7cc7d0569a9a8f2"
-	goldenCrackForest = "cfd697f3b83f68c81c4f8fa0ddfcb0cd3a44eff68dc8d69a992abdd5699f8981"
+	goldenDrawn       = "7877abd2aea7005357e8b11ecc8cb5a0e64598572e65e08217923a6ec2d6be1d"
+	goldenKolektorSDD = "f89cc25642ddca2804a0c226b09dda842752a35aa4cdc86e2d155b58e823baf1"
+	goldenCrackForest = "f925df4afc71a319d90d0ebfa7f528b404978e1bd7812c9398f7645190c1c056"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {
