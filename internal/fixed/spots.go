@@ -22,12 +22,14 @@ const Side = 8
 type spots struct {
 	m    padim.Map
 	h, w int
-	grey []uint8
+	grey []uint8 // a word before and a word behind the picture, which only what spread clears depends on
+	// sobel is how much the picture rises in the eight directions, eight pixels a word.
+	sobel [8][]uint64
 	// rise is how much the picture rises in the eight directions, in half grey levels a pixel, 0 to 127: the
 	// largest of 3 x 3 pixels, 0 within margin pixels of the border. Rows follow one another without a gap: what reads
 	// beyond a row's end meets the next row's margin.
 	rise [8][]uint8
-	wide []uint8  // scratch: the largest of 3 x 1 pixels
+	wide []uint64 // scratch: the largest of 3 x 1 pixels
 	most []uint64 // scratch: a word a cell of a row
 	own  []int8   // each cell's largest
 	rows []int8   // scratch: the largest of a row's neighbours
@@ -49,10 +51,10 @@ func newSpots(height, width int) spots {
 	h, w, n := height/Side, width/Side, height*width
 	s := spots{
 		m: padim.Map{H: h, W: w, C: 4, Stride: Side, Data: make([]int8, h*w*4), Step: []float32{1, 1, 1, 1}},
-		h: height, w: width, grey: make([]uint8, n), wide: make([]uint8, n), most: make([]uint64, w), own: make([]int8, h*w*4), rows: make([]int8, h*w*4),
+		h: height, w: width, grey: make([]uint8, Side+n+Side), wide: make([]uint64, n/Side), most: make([]uint64, w), own: make([]int8, h*w*4), rows: make([]int8, h*w*4),
 	}
 	for k := range s.rise {
-		s.rise[k] = make([]uint8, n)
+		s.sobel[k], s.rise[k] = make([]uint64, n/Side), make([]uint8, n)
 	}
 	return s
 }
@@ -61,8 +63,8 @@ func newSpots(height, width int) spots {
 func (s *spots) of(pic []int8) padim.Map {
 	s.toGrey(pic)
 	s.gradients()
-	for _, r := range s.rise {
-		s.spread(r)
+	for k, r := range s.rise {
+		s.spread(r, s.sobel[k])
 	}
 	for cy := range s.m.H {
 		out := s.own[cy*s.m.W*4:][:s.m.W*4]
@@ -80,30 +82,31 @@ func (s *spots) of(pic []int8) padim.Map {
 
 // toGrey takes the mean of the channels.
 func (s *spots) toGrey(pic []int8) {
-	for i := range s.grey {
+	for i := range s.grey[Side:][:s.h*s.w] {
 		p := pic[3*i:][:3]
-		s.grey[i] = uint8((int(p[0]) + int(p[1]) + int(p[2]) + 3*127) / 3)
+		s.grey[Side+i] = uint8((int(p[0]) + int(p[1]) + int(p[2]) + 3*127) / 3)
 	}
 }
 
-// gradients fills rise by Sobel's operator, eight pixels at a time. What rows that follow one another without a gap
+// gradients applies Sobel's operator, eight pixels at a time. What rows that follow one another without a gap
 // make of the border's pixels, spread clears.
 func (s *spots) gradients() {
-	for i := s.w + 1; i+s.w+1+Side <= len(s.grey); i += Side {
-		up, mid, down := s.grey[i-s.w-1:], s.grey[i-1:], s.grey[i+s.w-1:]
+	for i := s.w; i < s.w*(s.h-1); i += Side {
+		first := Side + i - 1
+		up, mid, down := s.grey[first-s.w:], s.grey[first:], s.grey[first+s.w:]
 		nw, n, ne := load(up), load(up[1:]), load(up[2:])
 		w, e := load(mid), load(mid[2:])
 		sw, so, se := load(down), load(down[1:]), load(down[2:])
-		even := sobel(nw&bytes, n&bytes, ne&bytes, w&bytes, e&bytes, sw&bytes, so&bytes, se&bytes)
-		odd := sobel(nw>>8&bytes, n>>8&bytes, ne>>8&bytes, w>>8&bytes, e>>8&bytes, sw>>8&bytes, so>>8&bytes, se>>8&bytes)
-		for k := range s.rise {
-			store(s.rise[k][i:], even[k]|odd[k]<<8)
+		even := sobelOf(nw&bytes, n&bytes, ne&bytes, w&bytes, e&bytes, sw&bytes, so&bytes, se&bytes)
+		odd := sobelOf(nw>>8&bytes, n>>8&bytes, ne>>8&bytes, w>>8&bytes, e>>8&bytes, sw>>8&bytes, so>>8&bytes, se>>8&bytes)
+		for k := range s.sobel {
+			s.sobel[k][i/Side] = even[k] | odd[k]<<8
 		}
 	}
 }
 
-// sobel returns the rises in the eight directions from the eight neighbours, of four pixels.
-func sobel(nw, n, ne, w, e, sw, s, se uint64) (r [8]uint64) {
+// sobelOf returns the rises in the eight directions from the eight neighbours, of four pixels.
+func sobelOf(nw, n, ne, w, e, sw, s, se uint64) (r [8]uint64) {
 	west, east := nw+2*w+sw, ne+2*e+se
 	north, south := nw+2*n+ne, sw+2*s+se
 	r[0], r[4] = along(east, west)
@@ -113,21 +116,32 @@ func sobel(nw, n, ne, w, e, sw, s, se uint64) (r [8]uint64) {
 	return r
 }
 
-// spread takes the largest of 3 x 3 pixels and clears the margin.
-func (s *spots) spread(r []uint8) {
-	n := s.h * s.w
-	for i := 1; i+Side < n; i += Side {
-		store(s.wide[i:], larger(larger(load(r[i-1:]), load(r[i:])), load(r[i+1:])))
-	}
-	for y := margin; y < s.h-margin; y++ {
-		for i := y * s.w; i < (y+1)*s.w; i += Side {
-			store(r[i:], larger(larger(load(s.wide[i-s.w:]), load(s.wide[i:])), load(s.wide[i+s.w:])))
+// spread fills out with the largest of 3 x 3 pixels of in, and clears the margin.
+func (s *spots) spread(out []uint8, in []uint64) {
+	n := s.m.W // words of a row
+	for y := 1; y < s.h-1; y++ {
+		row, wide := in[y*n:][:n], s.wide[y*n:][:n]
+		before, v := uint64(0), row[0]
+		for i := range wide {
+			after := uint64(0)
+			if i+1 < len(row) {
+				after = row[i+1]
+			}
+			wide[i] = larger(v, larger(v<<8|before>>56, v>>8|after<<56))
+			before, v = v, after
 		}
-		clear(r[y*s.w:][:margin])
-		clear(r[(y+1)*s.w-margin:][:margin])
 	}
-	clear(r[:margin*s.w])
-	clear(r[(s.h-margin)*s.w : n])
+	clear(out[:margin*s.w])
+	for y := margin; y < s.h-margin; y++ {
+		up, mid, down := s.wide[(y-1)*n:][:n], s.wide[y*n:][:n], s.wide[(y+1)*n:][:n]
+		row := out[y*s.w:][:s.w]
+		for i, v := range mid {
+			store(row[i*Side:], larger(v, larger(up[i], down[i])))
+		}
+		clear(row[:margin])
+		clear(row[len(row)-margin:])
+	}
+	clear(out[(s.h-margin)*s.w:])
 }
 
 // cells fills most for a row of cells from pixel row y on: the largest, over rows, of the least of a ring whose first
