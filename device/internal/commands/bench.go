@@ -241,7 +241,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	}{
 		{"preprocessing", func() error { return prepare.Apply(pic, frame) }},
 		{"network", func() error { net.Taps(pic); return nil }},
-		{"colour, spots", func() error { net.Fixed(pic); return nil }},
+		{"fixed", func() error { net.Fixed(pic); return nil }},
 		{"scorer", func() error { scorer.Score(maps); return nil }},
 		{"inspection", func() error { _, err := in.Inspect(frame); return err }},
 	} {
