@@ -15,6 +15,7 @@ import (
 	"cull/capture/replay"
 	"cull/infer"
 	"cull/trainer/internal/adapt"
+	inputs "cull/trainer/internal/pictures"
 	"cull/weights"
 )
 
@@ -97,7 +98,7 @@ func (j *adaptJob) run(ctx context.Context, dir string, stderr io.Writer) (*infe
 	if err != nil {
 		return nil, err
 	}
-	pictures, err := adapt.Pictures(ctx, src, j.o.Size)
+	parts, err := inputs.Prepare(ctx, src, j.o.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func (j *adaptJob) run(ctx context.Context, dir string, stderr io.Writer) (*infe
 		left := time.Duration(float64(took) / float64(done) * float64(of-done))
 		fmt.Fprintf(stderr, "%d/%d defects, %v left\n", done, of, left.Round(time.Second))
 	}
-	r, err := adapt.Run(ctx, parent, pictures, j.o)
+	r, err := adapt.Run(ctx, parent, parts, j.o)
 	if r != nil {
 		fmt.Fprintf(stderr, "%d good parts; %v\n", r.Parts, r.Gain)
 	}

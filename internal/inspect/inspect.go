@@ -57,12 +57,6 @@ func (n *Network) Maps(pic []int8) []padim.Map {
 	return n.maps
 }
 
-// Fixed returns the maps that no network need learn, alone.
-func (n *Network) Fixed(pic []int8) []padim.Map {
-	n.maps = n.fixed.Append(n.maps[:0], pic)
-	return n.maps
-}
-
 // extended is an Extractor with the fixed maps behind its own.
 type extended struct {
 	Extractor

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"cull/device/internal/sim"
 	"cull/infer"
 	"cull/infer/prep"
+	"cull/internal/fixed"
 	"cull/internal/inspect"
 	"cull/internal/product"
 	"cull/padim"
@@ -221,6 +221,10 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 		return nil, err
 	}
 	defer net.Close()
+	beside, err := fixed.New(p.Plan.Height, p.Plan.Width)
+	if err != nil {
+		return nil, err
+	}
 	prepare, err := prep.New(p.Plan)
 	if err != nil {
 		return nil, err
@@ -233,7 +237,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	if err := prepare.Apply(pic, frame); err != nil {
 		return nil, err
 	}
-	maps := slices.Clone(net.Maps(pic))
+	maps := net.Maps(pic)
 	pass := &benchPass{Threads: threads}
 	for _, s := range []struct {
 		name string
@@ -241,7 +245,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	}{
 		{"preprocessing", func() error { return prepare.Apply(pic, frame) }},
 		{"network", func() error { net.Taps(pic); return nil }},
-		{"fixed", func() error { net.Fixed(pic); return nil }},
+		{"fixed", func() error { beside.Append(nil, pic); return nil }},
 		{"scorer", func() error { scorer.Score(maps); return nil }},
 		{"inspection", func() error { _, err := in.Inspect(frame); return err }},
 	} {

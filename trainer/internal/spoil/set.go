@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 
 	"cull/capture/replay"
-	"cull/infer/prep"
 	"cull/internal/dataset"
+	"cull/trainer/internal/pictures"
 )
 
 // Options are the choices of a set.
@@ -34,17 +34,28 @@ func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Opt
 		return fmt.Errorf("%s has no good test pictures to draw on", c.Name)
 	}
 	w := writer{dir: dir, size: o.Size}
-	if err := each(ctx, c.Train, o.Size, func(i int, rgb []uint8) error {
-		return w.picture(filepath.Join("train", "good"), fmt.Sprintf("%04d", i), rgb)
-	}); err != nil {
+	train, err := pictures.Prepare(ctx, replay.New(c.Train), o.Size)
+	if err != nil {
 		return err
 	}
-	times := (max(o.Least, 1) + len(test) - 1) / len(test)
-	return each(ctx, test, o.Size, func(i int, rgb []uint8) error {
+	for i, rgb := range train {
+		if err := w.picture(filepath.Join("train", "good"), fmt.Sprintf("%04d", i), rgb); err != nil {
+			return err
+		}
+	}
+	good, err := pictures.Prepare(ctx, replay.New(test), o.Size)
+	if err != nil {
+		return err
+	}
+	times := (max(o.Least, 1) + len(good) - 1) / len(good)
+	for i, rgb := range good {
 		if err := w.picture(filepath.Join("test", "good"), fmt.Sprintf("%04d", i), rgb); err != nil {
 			return err
 		}
 		for k := range times {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			bad, mask := Draw(kind, rgb, o.Size, o.Seed, stream(kind, c.Name, i, k))
 			name := fmt.Sprintf("%04d_%d", i, k)
 			if err := w.picture(filepath.Join("test", string(kind)), name, bad); err != nil {
@@ -54,8 +65,8 @@ func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Opt
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // stream makes every picture's drawing its own, whatever else is drawn.
@@ -63,35 +74,6 @@ func stream(kind Kind, name string, picture, k int) uint64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, kind, "/", name, "/", picture, "/", k)
 	return h.Sum64()
-}
-
-// each calls f with every picture as the network would see it, bytes R, G, B.
-func each(ctx context.Context, paths []string, size int, f func(i int, rgb []uint8) error) error {
-	p, err := prep.New(prep.Plan{Width: size, Height: size})
-	if err != nil {
-		return err
-	}
-	src := replay.New(paths)
-	defer src.Close()
-	pic, rgb := make([]int8, 3*size*size), make([]uint8, 3*size*size)
-	for i := range paths {
-		frame, err := src.Next(ctx)
-		if err != nil {
-			return err
-		}
-		err = p.Apply(pic, frame)
-		frame.Release()
-		if err != nil {
-			return err
-		}
-		for i, v := range pic {
-			rgb[i] = uint8(int(v) + 128)
-		}
-		if err := f(i, rgb); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // A writer writes pictures of one size below a folder.

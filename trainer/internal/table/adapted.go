@@ -14,6 +14,7 @@ import (
 	"cull/internal/dataset"
 	"cull/internal/evaluate"
 	"cull/trainer/internal/adapt"
+	"cull/trainer/internal/pictures"
 )
 
 // measureAdapted evaluates each category with a network of its own: the built-in one adapted to its good training
@@ -59,7 +60,7 @@ func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint6
 	if m, err := infer.Open(path); !errors.Is(err, fs.ErrNotExist) {
 		return m, err
 	}
-	pictures, err := adapt.Pictures(ctx, replay.New(train), a.Size)
+	parts, err := pictures.Prepare(ctx, replay.New(train), a.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint6
 		done++
 		o.progress(fmt.Sprintf("adapt, seed %d, %s", seed, set.Name), "train", done, adapt.Fits*a.Defects)
 	}
-	result, err := adapt.Run(ctx, o.Shipped, pictures, a)
+	result, err := adapt.Run(ctx, o.Shipped, parts, a)
 	if err != nil && result != nil {
 		return nil, fmt.Errorf("%w: %v", err, result.Gain)
 	}

@@ -1,4 +1,4 @@
-package adapt
+package pictures
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 	"cull/infer/prep"
 )
 
-// Pictures brings every frame of src to size x size pixels, RGB, as the device does.
-func Pictures(ctx context.Context, src capture.Source, size int) (all [][]uint8, err error) {
+// Prepare brings every frame of src to size x size pixels, RGB, as the device does.
+func Prepare(ctx context.Context, src capture.Source, size int) (all [][]uint8, err error) {
 	p, err := prep.New(prep.Plan{Width: size, Height: size})
 	if err != nil {
-		return nil, fmt.Errorf("adapt: %w", err)
+		return nil, fmt.Errorf("pictures: %w", err)
 	}
 	pic := make([]int8, size*size*3)
 	for {
