@@ -13,12 +13,13 @@ func everyModel(t testing.TB) map[string]*Model {
 	mask[3], mask[9] = true, true
 	all := map[string]*Model{}
 	for name, o := range map[string]Options{
-		"part":      {Mode: Part, Dim: 7, Shrinkage: 0.5},
-		"single":    {Mode: Part, Dim: 17, Shrinkage: 0.5, Precision: Single},
-		"texture":   {Mode: Texture, Dim: 5},
-		"unaligned": {Mode: Part, Dim: 6, Unaligned: true},
-		"masked":    {Mode: Part, Dim: 4, Mask: mask, Projection: RandomChannels, Shrinkage: 0.5},
-		"stock":     {Mode: Stock, Dim: 5},
+		"part":     {Mode: Part, Dim: 7},
+		"single":   {Mode: Part, Dim: 17, Precision: Single},
+		"texture":  {Mode: Texture, Dim: 5},
+		"nosearch": {Mode: Part, Dim: 6, NoSearch: true},
+		"shared":   {Mode: Part, Dim: 6, Shrinkage: 1},
+		"masked":   {Mode: Part, Dim: 4, Mask: mask, Projection: RandomChannels},
+		"stock":    {Mode: Stock, Dim: 5},
 	} {
 		all[name], _ = mustFit(t, newParts(5, 32, 6, 8, 16), o)
 	}

@@ -102,7 +102,7 @@ func (o Options) resolve() (Options, error) {
 		o = Options{
 			Mode: Stock, Dim: o.Dim, Channels: o.Channels, Seed: o.Seed,
 			TargetFRR: o.TargetFRR, Threads: o.Threads, Copies: o.Copies,
-			Projection: RandomChannels, NoPool: true, Shrinkage: -1, Ridge: 0.01,
+			Projection: RandomChannels, NoPool: true, NoSearch: true, Shrinkage: -1, Ridge: 0.01,
 			Smooth: 4, Top: math.SmallestNonzeroFloat64, Precision: Single,
 		}
 		if o.Dim == 0 {
@@ -121,7 +121,7 @@ func (o Options) resolve() (Options, error) {
 	defaults := []struct {
 		v        *float64
 		fallback float64
-	}{{&o.Shrinkage, 0.5}, {&o.Ridge, 0.01}, {&o.Smooth, 0.5}, {&o.Top, 0.005}, {&o.TargetFRR, 0.01}}
+	}{{&o.Shrinkage, 0.3}, {&o.Ridge, 0.01}, {&o.Smooth, 0.5}, {&o.Top, 0.005}, {&o.TargetFRR, 0.01}}
 	for _, d := range defaults {
 		if *d.v == 0 {
 			*d.v = d.fallback
@@ -135,9 +135,6 @@ func (o Options) resolve() (Options, error) {
 	}
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
-	}
-	if o.Unaligned {
-		o.Shrinkage = 1
 	}
 	return o, o.check()
 }
@@ -381,7 +378,7 @@ func (f *fitter) empty() *Model {
 		proj:    f.proj,
 		ignore:  f.Mask,
 		cells:   f.cells,
-		nearest: f.Unaligned && f.mode == Part,
+		nearest: !f.NoSearch && f.mode == Part,
 		shared:  f.mode == Texture || f.mode == Part && f.shrink == 1,
 		single:  f.Precision == Single,
 		taps:    gaussian(f.Smooth),

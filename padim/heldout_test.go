@@ -86,7 +86,8 @@ func TestFoldsAreRefits(t *testing.T) {
 		"own":        {Mode: Part, Shrinkage: -1},
 		"neighbours": {Mode: Part, Shrinkage: 0.25, Neighbours: true},
 		"masked":     {Mode: Part, Shrinkage: 0.5, Mask: mask},
-		"unaligned":  {Mode: Part, Unaligned: true},
+		"nosearch":   {Mode: Part, NoSearch: true},
+		"shared":     {Mode: Part, Shrinkage: 1},
 		"texture":    {Mode: Texture},
 	} {
 		o.Dim, o.Precision = 9, Single

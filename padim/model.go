@@ -16,7 +16,7 @@ type Model struct {
 	ignore  []bool // [cells]; nil: none
 	cells   []int  // the others, ascending
 	shared  bool   // one whitening factor for all cells
-	nearest bool   // the smallest of the distances to the 3x3 neighbouring means
+	nearest bool   // the smallest of the distances to the Gaussians of 3x3 cells
 	single  bool   // factors are binary32, not binary16
 
 	mean   []float32 // [cells or, Texture, 1][Padded(d)]
@@ -24,9 +24,6 @@ type Model struct {
 	size   int       // bytes of one factor
 
 	product *kernel.Shared // Texture: factor and mean, for many cells at once
-
-	centre []float32 // nearest: the mean of mean, [Padded(d)]
-	white  []float32 // nearest: W (mean - centre), [cells][Padded(d)]
 
 	taps []float32 // Gaussian filter of the score map, centre first; 1 tap: none
 	top  int       // how many of the highest values make the score
@@ -120,38 +117,8 @@ func (m *Model) setFactor(i int, b *block, c int, row, column []int32) {
 
 // finish derives what is not stored.
 func (m *Model) finish() {
-	if m.nearest {
-		m.whitenMeans()
-	}
 	if m.mode == Texture {
 		m.product = kernel.NewShared(m.factor, m.mean, m.proj.d, !m.single)
-	}
-}
-
-// whitenMeans fills centre and white.
-func (m *Model) whitenMeans() {
-	d, pad := m.proj.d, kernel.Padded(m.proj.d)
-	m.centre = make([]float32, pad)
-	for j := range d {
-		var s float64
-		for _, p := range m.cells {
-			s += float64(m.mean[p*pad+j])
-		}
-		m.centre[j] = float32(s / float64(len(m.cells)))
-	}
-	m.white = make([]float32, len(m.mean))
-	y := make([]float32, pad)
-	for _, p := range m.cells {
-		m.whiten(m.white[p*pad:][:pad], m.mean[p*pad:][:pad], y)
-	}
-}
-
-// whiten writes z = W (x - centre) with the shared factor.
-func (m *Model) whiten(z, x, y []float32) {
-	if m.single {
-		kernel.WhitenSingle(z, m.factor, m.centre, x, y, m.proj.d)
-	} else {
-		kernel.WhitenHalf(z, m.factor, m.centre, x, y, m.proj.d)
 	}
 }
 
@@ -172,22 +139,26 @@ func (m *Model) norm2(p int, x, y []float32) float32 {
 	return kernel.Norm2Half(factor, mean[:pad], x, y, m.proj.d)
 }
 
-// nearest2 returns the smallest squared distance of x, a cell at (r, c), from
-// the means of the cells around it.
-func (m *Model) nearest2(r, c int, x, y, z []float32) float32 {
-	m.whiten(z, x, y)
-	pad := len(z)
-	best := float32(-1)
-	for a := max(r-1, 0); a <= min(r+1, m.proj.h-1); a++ {
-		for b := max(c-1, 0); b <= min(c+1, m.proj.w-1); b++ {
-			p := a*m.proj.w + b
-			if m.ignore != nil && m.ignore[p] {
-				continue
-			}
-			if v := kernel.Distance2(z, m.white[p*pad:][:pad]); best < 0 || v < best {
-				best = v
+// A cell searches its neighbourhood where its squared distance is more than nearby times the
+// dimensions, the mean of samples of its own Gaussian being the dimensions themselves. Nearer
+// cells are good whatever their neighbours are, so most cells of a good part search nothing.
+const nearby = 1.69
+
+// search returns the smallest squared distance of x, the features of cell p whose own
+// Gaussian is at d2, from the Gaussians of the cells around it; but at least as far as what
+// is nearby, so that the distance has no step there.
+func (m *Model) search(p int, d2 float32, x, y []float32) float32 {
+	limit := float32(nearby * float32(m.proj.d))
+	if d2 <= limit {
+		return d2
+	}
+	h, w := m.proj.h, m.proj.w
+	for r := max(p/w-1, 0); r <= min(p/w+1, h-1); r++ {
+		for c := max(p%w-1, 0); c <= min(p%w+1, w-1); c++ {
+			if q := r*w + c; q != p && (m.ignore == nil || !m.ignore[q]) {
+				d2 = min(d2, m.norm2(q, x, y))
 			}
 		}
 	}
-	return best
+	return max(d2, limit)
 }

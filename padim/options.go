@@ -97,7 +97,7 @@ type Options struct {
 	NoPool bool
 
 	// Shrinkage is the weight, 0..1, of the covariance that all positions share
-	// in that of each position (Part). 0: 0.5; negative: none.
+	// in that of each position (Part). 0: 0.3; negative: none.
 	Shrinkage float64
 
 	// Ridge, times the mean variance of a dimension about its position's mean,
@@ -109,10 +109,9 @@ type Options struct {
 	// the centre with weight 1, the others with 1/2 (Part).
 	Neighbours bool
 
-	// Unaligned scores a cell against the nearest of the means of its 3x3
-	// neighbourhood, under one shared covariance (Part). It forgives a shift by
-	// a cell, and small misplaced details with it.
-	Unaligned bool
+	// NoSearch leaves out the search for the nearest Gaussian of a cell's 3x3
+	// neighbourhood (Part), so that nothing may lie elsewhere than it was taught.
+	NoSearch bool
 
 	// Smooth is the sigma, in cells, of the Gaussian filter on the score map.
 	// 0: 0.5; negative: none.

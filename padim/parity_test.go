@@ -80,7 +80,7 @@ func near(got, want float64) bool {
 
 func TestParityWithNumpy(t *testing.T) {
 	cases := readParity(t)
-	part := Options{Mode: Part, Projection: Identity, Shrinkage: 0.5, Top: 0.02, Precision: Single}
+	part := Options{Mode: Part, Projection: Identity, Top: 0.02, Precision: Single}
 	with := func(change func(*Options)) Options {
 		o := part
 		change(&o)
@@ -93,7 +93,7 @@ func TestParityWithNumpy(t *testing.T) {
 		{"part", part},
 		{"shared", with(func(o *Options) { o.Shrinkage = 1 })},
 		{"neighbours", with(func(o *Options) { o.Neighbours = true })},
-		{"unaligned", with(func(o *Options) { o.Unaligned = true })},
+		{"nosearch", with(func(o *Options) { o.NoSearch = true })},
 		{"texture", with(func(o *Options) { o.Mode = Texture })},
 		{"masked", part},
 		{"masked_texture", with(func(o *Options) { o.Mode = Texture })},

@@ -235,7 +235,7 @@ func (m *Model) validate() error {
 	switch {
 	case len(m.cells) == 0:
 		return errors.New("the mask ignores every cell")
-	case m.mode == Texture && !m.shared, m.mode == Stock && m.shared, m.nearest && (m.mode != Part || !m.shared):
+	case m.mode == Texture && !m.shared, m.mode == Stock && m.shared, m.nearest && m.mode != Part:
 		return fmt.Errorf("mode %v does not go with its flags", m.mode)
 	case m.mode == Stock && (m.zoom != m.proj.cell || m.ignore != nil), m.mode != Stock && m.zoom != 1:
 		return fmt.Errorf("score map %d times the grid in mode %v", m.zoom, m.mode)

@@ -167,7 +167,7 @@ func checkScoreError(t *testing.T, train, test *views, o Options) {
 		got := s.Distances()
 		want := make([]float64, len(got.Data))
 		for p, d := range got.Data {
-			want[p] = exact[p].distance(x[p*stride:][:m.Dim()])
+			want[p] = distance64(m, exact, p, x[p*stride:][:m.Dim()])
 			worstCell = max(worstCell, math.Abs(float64(d)/want[p]-1))
 		}
 		for p, d := range want { // the filter is the same, and adds some 1e-7
@@ -195,6 +195,21 @@ func checkScoreError(t *testing.T, train, test *views, o Options) {
 type gaussian64 struct{ mean, w []float64 }
 
 func (g *gaussian64) distance(x []float32) float64 { return mahalanobis(x, g.mean, g.w) }
+
+// distance64 is the distance of cell p from the nearest Gaussian that it may have.
+func distance64(m *Model, all []gaussian64, p int, x []float32) float64 {
+	d, limit := all[p].distance(x), math.Sqrt(nearby*float64(m.Dim()))
+	if !m.nearest || d <= limit {
+		return d
+	}
+	_, w, _ := m.Grid()
+	for q := range all {
+		if down, right := q/w-p/w, q%w-p%w; down*down <= 1 && right*right <= 1 {
+			d = min(d, all[q].distance(x))
+		}
+	}
+	return max(d, limit)
+}
 
 // unrounded returns what estimate rounds.
 func (f *fitter) unrounded() []gaussian64 {

@@ -20,7 +20,8 @@ type parts struct {
 	c       int     // channels per stage
 	flat    bool    // the mean does not depend on the position
 	depth   float64 // amplitude of the mean
-	jitter  int     // shift of the mean, +- input pixels
+	jitter  int     // shift of the mean, +- input pixels, drawn
+	shift   int     // and the same to the right for all, not drawn
 	buf     []Map
 }
 
@@ -73,9 +74,9 @@ func (p *parts) sample(i int) []Map {
 	for k := range factor {
 		factor[k] = 4 * rng.Normal()
 	}
-	dx, dy := 0, 0
+	dx, dy := p.shift, 0
 	if p.jitter > 0 {
-		dx, dy = rng.IntN(2*p.jitter+1)-p.jitter, rng.IntN(2*p.jitter+1)-p.jitter
+		dx, dy = dx+rng.IntN(2*p.jitter+1)-p.jitter, rng.IntN(2*p.jitter+1)-p.jitter
 	}
 	for s, m := range p.buf {
 		for k := range m.H * m.W {

@@ -38,7 +38,7 @@ type Scorer struct {
 type member struct {
 	pooled []int16
 	column []int32
-	y, z   []float32 // y: for as many cells as are measured at once
+	y      []float32 // for as many cells as are measured at once
 }
 
 // NewScorer returns a scorer of m with buffers of its own.
@@ -57,7 +57,7 @@ func newScorer(m *Model, threads int) *Scorer {
 	pad := kernel.Padded(m.proj.d)
 	for range s.team.work {
 		s.members = append(s.members, member{
-			m.proj.scratch(), make([]int32, 3*pad), make([]float32, kernel.Scratch(m.proj.d)), make([]float32, pad),
+			m.proj.scratch(), make([]int32, 3*pad), make([]float32, kernel.Scratch(m.proj.d)),
 		})
 	}
 	h, w := m.proj.h, m.proj.w
@@ -106,15 +106,13 @@ func (s *Scorer) phaseMeasure(k int) {
 			s.dist.Data[p] = 0
 			continue
 		}
-		x := s.proj.x[p*pad:][:pad]
-		var d2 float32
-		switch {
-		case m.product != nil:
-			d2 = s.dist.Data[p]
-		case m.nearest:
-			d2 = m.nearest2(p/w, p%w, x, y, b.z)
-		default:
+		d2 := s.dist.Data[p]
+		if m.product == nil {
+			x := s.proj.x[p*pad:][:pad]
 			d2 = m.norm2(p, x, y)
+			if m.nearest {
+				d2 = m.search(p, d2, x, y)
+			}
 		}
 		s.dist.Data[p] = float32(math.Sqrt(float64(d2)))
 	}

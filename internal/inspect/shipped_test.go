@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "7877abd2aea7005357e8b11ecc8cb5a0e64598572e65e08217923a6ec2d6be1d"
-	goldenKolektorSDD = "f89cc25642ddca2804a0c226b09dda842752a35aa4cdc86e2d155b58e823baf1"
-	goldenCrackForest = "f925df4afc71a319d90d0ebfa7f528b404978e1bd7812c9398f7645190c1c056"
+	goldenDrawn       = "ef2d4f119cf2d41920e2028f37298b3d0576db50da56f0b7443b666ed372d58d"
+	goldenKolektorSDD = "c90a6149277cee917dd3987e9e4ed53e671b208185fb0dd643540b436d7bb680"
+	goldenCrackForest = "18ca91eb07d6c5867b674ccce2b732c20658ca5262aee1e0be4f6204497f825c"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

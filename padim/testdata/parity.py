@@ -109,7 +109,7 @@ def stock(channels):
     return {"channels": channels, "results": res, "left_out": loo}
 
 
-def ours(mode, shrink=0.5, neighbours=False, unaligned=False, mask=None, cell=8):
+def ours(mode, shrink=0.3, neighbours=False, search=True, mask=None, cell=8):
     """Every channel, standardised, 3x3 mean, ridge 0.01, sigma 0.5 cell, mean of the top 2 %."""
     pics = [picture(i) for i in range(TRAIN)]
     g = SIZE // cell
@@ -164,11 +164,13 @@ def ours(mode, shrink=0.5, neighbours=False, unaligned=False, mask=None, cell=8)
         x = mean3x3(embed(*picture(1000 + t), cell, scale))
         m = np.zeros((g, g))
         for r, c in np.argwhere(keep):
-            near = [(r, c)]
-            if unaligned:
-                near = [(a, b) for a in range(r - 1, r + 2) for b in range(c - 1, c + 2)
-                        if 0 <= a < g and 0 <= b < g and keep[a, b]]
-            m[r, c] = min(norm(x[r, c], mu[q], cov[r, c]) for q in near)
+            m[r, c] = norm(x[r, c], mu[r, c], cov[r, c])
+            nearby = 1.3 * np.sqrt(d)
+            if mode == "part" and search and m[r, c] > nearby:
+                around = min(norm(x[r, c], mu[a, b], cov[a, b])
+                             for a in range(r - 1, r + 2) for b in range(c - 1, c + 2)
+                             if 0 <= a < g and 0 <= b < g and keep[a, b])
+                m[r, c] = max(around, nearby)
         k = keep.astype(float)
         m = gaussian_filter(m, sigma=0.5) / np.maximum(gaussian_filter(k, sigma=0.5), 1e-9) * k
         top = int(np.ceil(0.02 * keep.sum()))
@@ -185,7 +187,7 @@ out = {
     "part": ours("part"),
     "shared": ours("part", shrink=1),
     "neighbours": ours("part", neighbours=True),
-    "unaligned": ours("part", shrink=1, unaligned=True),
+    "nosearch": ours("part", search=False),
     "texture": ours("texture"),
     "masked": dict(ours("part", mask=mask), mask=mask.ravel().tolist()),
     "masked_texture": dict(ours("texture", mask=mask), mask=mask.ravel().tolist()),

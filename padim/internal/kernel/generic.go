@@ -33,7 +33,7 @@ func square(lane *[Lanes]float32, z []float32) {
 	}
 }
 
-func applyGeneric(w []byte, mean, x, y, z []float32, d int, half bool) float32 {
+func applyGeneric(w []byte, mean, x, y []float32, d int, half bool) float32 {
 	subtract(y, x, mean)
 	var sums groupSums
 	var lane [Lanes]float32
@@ -45,9 +45,6 @@ func applyGeneric(w []byte, mean, x, y, z []float32, d int, half bool) float32 {
 			w = groupSingle(sums[:n], w, y, g, d)
 		}
 		square(&lane, sums[:n])
-		if z != nil {
-			copy(z[g:], sums[:n])
-		}
 	}
 	return fold(&lane)
 }

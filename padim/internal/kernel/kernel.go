@@ -84,33 +84,23 @@ func Order(d int) (row, column []int32) {
 // w has 2*Size(d) bytes; y is scratch; x, mean and y have Padded(d) elements,
 // those of x and mean from d on zero. No value is infinite or not a number.
 func Norm2Half(w []byte, mean, x, y []float32, d int) float32 {
-	return apply(w, mean, x, y, nil, d, true)
+	return apply(w, mean, x, y, d, true)
 }
 
 // Norm2Single is Norm2Half for binary32 values, 4*Size(d) bytes.
 func Norm2Single(w []byte, mean, x, y []float32, d int) float32 {
-	return apply(w, mean, x, y, nil, d, false)
-}
-
-// WhitenHalf writes z = W (x - mean), Padded(d) elements.
-func WhitenHalf(z []float32, w []byte, mean, x, y []float32, d int) {
-	apply(w, mean, x, y, z[:Padded(d)], d, true)
-}
-
-// WhitenSingle is WhitenHalf for binary32 values.
-func WhitenSingle(z []float32, w []byte, mean, x, y []float32, d int) {
-	apply(w, mean, x, y, z[:Padded(d)], d, false)
+	return apply(w, mean, x, y, d, false)
 }
 
 // A factor is the argument of the assembly; lane is its result.
 type factor struct {
-	w             *byte
-	mean, x, y, z *float32 // z may be nil
-	d             int
-	lane          [Lanes]float32
+	w          *byte
+	mean, x, y *float32
+	d          int
+	lane       [Lanes]float32
 }
 
-func apply(w []byte, mean, x, y, z []float32, d int, half bool) float32 {
+func apply(w []byte, mean, x, y []float32, d int, half bool) float32 {
 	n, bytes := Padded(d), 4*Size(d)
 	if half {
 		bytes /= 2
@@ -118,28 +108,11 @@ func apply(w []byte, mean, x, y, z []float32, d int, half bool) float32 {
 	w, mean, x, y = w[:bytes], mean[:n], x[:n], y[:n]
 	set := fastest()
 	if set == generic {
-		return applyGeneric(w, mean, x, y, z, d, half)
+		return applyGeneric(w, mean, x, y, d, half)
 	}
 	f := factor{w: &w[0], mean: &mean[0], x: &x[0], y: &y[0], d: d}
-	if z != nil {
-		f.z = &z[0]
-	}
 	applyFactor(set, &f, half)
 	return fold(&f.lane)
-}
-
-// Distance2 returns |a - b|^2, lanes as in Norm2Half. Lengths are equal and a
-// multiple of Lanes.
-func Distance2(a, b []float32) float32 {
-	b = b[:len(a)]
-	var lane [Lanes]float32
-	for i := 0; i < len(a); i += Lanes {
-		for l := range lane {
-			v := a[i+l] - b[i+l]
-			lane[l] += float32(v * v)
-		}
-	}
-	return fold(&lane)
 }
 
 // A Projection is an integer matrix [n][c] packed for Project: panels of 16

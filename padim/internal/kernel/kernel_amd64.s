@@ -12,7 +12,6 @@ TEXT ·halfAVX512(SB), NOSPLIT, $0-8
 	MOVQ factor_mean(AX), R12
 	MOVQ factor_x(AX), R13
 	MOVQ factor_y(AX), DI
-	MOVQ factor_z(AX), BX
 	MOVQ factor_d(AX), CX
 	LEAQ 15(CX), R8
 	SHRQ $4, R8
@@ -74,11 +73,6 @@ from0_1:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from0_1
-	TESTQ BX, BX
-	JZ squares1
-	VMOVUPS Z0, 0(BX)
-	ADDQ $64, BX
-squares1:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -127,12 +121,6 @@ from1_2:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from1_2
-	TESTQ BX, BX
-	JZ squares2
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	ADDQ $128, BX
-squares2:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -203,13 +191,6 @@ from2_3:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from2_3
-	TESTQ BX, BX
-	JZ squares3
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	ADDQ $192, BX
-squares3:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -305,14 +286,6 @@ from3_4:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from3_4
-	TESTQ BX, BX
-	JZ squares4
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ $256, BX
-squares4:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -436,15 +409,6 @@ from4_5:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from4_5
-	TESTQ BX, BX
-	JZ squares5
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	ADDQ $320, BX
-squares5:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -599,16 +563,6 @@ from5_6:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from5_6
-	TESTQ BX, BX
-	JZ squares6
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	ADDQ $384, BX
-squares6:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -638,7 +592,6 @@ TEXT ·singleAVX512(SB), NOSPLIT, $0-8
 	MOVQ factor_mean(AX), R12
 	MOVQ factor_x(AX), R13
 	MOVQ factor_y(AX), DI
-	MOVQ factor_z(AX), BX
 	MOVQ factor_d(AX), CX
 	LEAQ 15(CX), R8
 	SHRQ $4, R8
@@ -698,11 +651,6 @@ from0_1:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from0_1
-	TESTQ BX, BX
-	JZ squares1
-	VMOVUPS Z0, 0(BX)
-	ADDQ $64, BX
-squares1:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -746,12 +694,6 @@ from1_2:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from1_2
-	TESTQ BX, BX
-	JZ squares2
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	ADDQ $128, BX
-squares2:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -813,13 +755,6 @@ from2_3:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from2_3
-	TESTQ BX, BX
-	JZ squares3
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	ADDQ $192, BX
-squares3:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -901,14 +836,6 @@ from3_4:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from3_4
-	TESTQ BX, BX
-	JZ squares4
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	ADDQ $256, BX
-squares4:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -1012,15 +939,6 @@ from4_5:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from4_5
-	TESTQ BX, BX
-	JZ squares5
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	ADDQ $320, BX
-squares5:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -1148,16 +1066,6 @@ from5_6:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from5_6
-	TESTQ BX, BX
-	JZ squares6
-	VMOVUPS Z0, 0(BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	ADDQ $384, BX
-squares6:
 	VMOVUPS factor_lane+0(AX), Z6
 	VMULPS Z0, Z0, Z0
 	VADDPS Z0, Z6, Z6
@@ -1616,7 +1524,6 @@ TEXT ·halfAVX2(SB), NOSPLIT, $0-8
 	MOVQ factor_mean(AX), R12
 	MOVQ factor_x(AX), R13
 	MOVQ factor_y(AX), DI
-	MOVQ factor_z(AX), BX
 	MOVQ factor_d(AX), CX
 	LEAQ 15(CX), R8
 	SHRQ $4, R8
@@ -1688,12 +1595,6 @@ from0_1:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from0_1
-	TESTQ BX, BX
-	JZ squares1
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ $64, BX
-squares1:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -1763,14 +1664,6 @@ from1_2:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from1_2
-	TESTQ BX, BX
-	JZ squares2
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	ADDQ $128, BX
-squares2:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -1877,16 +1770,6 @@ from2_3:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from2_3
-	TESTQ BX, BX
-	JZ squares3
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	ADDQ $192, BX
-squares3:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2036,18 +1919,6 @@ from3_4:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from3_4
-	TESTQ BX, BX
-	JZ squares4
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	ADDQ $256, BX
-squares4:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2246,20 +2117,6 @@ from4_5:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from4_5
-	TESTQ BX, BX
-	JZ squares5
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
-	ADDQ $320, BX
-squares5:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2513,22 +2370,6 @@ from5_6:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from5_6
-	TESTQ BX, BX
-	JZ squares6
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
-	VMOVUPS Y10, 320(BX)
-	VMOVUPS Y11, 352(BX)
-	ADDQ $384, BX
-squares6:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2572,7 +2413,6 @@ TEXT ·singleAVX2(SB), NOSPLIT, $0-8
 	MOVQ factor_mean(AX), R12
 	MOVQ factor_x(AX), R13
 	MOVQ factor_y(AX), DI
-	MOVQ factor_z(AX), BX
 	MOVQ factor_d(AX), CX
 	LEAQ 15(CX), R8
 	SHRQ $4, R8
@@ -2640,12 +2480,6 @@ from0_1:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from0_1
-	TESTQ BX, BX
-	JZ squares1
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	ADDQ $64, BX
-squares1:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2705,14 +2539,6 @@ from1_2:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from1_2
-	TESTQ BX, BX
-	JZ squares2
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	ADDQ $128, BX
-squares2:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2801,16 +2627,6 @@ from2_3:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from2_3
-	TESTQ BX, BX
-	JZ squares3
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	ADDQ $192, BX
-squares3:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -2932,18 +2748,6 @@ from3_4:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from3_4
-	TESTQ BX, BX
-	JZ squares4
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	ADDQ $256, BX
-squares4:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -3102,20 +2906,6 @@ from4_5:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from4_5
-	TESTQ BX, BX
-	JZ squares5
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
-	ADDQ $320, BX
-squares5:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0
@@ -3315,22 +3105,6 @@ from5_6:
 	ADDQ $4, DX
 	DECQ CX
 	JNZ from5_6
-	TESTQ BX, BX
-	JZ squares6
-	VMOVUPS Y0, 0(BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
-	VMOVUPS Y10, 320(BX)
-	VMOVUPS Y11, 352(BX)
-	ADDQ $384, BX
-squares6:
 	VMOVUPS factor_lane+0(AX), Y12
 	VMOVUPS factor_lane+32(AX), Y13
 	VMULPS Y0, Y0, Y0

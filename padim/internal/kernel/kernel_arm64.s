@@ -12,7 +12,6 @@ TEXT ·halfNEON(SB), NOSPLIT, $0-8
 	MOVD factor_mean(R0), R10
 	MOVD factor_x(R0), R11
 	MOVD factor_y(R0), R2
-	MOVD factor_z(R0), R8
 	MOVD factor_d(R0), R9
 	ADD $15, R9, R4
 	LSR $4, R4, R4
@@ -92,9 +91,6 @@ from0_1:
 	WORD $0x4e3dd463 // fadd v3.4s, v3.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from0_1
-	CBZ R8, squares1
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-squares1:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -199,10 +195,6 @@ from1_2:
 	WORD $0x4e3dd4e7 // fadd v7.4s, v7.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from1_2
-	CBZ R8, squares2
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-squares2:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -376,11 +368,6 @@ from2_3:
 	WORD $0x4e3dd56b // fadd v11.4s, v11.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from2_3
-	CBZ R8, squares3
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-squares3:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -636,12 +623,6 @@ from3_4:
 	WORD $0x4e3dd5ef // fadd v15.4s, v15.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from3_4
-	CBZ R8, squares4
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R8)
-squares4:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -992,13 +973,6 @@ from4_5:
 	WORD $0x4e3dd673 // fadd v19.4s, v19.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from4_5
-	CBZ R8, squares5
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R8)
-	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R8)
-squares5:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -1457,14 +1431,6 @@ from5_6:
 	WORD $0x4e3dd6f7 // fadd v23.4s, v23.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from5_6
-	CBZ R8, squares6
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R8)
-	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R8)
-	VST1.P [V20.S4, V21.S4, V22.S4, V23.S4], 64(R8)
-squares6:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -1530,7 +1496,6 @@ TEXT ·singleNEON(SB), NOSPLIT, $0-8
 	MOVD factor_mean(R0), R10
 	MOVD factor_x(R0), R11
 	MOVD factor_y(R0), R2
-	MOVD factor_z(R0), R8
 	MOVD factor_d(R0), R9
 	ADD $15, R9, R4
 	LSR $4, R4, R4
@@ -1602,9 +1567,6 @@ from0_1:
 	WORD $0x4e3dd463 // fadd v3.4s, v3.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from0_1
-	CBZ R8, squares1
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-squares1:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -1689,10 +1651,6 @@ from1_2:
 	WORD $0x4e3dd4e7 // fadd v7.4s, v7.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from1_2
-	CBZ R8, squares2
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-squares2:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -1830,11 +1788,6 @@ from2_3:
 	WORD $0x4e3dd56b // fadd v11.4s, v11.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from2_3
-	CBZ R8, squares3
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-squares3:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -2034,12 +1987,6 @@ from3_4:
 	WORD $0x4e3dd5ef // fadd v15.4s, v15.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from3_4
-	CBZ R8, squares4
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R8)
-squares4:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -2310,13 +2257,6 @@ from4_5:
 	WORD $0x4e3dd673 // fadd v19.4s, v19.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from4_5
-	CBZ R8, squares5
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R8)
-	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R8)
-squares5:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s
@@ -2667,14 +2607,6 @@ from5_6:
 	WORD $0x4e3dd6f7 // fadd v23.4s, v23.4s, v29.4s
 	SUBS $1, R9, R9
 	BNE from5_6
-	CBZ R8, squares6
-	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R8)
-	VST1.P [V4.S4, V5.S4, V6.S4, V7.S4], 64(R8)
-	VST1.P [V8.S4, V9.S4, V10.S4, V11.S4], 64(R8)
-	VST1.P [V12.S4, V13.S4, V14.S4, V15.S4], 64(R8)
-	VST1.P [V16.S4, V17.S4, V18.S4, V19.S4], 64(R8)
-	VST1.P [V20.S4, V21.S4, V22.S4, V23.S4], 64(R8)
-squares6:
 	ADD $factor_lane, R0, R10
 	VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]
 	WORD $0x6e20dc00 // fmul v0.4s, v0.4s, v0.4s

@@ -29,7 +29,7 @@ func TestSharedIsNorm2OfEachVector(t *testing.T) {
 				checkY(t)
 				checkGot(t)
 				for c, v := range got {
-					if _, want := reference(dense, mean, x[c*pad:][:pad]); v != want {
+					if want := reference(dense, mean, x[c*pad:][:pad]); v != want {
 						t.Fatalf("d=%d, factor %d, vector %d of %d: got %v, want %v", d, i, c, n, v, want)
 					}
 				}
@@ -61,7 +61,7 @@ func TestSharedAgreesOnExtremes(t *testing.T) {
 		got := make([]float32, n)
 		s.Norm2(got, x, make([]float32, Scratch(d)))
 		for c, v := range got {
-			want := applyGeneric(half, mean, x[c*pad:][:pad], y, nil, d, true)
+			want := applyGeneric(half, mean, x[c*pad:][:pad], y, d, true)
 			if math.Float32bits(v) != math.Float32bits(want) {
 				t.Errorf("vector %d: got %v, want %v", c, v, want)
 			}

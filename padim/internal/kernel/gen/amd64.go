@@ -48,7 +48,7 @@ func (e emitter) zeroAMD64(s simd, n int) {
 //	SI  factor           DI  y             DX  its next column
 //	R8  panels left      R9  columns that reach all panels of the group
 //	R10 columns of the very last panel     R11 of the group's last panel
-//	BX  z, where wanted  CX  columns left of a loop
+//	CX  columns left of a loop
 func (e emitter) factorAMD64(s simd, half bool) {
 	name := "single" + s.name
 	if half {
@@ -60,7 +60,6 @@ func (e emitter) factorAMD64(s simd, half bool) {
 	e.P("MOVQ factor_mean(AX), R12")
 	e.P("MOVQ factor_x(AX), R13")
 	e.P("MOVQ factor_y(AX), DI")
-	e.P("MOVQ factor_z(AX), BX")
 	e.P("MOVQ factor_d(AX), CX")
 	e.P("LEAQ 15(CX), R8")
 	e.P("SHRQ $4, R8")
@@ -151,15 +150,8 @@ func (e emitter) columnAMD64(s simd, half bool, k, n int) {
 	e.P("ADDQ $4, DX")
 }
 
-// endGroupAMD64 emits the squares and, where wanted, z of n panels.
+// endGroupAMD64 emits the squares of n panels.
 func (e emitter) endGroupAMD64(s simd, n int) {
-	e.P("TESTQ BX, BX")
-	e.P("JZ squares%d", n)
-	for r := range n * s.registers() {
-		e.P("VMOVUPS %s, %d(BX)", s.reg(r), r*s.bytes)
-	}
-	e.P("ADDQ $%d, BX", 64*n)
-	e.P("squares%d:", n)
 	for l := range s.registers() {
 		e.P("VMOVUPS factor_lane+%d(AX), %s", l*s.bytes, s.spare(l))
 	}

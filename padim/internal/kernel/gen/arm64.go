@@ -42,7 +42,7 @@ func (e emitter) zeroARM64(n int) {
 //	R1  factor           R2  y             R3  its next column
 //	R4  panels left      R5  columns that reach all panels of the group
 //	R6  columns of the very last panel     R7  of the group's last panel
-//	R8  z, where wanted  R9  columns left of a loop
+//	R9  columns left of a loop
 func (e emitter) factorARM64(half bool) {
 	name := "singleNEON"
 	if half {
@@ -54,7 +54,6 @@ func (e emitter) factorARM64(half bool) {
 	e.P("MOVD factor_mean(R0), R10")
 	e.P("MOVD factor_x(R0), R11")
 	e.P("MOVD factor_y(R0), R2")
-	e.P("MOVD factor_z(R0), R8")
 	e.P("MOVD factor_d(R0), R9")
 	e.P("ADD $15, R9, R4")
 	e.P("LSR $4, R4, R4")
@@ -136,13 +135,8 @@ func (e emitter) columnARM64(half bool, k, n int) {
 	}
 }
 
-// endGroupARM64 emits the squares and, where wanted, z of n panels.
+// endGroupARM64 emits the squares of n panels.
 func (e emitter) endGroupARM64(n int) {
-	e.P("CBZ R8, squares%d", n)
-	for p := range n {
-		e.P("VST1.P [V%d.S4, V%d.S4, V%d.S4, V%d.S4], 64(R8)", 4*p, 4*p+1, 4*p+2, 4*p+3)
-	}
-	e.P("squares%d:", n)
 	e.P("ADD $factor_lane, R0, R10")
 	e.P("VLD1 (R10), [V24.S4, V25.S4, V26.S4, V27.S4]")
 	for r := range 4 * n {
