@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,16 @@ const (
 	network    = "network: "
 )
 
-var modes = []padim.Mode{padim.Part, padim.Texture}
+// The scorers to count. A strange picture has a search in every cell.
+var scorers = []struct {
+	name    string
+	fit     padim.Options
+	strange bool
+}{
+	{"part mode, no cell searches", padim.Options{Mode: padim.Part, NoSearch: true}, false},
+	{"part mode, every cell searches", padim.Options{Mode: padim.Part}, true},
+	{"texture mode", padim.Options{Mode: padim.Texture}, false},
+}
 
 // A ledger gives the phases their numbers.
 type ledger struct{ phases []phase }
@@ -80,8 +90,8 @@ func work(w io.Writer, dir string) error {
 	if maps, err = countFixed(&l, maps); err != nil {
 		return err
 	}
-	for _, mode := range modes {
-		if err := countScorer(&l, maps, mode, dir); err != nil {
+	for i := range scorers {
+		if err := countScorer(&l, maps, i, dir); err != nil {
 			return err
 		}
 	}
@@ -176,7 +186,9 @@ func (p pictures) Each(f func(i int, maps []padim.Map) error) error {
 	return nil
 }
 
-func modelFile(dir string, mode padim.Mode) string { return filepath.Join(dir, mode.String()+".padim") }
+func modelFile(dir string, scorer int) string {
+	return filepath.Join(dir, fmt.Sprint(scorer, ".padim"))
+}
 
 // teach writes the models that the scorers are counted with to dir, on the host: under emulation a fit takes long.
 func teach(dir string) error {
@@ -193,8 +205,8 @@ func teach(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, mode := range modes {
-		m, _, err := padim.Fit(pictures{r, fixed}, padim.Options{Mode: mode, Shrinkage: 0.5})
+	for i, s := range scorers {
+		m, _, err := padim.Fit(pictures{r, fixed}, s.fit)
 		if err != nil {
 			return err
 		}
@@ -202,7 +214,7 @@ func teach(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(modelFile(dir, mode), b, 0o600); err != nil {
+		if err := os.WriteFile(modelFile(dir, i), b, 0o600); err != nil {
 			return err
 		}
 	}
@@ -211,8 +223,8 @@ func teach(dir string) error {
 
 // countScorer counts a scorer. Its multiply-accumulates are those of the triangular factors and, where there are more channels
 // than dimensions, of the projection, at the positions of each stage or the cells, whichever are fewer.
-func countScorer(l *ledger, maps []padim.Map, mode padim.Mode, dir string) error {
-	b, err := os.ReadFile(modelFile(dir, mode))
+func countScorer(l *ledger, maps []padim.Map, scorer int, dir string) error {
+	b, err := os.ReadFile(modelFile(dir, scorer))
 	if err != nil {
 		return err
 	}
@@ -226,7 +238,12 @@ func countScorer(l *ledger, maps []padim.Map, mode padim.Mode, dir string) error
 	}
 	h, w, _ := m.Grid()
 	d := int64(m.Dim())
-	project, distance, channels := int64(0), int64(h*w)*d*(d+1)/2, int64(0)
+	gaussians := h * w
+	if scorers[scorer].strange {
+		gaussians = (3*h - 2) * (3*w - 2)
+		maps = strange(maps)
+	}
+	project, distance, channels := int64(0), int64(gaussians)*d*(d+1)/2, int64(0)
 	for _, f := range maps {
 		project += int64(min(f.H*f.W, h*w)*f.C) * d
 		channels += int64(f.C)
@@ -234,7 +251,16 @@ func countScorer(l *ledger, maps []padim.Map, mode padim.Mode, dir string) error
 	if channels <= d {
 		project = 0
 	}
-	name := fmt.Sprintf("scorer, %v: %.2f MMAC project, %.2f distance", mode, float64(project)/1e6, float64(distance)/1e6)
+	name := fmt.Sprintf("scorer, %s: %.2f MMAC project, %.2f distance", scorers[scorer].name, float64(project)/1e6, float64(distance)/1e6)
 	count(l.add(name, project+distance), func() { s.Score(maps) })
 	return nil
+}
+
+// strange returns maps like these in which every channel is at its end, far from all that was taught.
+func strange(maps []padim.Map) []padim.Map {
+	out := slices.Clone(maps)
+	for i, m := range out {
+		out[i].Data = slices.Repeat([]int8{127}, len(m.Data))
+	}
+	return out
 }
