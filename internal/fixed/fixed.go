@@ -1,6 +1,6 @@
 // Package fixed computes the feature maps that no network need learn: the colour of
 // the picture, and small round spots. A network taught on surfaces sees a stain of
-// another colour, or a pit of a few pixels, worse than these six numbers a cell do
+// another colour, or a pit of a few pixels, worse than these eight numbers a cell do
 // (doc/experiments.md, 16 and 17).
 package fixed
 
@@ -9,6 +9,13 @@ import (
 
 	"cull/padim"
 )
+
+// Side is the side of a map's cell, in pixels: as many as a uint64 holds bytes.
+const Side = 8
+
+// reach is how many cells away what is seen is still a cell's: each number is the largest of so many, which hardly
+// varies on good parts and moves little with them, so that what they do not have stands out more than by its own cell's.
+const reach = 1
 
 // Maps computes the maps of pictures of one size. Not safe for concurrent use.
 type Maps struct {
@@ -28,4 +35,45 @@ func New(height, width int) (*Maps, error) {
 // until its next Append.
 func (m *Maps) Append(list []padim.Map, pic []int8) []padim.Map {
 	return append(list, m.colour.of(pic), m.spots.of(pic))
+}
+
+// newMap returns the map of pictures of that size, four channels a cell in units of step.
+func newMap(height, width int, step float32) padim.Map {
+	h, w := height/Side, width/Side
+	return padim.Map{
+		H: h, W: w, C: 4, Stride: Side, Data: make([]int8, h*w*4), Step: []float32{step, step, step, step},
+	}
+}
+
+// A dilation finds the largest of a cell and the cells up to reach away.
+type dilation struct {
+	row  int    // numbers of a row of cells
+	rows []int8 // scratch: the largest of a row's neighbours
+}
+
+func newDilation(m padim.Map) dilation { return dilation{m.W * m.C, make([]int8, len(m.Data))} }
+
+// largest writes that of every channel of own to dst.
+func (n *dilation) largest(dst, own []int8) {
+	alongLine(n.rows, own, n.row, 4)
+	alongLine(dst, n.rows, len(own), n.row)
+}
+
+// alongLine sets every number to the largest of those up to reach steps away in the same line.
+func alongLine(dst, src []int8, line, step int) {
+	for start := 0; start < len(src); start += line {
+		to, from := dst[start:][:line], src[start:][:line]
+		for i := range to {
+			v := from[i]
+			for k := 1; k <= reach; k++ {
+				if j := i - k*step; j >= 0 {
+					v = max(v, from[j])
+				}
+				if j := i + k*step; j < line {
+					v = max(v, from[j])
+				}
+			}
+			to[i] = v
+		}
+	}
 }

@@ -204,34 +204,38 @@ func TestSpotsAreRound(t *testing.T) {
 }
 
 func TestColour(t *testing.T) {
-	const h, w = 16, 24
+	const h, w = 24, 40 // 3 x 5 cells
+	cells := [3][5][3]int{
+		{{100, 20, -20}, {}, {}, {}, {127, -127, -127}},
+		{},
+		{{}, {}, {}, {-3, 1, 2}, {}},
+	}
 	pic := make([]int8, 0, 3*h*w)
 	for y := range h {
 		for x := range w {
-			switch {
-			case y < 8 && x < 8:
-				pic = append(pic, 100, 20, -20)
-			case y < 8:
-				pic = append(pic, 127, -127, -127)
-			default:
-				pic = append(pic, int8(x), int8(x), int8(x))
+			c := cells[y/Side][x/Side]
+			for _, v := range c {
+				pic = append(pic, int8(v))
 			}
 		}
 	}
 	m, _ := maps(t, h, w, pic)
-	if m.H != 4 || m.W != 6 || m.C != 2 || m.Stride != 4 {
+	if m.H != 3 || m.W != 5 || m.C != 4 || m.Stride != 8 {
 		t.Fatalf("map of %d x %d x %d, stride %d", m.H, m.W, m.C, m.Stride)
 	}
 	for _, c := range []struct {
 		y, x int
-		want [2]int8
+		want [4]int8 // most red, most blue, least red, least blue, these turned
 	}{
-		{0, 0, [2]int8{50, -40}},  // (200 - 20 + 20)/4, (-40 - 100 - 20)/4
-		{1, 5, [2]int8{127, -63}}, // 508/4; -254/4 = -63.5 rounds up
-		{3, 4, [2]int8{0, 0}},     // grey
+		{0, 0, [4]int8{50, 0, 0, 40}},  // its own: (200 - 20 + 20)/4, (-40 - 100 - 20)/4; the next is grey
+		{1, 1, [4]int8{50, 0, 0, 40}},  // its neighbour's
+		{1, 2, [4]int8{0, 2, 2, 0}},    // (-6 - 3)/4 = -2.25; (4 + 2)/4 = 1.5 rounds up
+		{1, 4, [4]int8{127, 2, 2, 63}}, // of two neighbours; 508/4; -254/4 = -63.5 rounds up
+		{2, 0, [4]int8{0, 0, 0, 0}},    // grey
+		{0, 4, [4]int8{127, 0, 0, 63}},
 	} {
-		if got := [2]int8(m.Data[2*(c.y*m.W+c.x):]); got != c.want {
-			t.Errorf("block %d, %d: %d, want %d", c.y, c.x, got, c.want)
+		if got := [4]int8(m.Data[4*(c.y*m.W+c.x):]); got != c.want {
+			t.Errorf("cell %d, %d: %d, want %d", c.y, c.x, got, c.want)
 		}
 	}
 }

@@ -2,9 +2,6 @@ package fixed
 
 import "cull/padim"
 
-// Side is the side of a cell of the spots' map, in pixels: what a uint64 holds.
-const Side = 8
-
 // spots finds small round dark and bright spots, as a pit, a pore or a crumb is. At a ring
 // of eight places about a pixel it asks how much the picture rises outwards; the least of the
 // eight answers is the pixel's. So the spot must have an edge on every side: a line, an edge, a corner
@@ -24,15 +21,12 @@ type spots struct {
 	// rise is how much the picture rises in the eight directions, in half grey levels a pixel, 0 to 127: the
 	// largest of 3 x 3 pixels, 0 within margin pixels of the border. Rows follow one another without a gap: what reads
 	// beyond a row's end meets the next row's margin.
-	rise [8][]uint8
-	wide []uint64 // scratch: the largest of 3 x 1 pixels
-	most []uint64 // scratch: a word a cell of a row
-	own  []int8   // each cell's largest
-	rows []int8   // scratch: the largest of a row's neighbours
+	rise   [8][]uint8
+	wide   []uint64 // scratch: the largest of 3 x 1 pixels
+	most   []uint64 // scratch: a word a cell of a row
+	own    []int8   // each cell's largest
+	dilate dilation
 }
-
-// reach is how many cells away a spot is still a cell's.
-const reach = 1
 
 // margin is the ring's largest radius.
 const margin = 3
@@ -44,11 +38,10 @@ var rings = [2][8][2]int{ // dy, dx
 }
 
 func newSpots(height, width int) spots {
-	h, w, n := height/Side, width/Side, height*width
+	m, n := newMap(height, width, 1), height*width
 	s := spots{
-		m: padim.Map{H: h, W: w, C: 4, Stride: Side, Data: make([]int8, h*w*4), Step: []float32{1, 1, 1, 1}},
-		h: height, w: width, grey: make([]uint8, Side+n+Side),
-		wide: make([]uint64, n/Side), most: make([]uint64, w), own: make([]int8, h*w*4), rows: make([]int8, h*w*4),
+		m: m, h: height, w: width, grey: make([]uint8, Side+n+Side),
+		wide: make([]uint64, n/Side), most: make([]uint64, m.W), own: make([]int8, len(m.Data)), dilate: newDilation(m),
 	}
 	for k := range s.rise {
 		s.sobel[k], s.rise[k] = make([]uint64, n/Side), make([]uint8, n)
@@ -72,8 +65,7 @@ func (s *spots) of(pic []int8) padim.Map {
 			}
 		}
 	}
-	near(s.rows, s.own, s.m.W*4, 4)
-	near(s.m.Data, s.rows, len(s.own), s.m.W*4)
+	s.dilate.largest(s.m.Data, s.own)
 	return s.m
 }
 
@@ -153,25 +145,6 @@ func (s *spots) cells(y int, ring *[8][2]int, first int) {
 			a := smaller(smaller(load(p0[x:]), load(p1[x:])), smaller(load(p2[x:]), load(p3[x:])))
 			b := smaller(smaller(load(p4[x:]), load(p5[x:])), smaller(load(p6[x:]), load(p7[x:])))
 			s.most[i] = larger(m, smaller(a, b))
-		}
-	}
-}
-
-// near sets every number to the largest of those up to reach steps away in the same line.
-func near(dst, src []int8, line, step int) {
-	for start := 0; start < len(src); start += line {
-		to, from := dst[start:][:line], src[start:][:line]
-		for i := range to {
-			v := from[i]
-			for k := 1; k <= reach; k++ {
-				if j := i - k*step; j >= 0 {
-					v = max(v, from[j])
-				}
-				if j := i + k*step; j < line {
-					v = max(v, from[j])
-				}
-			}
-			to[i] = v
 		}
 	}
 }

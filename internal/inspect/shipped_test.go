@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "ef2d4f119cf2d41920e2028f37298b3d0576db50da56f0b7443b666ed372d58d"
-	goldenKolektorSDD = "c90a6149277cee917dd3987e9e4ed53e671b208185fb0dd643540b436d7bb680"
-	goldenCrackForest = "18ca91eb07d6c5867b674ccce2b732c20658ca5262aee1e0be4f6204497f825c"
+	goldenDrawn       = "ac83c7939975fce3318ad1d4572284c67b7c107e2ff33fb5ca6d23f392393f68"
+	goldenKolektorSDD = "89838d155ac8081889523a44210117540006c265cb14d8ac2793c911e7f07a5b"
+	goldenCrackForest = "a03f9618e93fd70d701633b8a3f70349c5ac73fd9db16e07902810c77bd6d828"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // The .product format.
 const (
 	Kind    = "product"
-	Version = 2 // 1 had no maps of colour and spots
+	Version = 3 // 1 had no maps of colour and spots, 2 other colours
 
 	MaxGoldens = 32
 
