@@ -1,7 +1,7 @@
 // Package fixed computes the feature maps that no network need learn: the colour of
 // the picture, and small round spots. A network taught on surfaces sees a stain of
 // another colour, or a pit of a few pixels, worse than these eight numbers a cell do
-// (doc/experiments.md, 16 and 17).
+// (doc/experiments.md, 16 to 18).
 package fixed
 
 import (

@@ -156,7 +156,7 @@ func (b *benchmark) teach(ctx context.Context) error {
 	return errors.Join(p.WriteFile(b.path()), ctx.Err())
 }
 
-// goodParts returns n good parts of the measured product.
+// goodParts returns the first n good parts of the measured product; the first benchParts are those it is taught.
 func goodParts(n int, plan prep.Plan) (capture.Source, error) {
 	r, err := sim.NewRenderer(sim.Product{Family: synth.Washer, Size: plan.Width, Seed: 1})
 	if err != nil {
