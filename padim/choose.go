@@ -15,7 +15,7 @@ const (
 )
 
 // blends are weights of the shared covariance under which Part is set against
-// Texture; at most kernel.Cells. The model's own weight is Shrinkage.
+// Texture; at most kernel.Cells. The model itself has Shrinkage and Region.
 var blends = []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1}
 
 // choose settles Mode by the log-likelihood of left-out good parts: pass 3,

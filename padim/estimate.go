@@ -3,7 +3,6 @@ package padim
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -11,14 +10,17 @@ import (
 	"cull/padim/internal/kernel"
 )
 
-// Covariance of cell p from n samples, A_p the scatter about the cell's mean:
+// Covariance of cell p from n samples of k parts, A_p the scatter about the cell's mean:
 //
-//	Sigma_p = (1-s) A_p/(n-1) + s C + diag(ridge)
+//	Sigma_p = (1-s) ((1-t) A_p/(n-1) + t R_p) + s C + diag(ridge)
+//	R_p     = mean of A_q/(n-1) over the 5x5 cells q around p
 //	C       = sum over cells of A_p / ((n-1) cells)
+//	t       = Region / (Region + k-1)
 //	ridge_j = max(Ridge * mean diagonal of C, noise_j)
 //
 // s is the shrinkage. In Texture mode there is one A, of all rows of all
-// samples, divided by rows-1, and s = 0. In Stock mode C = 0 and ridge = 0.01.
+// samples, divided by rows-1, and s = t = 0. In Stock mode C = 0, t = 0 and
+// ridge = 0.01.
 
 // estimate fills m with the Gaussians of all samples but those in out
 // (features). It is how the model itself is made, with none left out.
@@ -42,8 +44,10 @@ func (f *fitter) estimate(m *Model, out [][]float32) error {
 		w.shrink(1, common, ridge)
 		return f.estimateOne(m, w.cov)
 	}
+	regions := f.regions(out)
 	return f.estimateCells(m, func(w *work, p int) {
 		f.cell(w, p, out)
+		regions.blend(w, p)
 		w.shrink(f.shrink, common, ridge)
 	}, len(out))
 }
@@ -96,82 +100,35 @@ func (f *fitter) estimateCells(m *Model, gaussian func(w *work, p int), out int)
 
 // A work is the scratch of one goroutine that estimates Gaussians.
 type work struct {
-	d                int
-	mean             []float64
-	cov              []float64 // packed
-	sum, square      []float64
-	poolSum, poolSqr []float64 // Neighbours
-	rows             []float64
+	d           int
+	mean        []float64
+	cov         []float64 // packed
+	sum, square []float64
+	rows        []float64
 }
 
 func (f *fitter) newWork(out int) *work {
 	d := f.proj.d
 	w := &work{d: d, mean: make([]float64, d), sum: make([]float64, d), rows: make([]float64, out*d)}
 	w.cov, w.square = make([]float64, tri(d)), make([]float64, tri(d))
-	if f.Neighbours {
-		w.poolSum, w.poolSqr = make([]float64, d), make([]float64, tri(d))
-	}
 	return w
-}
-
-// around yields the cells whose moments make cell p's, with their weights.
-func (f *fitter) around(p int) iter.Seq2[int, float64] {
-	return func(yield func(int, float64) bool) {
-		if !f.Neighbours {
-			yield(p, 1)
-			return
-		}
-		h, w := f.proj.h, f.proj.w
-		for r := max(p/w-1, 0); r <= min(p/w+1, h-1); r++ {
-			for c := max(p%w-1, 0); c <= min(p%w+1, w-1); c++ {
-				q, weight := r*w+c, 0.5
-				if q == p {
-					weight = 1
-				}
-				if f.Mask != nil && f.Mask[q] {
-					continue
-				}
-				if !yield(q, weight) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // cell sets the mean and the covariance A/(n-1) of cell p.
 func (f *fitter) cell(w *work, p int, out [][]float32) {
 	n := float64(f.m.rows - len(out))
-	if !f.Neighbours {
-		f.m.without(w.sum, w.square, p, out, w.rows)
-		w.gaussian(f.m.shift, w.sum, w.square, n, n-1)
-		return
-	}
-	clear(w.poolSum)
-	clear(w.poolSqr)
-	total := 0.0
-	for q, weight := range f.around(p) {
-		f.m.without(w.sum, w.square, q, out, w.rows)
-		axpy(w.poolSum, weight, w.sum)
-		axpy(w.poolSqr, weight, w.square)
-		total += weight
-	}
-	w.gaussian(f.m.shift, w.poolSum, w.poolSqr, float64(total*n), float64(total*(n-1)))
+	f.m.without(w.sum, w.square, p, out, w.rows)
+	w.gaussian(f.m.shift, w.sum, w.square, n, n-1)
 }
 
 // cellMean sets the mean alone.
 func (f *fitter) cellMean(w *work, p int, out [][]float32) {
-	clear(w.sum)
-	total := 0.0
-	for q, weight := range f.around(p) {
-		axpy(w.sum, weight, f.m.sum[q])
-		for _, x := range out {
-			f.m.row(w.rows[:w.d], x[q*f.pad():])
-			axpy(w.sum, -weight, w.rows[:w.d])
-		}
-		total += weight
+	copy(w.sum, f.m.sum[p])
+	for _, x := range out {
+		f.m.row(w.rows[:w.d], x[p*f.pad():])
+		axpy(w.sum, -1, w.rows[:w.d])
 	}
-	n := float64(total * float64(f.m.rows-len(out)))
+	n := float64(f.m.rows - len(out))
 	for j, s := range w.sum {
 		w.mean[j] = f.m.shift[j] + s/n
 	}

@@ -102,7 +102,7 @@ func (o Options) resolve() (Options, error) {
 		o = Options{
 			Mode: Stock, Dim: o.Dim, Channels: o.Channels, Seed: o.Seed,
 			TargetFRR: o.TargetFRR, Threads: o.Threads, Copies: o.Copies,
-			Projection: RandomChannels, NoPool: true, NoSearch: true, Shrinkage: -1, Ridge: 0.01,
+			Projection: RandomChannels, NoPool: true, NoSearch: true, Shrinkage: -1, Region: -1, Ridge: 0.01,
 			Smooth: 4, Top: math.SmallestNonzeroFloat64, Precision: Single,
 		}
 		if o.Dim == 0 {
@@ -121,7 +121,7 @@ func (o Options) resolve() (Options, error) {
 	defaults := []struct {
 		v        *float64
 		fallback float64
-	}{{&o.Shrinkage, 0.3}, {&o.Ridge, 0.01}, {&o.Smooth, 0.5}, {&o.Top, 0.005}, {&o.TargetFRR, 0.01}}
+	}{{&o.Shrinkage, 0.3}, {&o.Region, 5}, {&o.Ridge, 0.01}, {&o.Smooth, 0.5}, {&o.Top, 0.005}, {&o.TargetFRR, 0.01}}
 	for _, d := range defaults {
 		if *d.v == 0 {
 			*d.v = d.fallback
@@ -166,6 +166,8 @@ func (o *Options) check() error {
 		return errors.New("a list of channels needs the projection RandomChannels")
 	case !(o.Shrinkage <= 1):
 		return fmt.Errorf("shrinkage %g: want at most 1", o.Shrinkage)
+	case !in(o.Region, -math.MaxFloat64, 1e6):
+		return fmt.Errorf("region %g: want at most 1e6 parts", o.Region)
 	case !in(o.Ridge, -math.MaxFloat64, 100):
 		return fmt.Errorf("ridge %g: want at most 100", o.Ridge)
 	case !in(o.Smooth, -math.MaxFloat64, 100):
@@ -195,9 +197,10 @@ type fitter struct {
 	mode                      Mode // Auto until chosen
 	shrink                    float64
 	partLogLik, textureLogLik float64
-	m                         *moments  // of the mode
-	total                     []float64 // scatter of all cells: see common
-	gone                      []float64 // scratch of remove
+	m                         *moments    // of the mode
+	total                     []float64   // scatter of all cells: see common
+	gone                      []float64   // scratch of remove
+	along                     [][]float64 // scratch of regions
 }
 
 // each is how many samples a part has: itself and its copies.

@@ -82,13 +82,13 @@ func TestFoldsAreRefits(t *testing.T) {
 	mask := make([]bool, 64)
 	mask[5], mask[40] = true, true
 	for name, o := range map[string]Options{
-		"part":       {Mode: Part, Shrinkage: 0.5},
-		"own":        {Mode: Part, Shrinkage: -1},
-		"neighbours": {Mode: Part, Shrinkage: 0.25, Neighbours: true},
-		"masked":     {Mode: Part, Shrinkage: 0.5, Mask: mask},
-		"nosearch":   {Mode: Part, NoSearch: true},
-		"shared":     {Mode: Part, Shrinkage: 1},
-		"texture":    {Mode: Texture},
+		"part":     {Mode: Part, Shrinkage: 0.5},
+		"own":      {Mode: Part, Shrinkage: -1, Region: -1},
+		"noregion": {Mode: Part, Region: -1},
+		"masked":   {Mode: Part, Shrinkage: 0.5, Mask: mask},
+		"nosearch": {Mode: Part, NoSearch: true},
+		"shared":   {Mode: Part, Shrinkage: 1},
+		"texture":  {Mode: Texture},
 	} {
 		o.Dim, o.Precision = 9, Single
 		o, err := o.resolve()

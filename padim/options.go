@@ -105,9 +105,10 @@ type Options struct {
 	// less than the variance of the quantiser, step^2/12.
 	Ridge float64
 
-	// Neighbours estimates a position's Gaussian from its 3x3 neighbourhood,
-	// the centre with weight 1, the others with 1/2 (Part).
-	Neighbours bool
+	// Region is how many parts the covariance of a position's region counts for,
+	// the mean over the 5x5 cells around it (Part): the fewer parts, the less a
+	// position has of its own. 0: 5; negative: none.
+	Region float64
 
 	// NoSearch leaves out the search for the nearest Gaussian of a cell's 3x3
 	// neighbourhood (Part), so that nothing may lie elsewhere than it was taught.

@@ -92,7 +92,7 @@ func TestParityWithNumpy(t *testing.T) {
 	}{
 		{"part", part},
 		{"shared", with(func(o *Options) { o.Shrinkage = 1 })},
-		{"neighbours", with(func(o *Options) { o.Neighbours = true })},
+		{"noregion", with(func(o *Options) { o.Region = -1 })},
 		{"nosearch", with(func(o *Options) { o.NoSearch = true })},
 		{"texture", with(func(o *Options) { o.Mode = Texture })},
 		{"masked", part},

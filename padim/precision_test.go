@@ -215,8 +215,10 @@ func distance64(m *Model, all []gaussian64, p int, x []float32) float64 {
 func (f *fitter) unrounded() []gaussian64 {
 	all := make([]gaussian64, f.proj.cells())
 	var common, ridge []float64
+	var regions *regions
 	if f.mode != Texture {
 		common, ridge = f.common(nil)
+		regions = f.regions(nil)
 	}
 	for p := range all {
 		if f.mode == Texture && p > 0 {
@@ -228,6 +230,7 @@ func (f *fitter) unrounded() []gaussian64 {
 			f.texture(w, f.m, nil)
 		} else {
 			f.cell(w, p, nil)
+			regions.blend(w, p)
 			w.shrink(f.shrink, common, ridge)
 		}
 		all[p] = gaussian64{w.mean, invertedFactor(w.cov, f.proj.d)}

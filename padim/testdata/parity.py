@@ -109,7 +109,7 @@ def stock(channels):
     return {"channels": channels, "results": res, "left_out": loo}
 
 
-def ours(mode, shrink=0.3, neighbours=False, search=True, mask=None, cell=8):
+def ours(mode, shrink=0.3, region=5, search=True, mask=None, cell=8):
     """Every channel, standardised, 3x3 mean, ridge 0.01, sigma 0.5 cell, mean of the top 2 %."""
     pics = [picture(i) for i in range(TRAIN)]
     g = SIZE // cell
@@ -144,19 +144,17 @@ def ours(mode, shrink=0.3, neighbours=False, search=True, mask=None, cell=8):
             common += np.cov(feats[:, r, c], rowvar=False)
         common /= keep.sum()
         ridge = np.diag(np.maximum(0.01 * np.trace(common) / d, noise))
-        mu, cov = np.zeros((g, g, d)), np.zeros((g, g, d, d))
+        own = np.zeros((g, g, d, d))
         for r, c in np.argwhere(keep):
-            own, mu[r, c] = np.cov(feats[:, r, c], rowvar=False), own_mean[r, c]
-            if neighbours:
-                near = [(a, b) for a in range(r - 1, r + 2) for b in range(c - 1, c + 2)
-                        if 0 <= a < g and 0 <= b < g and keep[a, b]]
-                rows = np.concatenate([feats[:, a, b] for a, b in near])
-                w = np.repeat([1.0 if q == (r, c) else 0.5 for q in near], TRAIN)
-                mu[r, c] = w @ rows / w.sum()
-                y = rows - mu[r, c]
-                own = (y * w[:, None]).T @ y / w.sum() * TRAIN / (TRAIN - 1)
-            cov[r, c] = (1 - shrink) * own + shrink * common + ridge
-        return mu, cov
+            own[r, c] = np.cov(feats[:, r, c], rowvar=False)
+        t = region / (region + TRAIN - 1)
+        cov = np.zeros((g, g, d, d))
+        for r, c in np.argwhere(keep):
+            around = [own[a, b] for a in range(r - 2, r + 3) for b in range(c - 2, c + 3)
+                      if 0 <= a < g and 0 <= b < g and keep[a, b]]
+            local = (1 - t) * own[r, c] + t * np.mean(around, 0)
+            cov[r, c] = (1 - shrink) * local + shrink * common + ridge
+        return own_mean, cov
 
     mu, cov = gaussians()
     res = []
@@ -186,7 +184,7 @@ out = {
     "stock": stock(sorted(rng.choice(36, 20, replace=False).tolist())),
     "part": ours("part"),
     "shared": ours("part", shrink=1),
-    "neighbours": ours("part", neighbours=True),
+    "noregion": ours("part", region=0),
     "nosearch": ours("part", search=False),
     "texture": ours("texture"),
     "masked": dict(ours("part", mask=mask), mask=mask.ravel().tolist()),
