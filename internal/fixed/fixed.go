@@ -61,19 +61,21 @@ func (n *dilation) largest(dst, own []int8) {
 
 // alongLine sets every number to the largest of those up to reach steps away in the same line.
 func alongLine(dst, src []int8, line, step int) {
+	copy(dst, src)
 	for start := 0; start < len(src); start += line {
 		to, from := dst[start:][:line], src[start:][:line]
-		for i := range to {
-			v := from[i]
-			for k := 1; k <= reach; k++ {
-				if j := i - k*step; j >= 0 {
-					v = max(v, from[j])
-				}
-				if j := i + k*step; j < line {
-					v = max(v, from[j])
-				}
-			}
-			to[i] = v
+		for far := step; far <= min(reach*step, line-step); far += step {
+			raise(to[far:], from)
+			raise(to, from[far:])
 		}
+	}
+}
+
+// raise sets every number of dst to src's, where that is larger, as far as both go.
+func raise(dst, src []int8) {
+	n := min(len(dst), len(src))
+	dst, src = dst[:n], src[:n]
+	for i, v := range src {
+		dst[i] = max(dst[i], v)
 	}
 }

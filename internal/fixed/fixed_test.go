@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"cull/internal/fixed/internal/kernel"
+	"cull/internal/impl/impltest"
 	"cull/padim"
 )
 
@@ -123,40 +125,32 @@ func plainSpots(h, w int, pic []int8) []int8 {
 }
 
 func TestSpotsAreTheirDefinition(t *testing.T) {
-	for _, size := range [][2]int{{8, 8}, {8, 32}, {48, 16}, {64, 72}} {
+	type example struct{ pic, want []int8 }
+	for _, size := range [][2]int{{8, 8}, {8, 32}, {48, 16}, {64, 72}, {40, 96}} {
 		h, w := size[0], size[1]
-		m, err := New(h, w)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var examples []example
 		seen := false
 		for seed := range uint64(20) {
 			pic := noise(h, w, seed)
-			got := m.Append(nil, pic)[1].Data // of the same Maps: nothing of the last picture may stay
-			if want := plainSpots(h, w, pic); !slices.Equal(got, want) {
-				t.Fatalf("%d x %d, seed %d: got %v, want %v", h, w, seed, got, want)
-			}
-			seen = seen || slices.Max(got) > 0
+			want := plainSpots(h, w, pic)
+			examples = append(examples, example{pic, want})
+			seen = seen || slices.Max(want) > 0
 		}
 		if !seen && h > 8 {
 			t.Errorf("%d x %d: no spot in any picture: nothing compared", h, w)
 		}
-	}
-}
-
-func TestEightNumbersInAWord(t *testing.T) {
-	word := func(v uint64) uint64 { return v * 0x0101010101010101 }
-	for a := range uint64(128) {
-		for b := range uint64(128) {
-			x, y := word(a), word(b)&^0xff00|(127-b)<<8 // a byte that differs must not disturb the others
-			lo, hi := smaller(x, y), larger(x, y)
-			if lo != word(min(a, b))&^0xff00|min(a, 127-b)<<8 || hi != word(max(a, b))&^0xff00|max(a, 127-b)<<8 {
-				t.Fatalf("of %d and %d: %#x and %#x", a, b, lo, hi)
+		impltest.Each(t, kernel.Pkg, func(t *testing.T) {
+			m, err := New(h, w)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if got := largest(a<<24 | b<<40); got != uint8(max(a, b)) {
-				t.Fatalf("largest of %d and %d: %d", a, b, got)
+			for seed, e := range examples {
+				got := m.Append(nil, e.pic)[1].Data // of the same Maps: nothing of the last picture may stay
+				if !slices.Equal(got, e.want) {
+					t.Fatalf("%d x %d, seed %d: got %v, want %v", h, w, seed, got, e.want)
+				}
 			}
-		}
+		})
 	}
 }
 

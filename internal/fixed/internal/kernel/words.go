@@ -1,4 +1,4 @@
-package fixed
+package kernel
 
 import "encoding/binary"
 
@@ -20,8 +20,9 @@ func notLess(a, b uint64) uint64 {
 func larger(a, b uint64) uint64  { return b ^ (a^b)&notLess(a, b) }
 func smaller(a, b uint64) uint64 { return a ^ (a^b)&notLess(a, b) }
 
-// largest returns the largest of the eight.
-func largest(v uint64) uint8 {
+// LargestOf returns the largest of the eight numbers of 0 to 127 that p begins with.
+func LargestOf(p []uint8) uint8 {
+	v := load(p)
 	v = larger(v, v>>32)
 	v = larger(v, v>>16)
 	return uint8(larger(v, v>>8))
@@ -34,6 +35,29 @@ const (
 	nine   = 0x01ff01ff01ff01ff
 	tops   = 0x8000800080008000
 )
+
+// sobelWord is Sobel of eight pixels, those of the directions from i on.
+func sobelWord(to *[Directions][]uint8, i int, up, mid, down []uint8) {
+	nw, n, ne := load(up), load(up[1:]), load(up[2:])
+	w, e := load(mid), load(mid[2:])
+	sw, s, se := load(down), load(down[1:]), load(down[2:])
+	even := sobelOf(nw&bytes, n&bytes, ne&bytes, w&bytes, e&bytes, sw&bytes, s&bytes, se&bytes)
+	odd := sobelOf(nw>>8&bytes, n>>8&bytes, ne>>8&bytes, w>>8&bytes, e>>8&bytes, sw>>8&bytes, s>>8&bytes, se>>8&bytes)
+	for k := range to {
+		store(to[k][i:], even[k]|odd[k]<<8)
+	}
+}
+
+// sobelOf returns the rises in the eight directions from the eight neighbours, of four pixels.
+func sobelOf(nw, n, ne, w, e, sw, s, se uint64) (r [Directions]uint64) {
+	west, east := nw+2*w+sw, ne+2*e+se
+	north, south := nw+2*n+ne, sw+2*s+se
+	r[0], r[4] = along(east, west)
+	r[1], r[5] = across(east+south, west+north)
+	r[2], r[6] = along(south, north)
+	r[3], r[7] = across(south+west, north+east)
+	return r
+}
 
 // differences returns a - b and b - a where they are positive, else 0, of numbers of up to fifteen bits.
 func differences(a, b uint64) (more, less uint64) {

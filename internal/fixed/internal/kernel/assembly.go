@@ -1,0 +1,18 @@
+//go:build !purego && (amd64 || arm64)
+
+package kernel
+
+// greyBlock is how many pixels Grey takes at a time.
+const greyBlock = 16
+
+//go:noescape
+func applyGrey(a *grey)
+
+//go:noescape
+func applySobel(a *sobel)
+
+//go:noescape
+func applyLargest(a *largest)
+
+//go:noescape
+func applyLeast(a *least)
