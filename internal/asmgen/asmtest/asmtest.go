@@ -1,4 +1,4 @@
-// Package asmtest holds generated assembly against its generator and against GNU objdump.
+// Package asmtest holds assembly against its generator and against GNU objdump.
 package asmtest
 
 import (
@@ -36,6 +36,7 @@ func Words(t *testing.T, text string) {
 	var want []string
 	for line := range strings.Lines(text) {
 		hex, mnemonic, ok := strings.Cut(strings.TrimSpace(line), " // ")
+		hex = strings.TrimSuffix(hex, `; \`) // in a macro
 		if hex, word := strings.CutPrefix(hex, "WORD $0x"); ok && word {
 			v, err := strconv.ParseUint(hex, 16, 32)
 			if err != nil {

@@ -75,10 +75,11 @@ loop:
 	FMOVD 1(R11), F6
 	FMOVD 2(R11), F7
 	FMOVD.P 8(R11), F5 // south-west
-	WORD $0x2e250010 // uaddl v16.8h, v0.8b, v5.8b: west
-	WORD $0x2e270051 // uaddl v17.8h, v2.8b, v7.8b: east
-	WORD $0x2e220012 // uaddl v18.8h, v0.8b, v2.8b: north
-	WORD $0x2e2700b3 // uaddl v19.8h, v5.8b, v7.8b: south
+	// west, east, north, south
+	WORD $0x2e250010 // uaddl v16.8h, v0.8b, v5.8b
+	WORD $0x2e270051 // uaddl v17.8h, v2.8b, v7.8b
+	WORD $0x2e220012 // uaddl v18.8h, v0.8b, v2.8b
+	WORD $0x2e2700b3 // uaddl v19.8h, v5.8b, v7.8b
 	VUADDW V3.B8, V16.H8, V16.H8
 	VUADDW V4.B8, V17.H8, V17.H8
 	VUADDW V1.B8, V18.H8, V18.H8

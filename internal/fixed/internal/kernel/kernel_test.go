@@ -1,10 +1,12 @@
 package kernel
 
 import (
+	_ "embed"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"cull/internal/asmgen/asmtest"
 	"cull/internal/impl/impltest"
 )
 
@@ -29,6 +31,11 @@ func lengths(do func(n int)) {
 		do(n)
 	}
 }
+
+//go:embed kernel_arm64.s
+var arm64 string
+
+func TestWordsAreTheirMnemonics(t *testing.T) { asmtest.Words(t, arm64) }
 
 func TestGrey(t *testing.T) {
 	impltest.Each(t, Pkg, func(t *testing.T) {
