@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "ac83c7939975fce3318ad1d4572284c67b7c107e2ff33fb5ca6d23f392393f68"
-	goldenKolektorSDD = "89838d155ac8081889523a44210117540006c265cb14d8ac2793c911e7f07a5b"
-	goldenCrackForest = "a03f9618e93fd70d701633b8a3f70349c5ac73fd9db16e07902810c77bd6d828"
+	goldenDrawn       = "074dd497ca5151f49a7d5a62fbaba6b334974e8ec33fbc16b46e4d71ef0bd35c"
+	goldenKolektorSDD = "c8b37135a01680dec109da2c345d0b2e36fa95ba0039f44f89b4949ffbb0d767"
+	goldenCrackForest = "cc139fe46efb8f396ac0212b764366cff0cd65bd46b8b56f4d6e23721acc0e0f"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {
