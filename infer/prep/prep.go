@@ -31,6 +31,9 @@ type geometry struct {
 	subX, subY    int // pixels per chroma sample; 1 where there is no chroma
 }
 
+// Kernel returns the name of the implementation in use.
+func Kernel() string { return pixel.Name() }
+
 // New returns a Prep for plan.
 func New(plan Plan) (*Prep, error) {
 	if err := plan.Validate(); err != nil {

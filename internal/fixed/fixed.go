@@ -7,6 +7,7 @@ package fixed
 import (
 	"fmt"
 
+	"cull/internal/fixed/internal/kernel"
 	"cull/padim"
 )
 
@@ -16,6 +17,9 @@ const Side = 8
 // reach is how many cells away what is seen is still a cell's: each number is the largest of so many, which hardly
 // varies on good parts and moves little with them, so that what they do not have stands out more than by its own cell's.
 const reach = 1
+
+// Kernel returns the name of the implementation in use.
+func Kernel() string { return kernel.Name() }
 
 // Maps computes the maps of pictures of one size. Not safe for concurrent use.
 type Maps struct {

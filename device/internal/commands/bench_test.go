@@ -43,7 +43,7 @@ func TestLayersAreAllMeasured(t *testing.T) {
 func TestBenchAnswerCanBeSentIn(t *testing.T) {
 	a := benchAnswer{
 		Board: "Raspberry Pi 9", CPU: "Cortex-A99", CPUs: 4, OS: "Linux", NetSHA256: strings.Repeat("0", 64),
-		Kernel: "neondot", Scorer: "neon", PeakGOPS: 60, StartMS: 700, Resident: 30e6,
+		Kernel: "neondot", Scorer: "neon", Prep: "neon", Fixed: "neon", PeakGOPS: 60, StartMS: 700, Resident: 30e6,
 		Layers: []layerCost{{Kind: "conv 3x3", MACs: 100, GOPS: 50}, {Kind: "add"}},
 		Passes: []benchPass{{Threads: 1, Steps: []timing{{Step: "network", P50MS: 2}}}},
 	}
@@ -53,7 +53,7 @@ func TestBenchAnswerCanBeSentIn(t *testing.T) {
 	}
 	_, block, _ := strings.Cut(out.String(), "\n---")
 	for _, want := range []string{
-		"Raspberry Pi 9", "Cortex-A99, 4 CPUs", "kernels neondot, neon", "RESULT peak_1t 60 GOP/s",
+		"Raspberry Pi 9", "Cortex-A99, 4 CPUs", "kernels network neondot, scorer neon, preprocessing neon, fixed maps neon", "RESULT peak_1t 60 GOP/s",
 		"RESULT kernel_conv_3x3 50 GOP/s", "RESULT network_1t_p50 2 ms", "RESULT resident 30 MB",
 	} {
 		if !strings.Contains(block, want) {

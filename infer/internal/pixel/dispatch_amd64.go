@@ -20,4 +20,7 @@ func init() {
 	impl.Register(Pkg, "avx512vnni", &useAVX512)
 }
 
+// vectorsName is what the assembly needs.
+const vectorsName = "avx2"
+
 func vectors() bool { return useAVX2 || useAVX512 }

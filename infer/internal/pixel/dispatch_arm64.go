@@ -22,4 +22,7 @@ func init() {
 	impl.Register(Pkg, "neoni8mm", &useI8MM)
 }
 
+// vectorsName is what the assembly needs.
+const vectorsName = "neon"
+
 func vectors() bool { return useNEON || useDot || useI8MM }

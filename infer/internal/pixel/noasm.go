@@ -4,6 +4,8 @@ package pixel
 
 // Without assembly nothing below is ever called.
 
+const vectorsName = ""
+
 func vectors() bool { return false }
 
 func applyPick(*pick) {}

@@ -10,6 +10,14 @@ package pixel
 // Pkg is the name under which the implementations are registered (package impl).
 const Pkg = "infer/pixel"
 
+// Name returns the name of the implementation in use.
+func Name() string {
+	if vectors() {
+		return vectorsName
+	}
+	return "generic"
+}
+
 // Bits is the precision of resampling weights, whose sum is 1<<Bits: 255 << 22 fits in 31 bits.
 const Bits = 22
 

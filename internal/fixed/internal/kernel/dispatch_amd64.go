@@ -23,4 +23,7 @@ func init() {
 // Numbers of a register, and pixels that Sobel takes at a time.
 const block, sobelBlock = 32, 16
 
+// vectorsName is what the assembly needs.
+const vectorsName = "avx2"
+
 func vectors() bool { return useAVX2 || useAVX512 }

@@ -25,4 +25,7 @@ func init() {
 // Numbers of a register, and pixels that Sobel takes at a time.
 const block, sobelBlock = 16, 8
 
+// vectorsName is what the assembly needs.
+const vectorsName = "neon"
+
 func vectors() bool { return useNEON || useDot || useI8MM }

@@ -5,6 +5,14 @@ package kernel
 // Pkg is the name of this package's implementations.
 const Pkg = "fixed/kernel"
 
+// Name returns the name of the implementation in use.
+func Name() string {
+	if vectors() {
+		return vectorsName
+	}
+	return "generic"
+}
+
 // Lane is what lengths are a multiple of.
 const Lane = 8
 
