@@ -3,9 +3,10 @@ package padim
 // reach is how many cells a region goes beyond its cell, on each side.
 const reach = 2
 
-// regions are the covariances of all cells averaged over their regions, the
-// cells within reach that are not ignored, as far as the rows of the grid: along
-// holds, for every cell, the sum of A_q/(n-1) over its row.
+// regions give each cell a share in the mean covariance of its region, the cells
+// within reach that are not ignored. A region is summed in two steps: along
+// holds, for every cell, the sum of A_q/(n-1) over the cells within reach in its
+// row; blend adds up the rows.
 type regions struct {
 	h, w   int
 	mask   []bool
