@@ -4,10 +4,6 @@ package pixel
 
 // Without assembly nothing below is ever called.
 
-const vectorsName = ""
-
-func vectors() bool { return false }
-
 func applyPick(*pick) {}
 
 func applyRow(*row) {}

@@ -5,18 +5,17 @@
 // assembly gives the same bits.
 package pixel
 
+import "cull/internal/impl/vectors"
+
 //go:generate go run ./gen
 
 // Pkg is the name under which the implementations are registered (package impl).
 const Pkg = "infer/pixel"
 
+var assembly = vectors.New(Pkg)
+
 // Name returns the name of the implementation in use.
-func Name() string {
-	if vectors() {
-		return vectorsName
-	}
-	return "generic"
-}
+func Name() string { return assembly.Name() }
 
 // Bits is the precision of resampling weights, whose sum is 1<<Bits: 255 << 22 fits in 31 bits.
 const Bits = 22
@@ -36,7 +35,7 @@ func Pick(dst, src []uint8, step int) {
 		return
 	}
 	done := 0
-	if n := len(dst) &^ 15; vectors() && n > 0 {
+	if n := len(dst) &^ 15; assembly.Use() && n > 0 {
 		// The kernels read step*16 bytes for 16, so the last ones of src may not be there.
 		if n*step > len(src) {
 			n -= 16
@@ -82,7 +81,7 @@ func (r *Row) Span(n int) int { return n + 8*r.blocks }
 // Apply resamples src to dst, the first of them as many as there are outputs. Of src Span samples can be
 // read, of dst Padded(outputs) written.
 func (r *Row) Apply(dst, src []uint8) {
-	if !vectors() || len(r.first) == 0 {
+	if !assembly.Use() || len(r.first) == 0 {
 		rowGeneric(dst, src, r)
 		return
 	}
@@ -96,7 +95,7 @@ func (r *Row) Apply(dst, src []uint8) {
 // Columns writes dst[j] = (half + sum over k of coef[k]*rows[k*stride+j]) >> Bits. The length of dst is a multiple of
 // Block.
 func Columns(dst, rows []uint8, stride int, coef []int32) {
-	if !vectors() || len(coef) == 0 || len(dst) == 0 {
+	if !assembly.Use() || len(coef) == 0 || len(dst) == 0 {
 		columnsGeneric(dst, rows, stride, coef)
 		return
 	}
@@ -115,7 +114,7 @@ type Matrix struct{ Black, Y, RCr, GCb, GCr, BCb int32 }
 
 // RGB replaces y, cb, cr of equal length, a multiple of Block, by R, G, B.
 func (m *Matrix) RGB(y, cb, cr []uint8) {
-	if !vectors() || len(y) == 0 {
+	if !assembly.Use() || len(y) == 0 {
 		m.rgbGeneric(y, cb, cr)
 		return
 	}
@@ -125,7 +124,7 @@ func (m *Matrix) RGB(y, cb, cr []uint8) {
 // Interleave writes dst[3i], dst[3i+1], dst[3i+2] = a[i], b[i], c[i], each less 128, with -127 for -128.
 func Interleave(dst []int8, a, b, c []uint8) {
 	done := 0
-	if n := len(a) &^ 15; vectors() && n > 0 {
+	if n := len(a) &^ 15; assembly.Use() && n > 0 {
 		_, _, _ = dst[3*n-1], b[n-1], c[n-1]
 		applyInterleave(&planes{dst: &dst[0], a: &a[0], b: &b[0], c: &c[0], blocks: n / 16})
 		done = n

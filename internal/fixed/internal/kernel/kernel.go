@@ -2,16 +2,15 @@
 // time, in a word; AVX2 and NEON as many as a register holds. All give the same bytes.
 package kernel
 
+import "cull/internal/impl/vectors"
+
 // Pkg is the name of this package's implementations.
 const Pkg = "fixed/kernel"
 
+var assembly = vectors.New(Pkg)
+
 // Name returns the name of the implementation in use.
-func Name() string {
-	if vectors() {
-		return vectorsName
-	}
-	return "generic"
-}
+func Name() string { return assembly.Name() }
 
 // Lane is what lengths are a multiple of.
 const Lane = 8
@@ -25,7 +24,7 @@ func Grey(dst []uint8, src []int8) {
 	n := len(dst)
 	src = src[:3*n]
 	done := 0
-	if vectors() {
+	if assembly.Use() {
 		if k := n / greyBlock; k > 0 {
 			applyGrey(&grey{dst: &dst[0], src: &src[0], blocks: k})
 			done = k * greyBlock
@@ -46,7 +45,7 @@ func Sobel(to *[Directions][]uint8, up, mid, down []uint8) {
 	n := len(to[0])
 	up, mid, down = up[:n+2], mid[:n+2], down[:n+2]
 	done := 0
-	if vectors() {
+	if assembly.Use() {
 		if k := n / sobelBlock; k > 0 {
 			a := sobel{up: &up[0], mid: &mid[0], down: &down[0], blocks: k}
 			for i := range to {
@@ -66,7 +65,7 @@ func Largest(dst, a, b, c []uint8) {
 	n := len(dst)
 	a, b, c = a[:n], b[:n], c[:n]
 	done := 0
-	if vectors() {
+	if assembly.Use() {
 		if k := n / block; k > 0 {
 			applyLargest(&largest{dst: &dst[0], a: &a[0], b: &b[0], c: &c[0], blocks: k})
 			done = k * block
@@ -81,7 +80,7 @@ func Largest(dst, a, b, c []uint8) {
 func RaiseToLeast(dst []uint8, from *[Directions][]uint8) {
 	n := len(dst)
 	done := 0
-	if vectors() {
+	if assembly.Use() {
 		if k := n / block; k > 0 {
 			a := least{dst: &dst[0], blocks: k}
 			for i := range from {

@@ -5,10 +5,6 @@ package kernel
 // Without assembly nothing below is ever called.
 const block, sobelBlock, greyBlock = Lane, Lane, Lane
 
-const vectorsName = ""
-
-func vectors() bool { return false }
-
 func applyGrey(*grey) {}
 
 func applySobel(*sobel) {}

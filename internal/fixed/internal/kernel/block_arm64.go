@@ -1,0 +1,6 @@
+//go:build !purego
+
+package kernel
+
+// Numbers of a register, and pixels that Sobel takes at a time.
+const block, sobelBlock = 16, 8
