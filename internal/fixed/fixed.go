@@ -1,7 +1,7 @@
 // Package fixed computes the feature maps that no network need learn: the colour of
-// the picture, and small round spots. A network taught on surfaces sees a stain of
-// another colour, or a pit of a few pixels, worse than these eight numbers a cell do
-// (doc/experiments.md, 16 to 18).
+// the picture, small round spots, and lines. A network taught on surfaces sees a stain of
+// another colour, a pit of a few pixels, or a faint scratch worse than these twelve numbers a cell do
+// (doc/experiments.md, 16 to 20).
 package fixed
 
 import (
@@ -23,8 +23,10 @@ func Kernel() string { return kernel.Name() }
 
 // Maps computes the maps of pictures of one size. Not safe for concurrent use.
 type Maps struct {
+	grey   []uint8 // mean of the channels, 0 to 254; a word before and a word behind the picture
 	colour colour
 	spots  spots
+	lines  lines
 }
 
 // New returns the maps of pictures of height x width, multiples of Side.
@@ -32,13 +34,16 @@ func New(height, width int) (*Maps, error) {
 	if height <= 0 || width <= 0 || height%Side != 0 || width%Side != 0 {
 		return nil, fmt.Errorf("fixed: pictures of %d x %d: want multiples of %d", height, width, Side)
 	}
-	return &Maps{newColour(height, width), newSpots(height, width)}, nil
+	grey := make([]uint8, Side+height*width+Side)
+	return &Maps{grey, newColour(height, width), newSpots(height, width), newLines(height, width)}, nil
 }
 
-// Append appends the maps of pic, [height][width][3], to list: colour, then spots. They belong to m
+// Append appends the maps of pic, [height][width][3], to list: colour, spots, lines. They belong to m
 // until its next Append.
 func (m *Maps) Append(list []padim.Map, pic []int8) []padim.Map {
-	return append(list, m.colour.of(pic), m.spots.of(pic))
+	grey := m.grey[Side : len(m.grey)-Side]
+	kernel.Grey(grey, pic)
+	return append(list, m.colour.of(pic), m.spots.of(m.grey), m.lines.of(grey))
 }
 
 // newMap returns the map of pictures of that size, four channels a cell in units of step.

@@ -18,7 +18,6 @@ import (
 type spots struct {
 	m    padim.Map
 	h, w int
-	grey []uint8 // mean of the channels; a word before and a word behind the picture, which only what spread clears depends on
 	// sobel is how much the picture rises in the eight directions, in half grey levels a pixel, 0 to 127; not of the first and
 	// the last row.
 	sobel [kernel.Directions][]uint8
@@ -43,7 +42,7 @@ var rings = [2][8][2]int{ // dy, dx
 func newSpots(height, width int) spots {
 	m, n := newMap(height, width, 1), height*width
 	s := spots{
-		m: m, h: height, w: width, grey: make([]uint8, Side+n+Side),
+		m: m, h: height, w: width,
 		wide: make([]uint8, n), most: make([]uint8, width), own: make([]int8, len(m.Data)), dilate: newDilation(m),
 	}
 	for k := range s.rise {
@@ -52,10 +51,9 @@ func newSpots(height, width int) spots {
 	return s
 }
 
-// of returns the map of pic.
-func (s *spots) of(pic []int8) padim.Map {
-	kernel.Grey(s.grey[Side:][:s.h*s.w], pic)
-	s.gradients()
+// of returns the map of grey, which has a word before the picture and one behind.
+func (s *spots) of(grey []uint8) padim.Map {
+	s.gradients(grey)
 	for k, r := range s.rise {
 		s.spread(r, s.sobel[k])
 	}
@@ -73,9 +71,9 @@ func (s *spots) of(pic []int8) padim.Map {
 }
 
 // gradients applies Sobel's operator to all rows but the first and the last. What rows that follow one another without
-// a gap make of the border's pixels, spread clears.
-func (s *spots) gradients() {
-	at := func(y int) []uint8 { return s.grey[Side+y*s.w-1:] }
+// a gap make of the border's pixels, and of the words before and behind the picture, spread clears.
+func (s *spots) gradients(grey []uint8) {
+	at := func(y int) []uint8 { return grey[Side+y*s.w-1:] }
 	var to [kernel.Directions][]uint8
 	for k, v := range s.sobel {
 		to[k] = v[s.w : s.w*(s.h-1)]

@@ -97,9 +97,9 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // good and bad parts. It changes with the weights, the number formats and the recipe
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
-	goldenDrawn       = "074dd497ca5151f49a7d5a62fbaba6b334974e8ec33fbc16b46e4d71ef0bd35c"
-	goldenKolektorSDD = "c8b37135a01680dec109da2c345d0b2e36fa95ba0039f44f89b4949ffbb0d767"
-	goldenCrackForest = "cc139fe46efb8f396ac0212b764366cff0cd65bd46b8b56f4d6e23721acc0e0f"
+	goldenDrawn       = "effb9f5c388e54f0f22db3c59018ba4e61047e1077885bf03e4c3cee825524b0"
+	goldenKolektorSDD = "a77ab5e3fc39739e30682b339eb1720e8959ee84d84796d7f7f3e67944026dce"
+	goldenCrackForest = "0ad5c9055776be148d92cae5919236bc312c0d1cbf099927cbbde9f56dd3813e"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // The .product format.
 const (
 	Kind    = "product"
-	Version = 3 // 1 had no maps of colour and spots, 2 other colours
+	Version = 4 // 1 had no maps of colour and spots, 2 other colours, 3 no lines
 
 	MaxGoldens = 32
 

@@ -138,7 +138,7 @@ func countFixed(l *ledger, maps []padim.Map) ([]padim.Map, error) {
 		return nil, err
 	}
 	pic := picture(parts)
-	count(l.add("colour and spots", 0), func() { maps = f.Append(maps, pic) })
+	count(l.add("fixed maps", 0), func() { maps = f.Append(maps, pic) })
 	return maps, nil
 }
 

@@ -116,7 +116,7 @@ type Quantise struct {
 // Discriminant is a linear map behind each tap: the directions in which the data set's defects stand
 // out from how its surfaces vary.
 type Discriminant struct {
-	Channels []int `toml:"channels" min:"8" max:"1024" multiple:"8" doc:"directions kept of stages 1 to 3; empty: no map, all channels"`
+	Channels []int `toml:"channels" min:"8" max:"1024" multiple:"4" doc:"directions kept of stages 1 to 3; empty: no map, all channels"`
 	Samples  int   `toml:"samples" min:"16" max:"10000000" doc:"samples from which they are taken, after training; surfaces without an object on them"`
 	Size     int   `toml:"size" unit:"px" min:"48" max:"1024" multiple:"16" doc:"their side; below 48 the means over 3x3 cells of stage 3 are all alike"`
 }

@@ -16,3 +16,21 @@ func applyLargest(a *largest)
 
 //go:noescape
 func applyLeast(a *least)
+
+//go:noescape
+func applyColumn(a *column)
+
+//go:noescape
+func applyRow(a *row)
+
+//go:noescape
+func applyCurve(a *curve)
+
+//go:noescape
+func applyStrengths(a *strengths)
+
+//go:noescape
+func applyMean(a *mean)
+
+//go:noescape
+func applyExcess(a *excess)

@@ -2,5 +2,5 @@
 
 package kernel
 
-// Numbers of a register, and pixels that Sobel takes at a time.
-const block, sobelBlock = 32, 16
+// Bytes of a register, pixels that Sobel takes at a time, and words.
+const block, sobelBlock, wordBlock = 32, 16, 16

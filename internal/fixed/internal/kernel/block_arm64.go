@@ -2,5 +2,5 @@
 
 package kernel
 
-// Numbers of a register, and pixels that Sobel takes at a time.
-const block, sobelBlock = 16, 8
+// Bytes of a register, pixels that Sobel takes at a time, and words.
+const block, sobelBlock, wordBlock = 16, 8, 8

@@ -35,7 +35,13 @@ func lengths(do func(n int)) {
 //go:embed kernel_arm64.s
 var arm64 string
 
-func TestWordsAreTheirMnemonics(t *testing.T) { asmtest.Words(t, arm64) }
+//go:embed lines_arm64.s
+var arm64Lines string
+
+func TestWordsAreTheirMnemonics(t *testing.T) {
+	asmtest.Words(t, arm64)
+	asmtest.Words(t, arm64Lines)
+}
 
 func TestGrey(t *testing.T) {
 	impltest.Each(t, Pkg, func(t *testing.T) {

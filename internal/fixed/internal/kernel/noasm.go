@@ -3,7 +3,7 @@
 package kernel
 
 // Without assembly nothing below is ever called.
-const block, sobelBlock, greyBlock = Lane, Lane, Lane
+const block, sobelBlock, wordBlock, greyBlock = Lane, Lane, Lane, Lane
 
 func applyGrey(*grey) {}
 
@@ -12,3 +12,15 @@ func applySobel(*sobel) {}
 func applyLargest(*largest) {}
 
 func applyLeast(*least) {}
+
+func applyColumn(*column) {}
+
+func applyRow(*row) {}
+
+func applyCurve(*curve) {}
+
+func applyStrengths(*strengths) {}
+
+func applyMean(*mean) {}
+
+func applyExcess(*excess) {}

@@ -20,6 +20,17 @@ func notLess(a, b uint64) uint64 {
 func larger(a, b uint64) uint64  { return b ^ (a^b)&notLess(a, b) }
 func smaller(a, b uint64) uint64 { return a ^ (a^b)&notLess(a, b) }
 
+// The next two take numbers of 0 to 255.
+
+// middle is the mean of two, rounded half up.
+func middle(a, b uint64) uint64 { return (a | b) - (a^b)>>1&sevens }
+
+func largerOf(a, b uint64) uint64 {
+	low := (a | highs) - b&^highs    // a bit set where the seven low bits of a are not less
+	t := (a&^b | ^(a^b)&low) & highs // set where a >= b
+	return b ^ (a^b)&(t-t>>7|t)
+}
+
 // LargestOf returns the largest of the eight numbers of 0 to 127 that p begins with.
 func LargestOf(p []uint8) uint8 {
 	v := load(p)
@@ -84,4 +95,16 @@ func halves(v uint64) uint64 {
 	v = v >> 2 & nine
 	t := (v + 0x7f80*(tops>>15)) & tops // set from 128 on
 	return (v | (t>>8 - t>>15)) & (sevens & bytes)
+}
+
+// Halve sets every number of dst to the mean of a square of four of the rows up and down, two more numbers of each for every one of
+// dst: of the means of its columns, each rounded half up. Lengths of dst are multiples of Lane/2.
+func Halve(dst, up, down []uint8) {
+	const pairs, ones = 0x0000ffff0000ffff, 0x0001000100010001
+	for i := 0; i < len(dst); i += Lane / 2 {
+		v := middle(load(up[2*i:]), load(down[2*i:]))
+		v = (v&bytes + v>>8&bytes + ones) >> 1 & bytes
+		v = (v | v>>8) & pairs
+		binary.LittleEndian.PutUint32(dst[i:], uint32(v|v>>16))
+	}
 }
