@@ -36,6 +36,9 @@ func (m *Model) Mode() Mode { return m.mode }
 // Dim returns the number of dimensions of a cell's features.
 func (m *Model) Dim() int { return m.proj.d }
 
+// Ignored returns which cells of the grid neither teach nor score, nil for none. It belongs to m.
+func (m *Model) Ignored() []bool { return m.ignore }
+
 // Grid returns the number of cells, and a cell's side in input pixels.
 func (m *Model) Grid() (h, w, cell int) { return m.proj.h, m.proj.w, m.proj.cell }
 

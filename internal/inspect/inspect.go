@@ -146,6 +146,8 @@ func (i *Inspector) Prepare(f *capture.Frame) error { return i.prep.Apply(i.pic,
 
 // Judge is the second half of Inspect: it judges the frame last prepared.
 func (i *Inspector) Judge() Result {
+	_, _, cell := i.model.Grid()
+	hide(i.pic, i.prep.Plan().Width, cell, i.model.Ignored())
 	r := i.scorer.Score(i.extractor.Maps(i.pic))
 	return Result{
 		Score: r.Score, Threshold: i.gate.Threshold, Verdict: i.gate.Decide(r), Map: r.Map,

@@ -199,6 +199,10 @@ func TestMaskHidesADefect(t *testing.T) {
 			t.Fatalf("masked cell %d scores %v", i, v)
 		}
 	}
+	// The two differ under the mask alone, by what reaches far: nothing of it does.
+	if good, err := in.Inspect(part(2000, false)); err != nil || good.Score != r.Score {
+		t.Errorf("score %v with the defect masked, %v without one, %v", r.Score, good.Score, err)
+	}
 	open, _ := learn(t, options(t))
 	if seen, _ := open.Inspect(part(2000, true)); r.Score >= seen.Score {
 		t.Errorf("score %v with the defect masked, %v without", r.Score, seen.Score)

@@ -18,7 +18,7 @@ type Options struct {
 
 	// Mask, where not nil, marks the pixels of the frame to ignore. A grid cell
 	// is ignored when more than half of its pixels are marked or outside the
-	// frame (the bars of a letterbox).
+	// frame (the bars of a letterbox). What is there never reaches the features.
 	Mask *imagefile.Mask
 
 	Fit padim.Options // Mask and Copies are filled in by Learn
@@ -56,59 +56,57 @@ func Learn(
 	if o.Light > 0 && o.Fit.Mode != padim.Stock {
 		o.Fit.Copies = LightCopies
 	}
-	size, err := fill(ctx, s, src, e, &o)
-	if err != nil {
+	if err := fill(ctx, s, src, e, &o); err != nil {
 		return nil, nil, err
-	}
-	if s.Len() > 0 {
-		if o.Fit.Mask, err = cellMask(&o, size.w, size.h, s.maps); err != nil {
-			return nil, nil, err
-		}
 	}
 	return padim.Fit(s, o.Fit)
 }
 
-// A frameSize is what all frames must share when there is a mask.
-type frameSize struct{ w, h int }
-
-// fill runs every frame of src through e into s.
-func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Options) (frameSize, error) {
-	var size frameSize
+// fill runs every frame of src through e into s, and sets the mask of o.Fit.
+func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Options) error {
 	p, err := prep.New(o.Plan)
 	if err != nil {
-		return size, err
+		return err
 	}
-	pic := make([]int8, o.Plan.Height*o.Plan.Width*3)
+	pic, cell := make([]int8, o.Plan.Height*o.Plan.Width*3), 0
 	light := NewRelighter(o.Plan.Width, o.Plan.Height, o.Light, o.Fit.Seed)
 	for done := 1; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return size, nil
+			return nil
 		}
 		if err != nil {
-			return size, err
+			return err
 		}
-		if size == (frameSize{}) {
-			size = frameSize{f.Width, f.Height}
-		}
+		width, height := f.Width, f.Height
 		if err := checkMask(o.Mask, f); err != nil {
 			f.Release()
-			return size, err
+			return err
 		}
 		err = p.Apply(pic, f)
 		f.Release()
 		if err != nil {
-			return size, err
+			return err
 		}
 		if o.keep != nil {
 			o.keep(pic)
 		}
+		if done == 1 {
+			maps := e.Maps(pic)
+			if o.Fit.Mask, err = cellMask(o, width, height, maps); err != nil {
+				return err
+			}
+			cell = gridCell(&o.Fit, maps)
+		}
+		hide(pic, o.Plan.Width, cell, o.Fit.Mask)
 		if err := s.add(e.Maps(pic)); err != nil {
-			return size, err
+			return err
 		}
 		for range o.Fit.Copies {
-			if err := s.add(e.Maps(light.Copy(pic, s.Len()))); err != nil {
-				return size, err
+			copied := light.Copy(pic, s.Len())
+			hide(copied, o.Plan.Width, cell, o.Fit.Mask)
+			if err := s.add(e.Maps(copied)); err != nil {
+				return err
 			}
 		}
 		if o.Progress != nil {
@@ -165,6 +163,20 @@ func cellMask(o *Options, width, height int, maps []padim.Map) ([]bool, error) {
 		return nil, nil
 	}
 	return mask, nil
+}
+
+// hide makes the cells of a picture that mask ignores grey, all of them alike: what changes there, a label or a hole, would
+// reach the features of the cells around it.
+func hide(pic []int8, width, cell int, mask []bool) {
+	across := width / cell
+	for i, ignored := range mask {
+		if !ignored {
+			continue
+		}
+		for y := range cell {
+			clear(pic[3*((i/across*cell+y)*width+i%across*cell):][:3*cell])
+		}
+	}
 }
 
 // gridCell returns the side of a grid cell in pixels, and fixes it where padim
