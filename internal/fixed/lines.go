@@ -18,7 +18,7 @@ import (
 // Heeger 1992). It is control.Bank.Lines in integers (doc/method.md says how they differ).
 //
 // Channels: dark, bright, of the picture; dark, bright, of the picture at half its size; each the largest of the pixels of a cell and of
-// the cells up to reach away, 4/127 of clipped contrast a half. Nearer than edge to a picture's border there are no lines.
+// the cells up to reach away, in units of 4/127 of relative contrast. Nearer than edge to a picture's border nothing is a line.
 type lines struct {
 	m      padim.Map
 	sizes  [2]*ridges
@@ -50,10 +50,10 @@ func (l *lines) of(grey []uint8) padim.Map {
 const (
 	edge   = 4  // pixels: two that a smoothed pixel needs on either side and two that its derivatives do
 	block  = 8  // side of the squares, in pixels, that contrast is told for: the window is a square and those around it
-	steep  = 64 // floor of contrast: 0.001 of full scale for a Gaussian's second derivative (sigma about 1.2)
+	faint  = 64 // floor of contrast, in units of Curvature: a quarter of a grey level a pixel squared
 	most   = 4  // relative contrast beyond which a line is not stronger
 	apron  = 16 // pixels around a plane that are 0: no place along an orientation is further
-	smears = 12 // pixels: as far as the second mean looks
+	beyond = 12 // pixels outside the picture up to which near is needed: as far as the second mean looks
 )
 
 // ridges finds the lines of pictures of one size.
@@ -201,7 +201,7 @@ func (r *ridges) gains(b int, sign int16) {
 		}
 		var v int16
 		if count > 0 {
-			contrast := math.Sqrt(8*float64(energy)/float64(count) + steep*steep)
+			contrast := math.Sqrt(8*float64(energy)/float64(count) + faint*faint)
 			v = sign * int16(255./most*(1<<15)/contrast)
 		}
 		for i := x * block; i < min((x+1)*block, r.w); i++ {
@@ -220,7 +220,7 @@ func (r *ridges) smear() {
 			from := func(i int) []uint8 { return src[at+places[i]:] }
 			kernel.Mean(dst, from(0), from(1), from(2), from(3))
 		}
-		top, end := (apron-smears)*r.stride, (apron+r.h+smears)*r.stride
+		top, end := (apron-beyond)*r.stride, (apron+r.h+beyond)*r.stride
 		mean(r.near[top:end], r.strength[k*plane:], top, r.places[k][0])
 		mean(s, r.near, apron*r.stride, r.places[k][1])
 	}

@@ -42,13 +42,13 @@ func Row(dst, src []uint16) {
 	}
 }
 
-// A Curvature is the second derivatives of a row of pixels, 16 of each in half a register: across a line in direction
-// phi they are, doubled, Sum + cos(2 phi) Difference + sin(2 phi) Mixed.
+// A Curvature is the second derivatives of a row of pixels: in direction phi they are Sum + cos(2 phi) Difference + sin(2 phi) Mixed,
+// in units of 1/256 grey level a pixel squared. Of any picture the three, and each turned one, are less than 1<<15.
 type Curvature struct{ Sum, Difference, Mixed []int16 }
 
 // Curve sets the second derivatives of a row of smoothed pixels; rows are the five around it from two pixels to the left of the
-// first on, four longer. It adds to energy, of pairs of pixels, an eighth of the mean of the doubled derivative's square
-// over all directions, rounded.
+// first on, four longer. It adds to energy, of pairs of pixels, an eighth of the mean of the square over all directions, of
+// quarters rounded down.
 func Curve(c Curvature, energy []uint32, rows *[Near][]uint16) {
 	n := len(c.Sum)
 	sum, difference, mixed, energy := c.Sum[:n], c.Difference[:n], c.Mixed[:n], energy[:n/2]
