@@ -62,9 +62,9 @@ type ridges struct {
 
 	column, smooth []uint16 // [h][w]
 	second         kernel.Curvature
-	pairs          []uint32 // scratch: energies of a row of blocks
-	energy, count  []uint64 // [blocks down][blocks across]: of pixels, how many
-	gain           []int16  // [w]: of a row of blocks
+	pairs          []uint32   // scratch: energies of a row of blocks
+	energy, count  []uint64   // [blocks down][blocks across]: of pixels, how many
+	gain           [2][]int16 // of dark and of bright lines, [blocks down][w]
 
 	// Planes are of one orientation each, a number a pixel; stride is that of their rows, whose last apron columns, being 0, are those
 	// before the next row too.
@@ -87,8 +87,11 @@ func newRidges(height, width, cell int) *ridges {
 		h: height, w: width, cell: cell,
 		column: make([]uint16, n), smooth: make([]uint16, n),
 		second: kernel.Curvature{Sum: make([]int16, n), Difference: make([]int16, n), Mixed: make([]int16, n)},
-		pairs:  make([]uint32, width/2), energy: make([]uint64, blocks), count: make([]uint64, blocks), gain: make([]int16, width),
+		pairs:  make([]uint32, width/2), energy: make([]uint64, blocks), count: make([]uint64, blocks),
 		stride: row + apron, highest: make([]uint8, row),
+	}
+	for sign := range r.gain {
+		r.gain[sign] = make([]int16, (height+block-1)/block*width)
 	}
 	plane := (height + 2*apron) * r.stride
 	r.strength, r.near = make([]uint8, kernel.Orientations*plane), make([]uint8, plane)
@@ -115,8 +118,9 @@ func (r *ridges) cells(out []int8, grey []uint8) {
 		return
 	}
 	r.derive(grey)
-	for sign := range 2 {
-		r.strengths(1 - 2*int16(sign))
+	r.gains()
+	for sign, gain := range r.gain {
+		r.strengths(gain)
 		r.smear()
 		for y := range r.h / r.cell {
 			clear(r.highest)
@@ -127,15 +131,19 @@ func (r *ridges) cells(out []int8, grey []uint8) {
 				}
 				kernel.RaiseToExcess(r.highest, &from)
 			}
-			wide := r.w / r.cell
-			for x := range wide {
-				var v uint8
-				for _, p := range r.highest[x*r.cell:][:r.cell] {
-					v = max(v, p)
-				}
-				out[4*(y*wide+x)+sign] = int8(v)
-			}
+			r.highestOf(out[4*y*(r.w/r.cell)+sign:])
 		}
+	}
+}
+
+// highestOf writes the largest of each cell of highest to every fourth of out.
+func (r *ridges) highestOf(out []int8) {
+	for x := range r.w / r.cell {
+		var v uint8
+		for _, p := range r.highest[x*r.cell:][:r.cell] {
+			v = max(v, p)
+		}
+		out[4*x] = int8(v)
 	}
 }
 
@@ -177,39 +185,37 @@ func (r *ridges) row(y int) kernel.Curvature {
 	return kernel.Curvature{Sum: of(r.second.Sum), Difference: of(r.second.Difference), Mixed: of(r.second.Mixed)}
 }
 
-// strengths fills the planes of strength; sign is 1 for dark lines, -1 for bright ones.
-func (r *ridges) strengths(sign int16) {
-	for b := 0; b*block < r.h; b++ {
-		r.gains(b, sign)
-		for y := max(b*block, edge); y < min((b+1)*block, r.h-edge); y++ {
-			kernel.Strengths(r.strength[(apron+y)*r.stride:], len(r.near), r.row(y), r.gain)
+// gains fills gain: what brings a derivative of most times the contrast to 255, and 0 at the edge.
+func (r *ridges) gains() {
+	across := (r.w + block - 1) / block
+	down := len(r.energy) / across
+	for b := range down {
+		dark, bright := r.gain[0][b*r.w:][:r.w], r.gain[1][b*r.w:][:r.w]
+		for x := range across {
+			var energy, count uint64
+			for j := max(b-1, 0); j <= min(b+1, down-1); j++ {
+				for i := max(x-1, 0); i <= min(x+1, across-1); i++ {
+					energy += r.energy[j*across+i]
+					count += r.count[j*across+i]
+				}
+			}
+			if count == 0 {
+				continue
+			}
+			contrast := math.Sqrt(8*float64(energy)/float64(count) + faint*faint)
+			v := int16(255. / most * (1 << 15) / contrast)
+			for i := max(x*block, edge); i < min((x+1)*block, r.w-edge); i++ {
+				dark[i], bright[i] = v, -v
+			}
 		}
 	}
 }
 
-// gains fills gain for row b of blocks: what brings a derivative of most times the contrast to 255.
-func (r *ridges) gains(b int, sign int16) {
-	across := (r.w + block - 1) / block
-	down := len(r.energy) / across
-	for x := range across {
-		var energy, count uint64
-		for j := max(b-1, 0); j <= min(b+1, down-1); j++ {
-			for i := max(x-1, 0); i <= min(x+1, across-1); i++ {
-				energy += r.energy[j*across+i]
-				count += r.count[j*across+i]
-			}
-		}
-		var v int16
-		if count > 0 {
-			contrast := math.Sqrt(8*float64(energy)/float64(count) + faint*faint)
-			v = sign * int16(255./most*(1<<15)/contrast)
-		}
-		for i := x * block; i < min((x+1)*block, r.w); i++ {
-			r.gain[i] = v
-		}
+// strengths fills the planes of strength.
+func (r *ridges) strengths(gain []int16) {
+	for y := edge; y < r.h-edge; y++ {
+		kernel.Strengths(r.strength[(apron+y)*r.stride:], len(r.near), r.row(y), gain[y/block*r.w:][:r.w])
 	}
-	clear(r.gain[:edge])
-	clear(r.gain[r.w-edge:])
 }
 
 // smear fills along from strength.
