@@ -3,6 +3,7 @@ package fixed
 import (
 	"math"
 
+	"cull/internal/exact"
 	"cull/internal/fixed/internal/kernel"
 	"cull/padim"
 )
@@ -52,8 +53,8 @@ const (
 	block  = 8  // side of the squares, in pixels, that contrast is told for: the window is a square and those around it
 	faint  = 64 // floor of contrast, in units of Curvature: a quarter of a grey level a pixel squared
 	most   = 4  // relative contrast beyond which a line is not stronger
-	apron  = 16 // pixels around a plane that are 0: no place along an orientation is further
 	beyond = 12 // pixels outside the picture up to which near is needed: as far as the second mean looks
+	apron  = 16 // pixels around a plane: beyond, and the three that near spreads from the row before or behind
 )
 
 // ridges finds the lines of pictures of one size.
@@ -66,8 +67,8 @@ type ridges struct {
 	energy, count  []uint64   // [blocks down][blocks across]: of pixels, how many
 	gain           [2][]int16 // of dark and of bright lines, [blocks down][w]
 
-	// Planes are of one orientation each, a number a pixel; stride is that of their rows, whose last apron columns, being 0, are those
-	// before the next row too.
+	// Planes are of one orientation each, a number a pixel; stride is that of their rows. Outside the picture they are 0; the apron columns
+	// behind a row are those before the next one too.
 	stride   int
 	strength []uint8                       // z, [Orientations][apron + h + apron][stride]
 	near     []uint8                       // scratch: z's mean over four places, [apron + h + apron][stride]
@@ -106,7 +107,7 @@ func newRidges(height, width, cell int) *ridges {
 func (r *ridges) around(k, a, b int) [4]int {
 	at := func(far int) int {
 		angle := float64(k) * math.Pi / kernel.Orientations
-		dx, dy := math.Round(float64(far)*math.Cos(angle)), math.Round(float64(far)*math.Sin(angle))
+		dx, dy := math.Round(float64(far)*exact.Cos(angle)), math.Round(float64(far)*exact.Sin(angle))
 		return int(dy)*r.stride + int(dx)
 	}
 	return [4]int{-at(a) - at(b), at(a) - at(b), -at(a) + at(b), at(a) + at(b)}

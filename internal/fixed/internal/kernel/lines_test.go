@@ -113,8 +113,19 @@ func TestNothingOverflows(t *testing.T) {
 		smooth(far/2, -far/2, -2, xy)
 	}
 	for _, c := range [][3]int{ // twice the weights of xx + yy, xx - yy, xy
-		{2, 0, 0}, {0, 2, 0}, {0, 0, 2}, {0, 2, 2}, {0, -2, 2}, {2, 2, 0}, {2, -2, 0}, {2, 0, 2}, {2, 0, -2},
-		{2, 2, 2}, {2, -2, 2}, {2, 2, -2}, {2, -2, -2}, // with 1 in place of 1/√2: more than it is
+		{2, 0, 0},
+		{0, 2, 0},
+		{0, 0, 2},
+		{0, 2, 2},
+		{0, -2, 2},
+		{2, 2, 0},
+		{2, -2, 0},
+		{2, 0, 2},
+		{2, 0, -2},
+		{2, 2, 2},
+		{2, -2, 2},
+		{2, 2, -2},
+		{2, -2, -2}, // with 1 in place of 1/√2: more than it is
 	} {
 		var most int
 		for p := range xy {
