@@ -91,15 +91,19 @@ func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Opt
 		if o.keep != nil {
 			o.keep(pic)
 		}
+		hide(pic, o.Plan.Width, cell, o.Fit.Mask) // not the first, whose maps tell the grid
+		maps := e.Maps(pic)
 		if done == 1 {
-			maps := e.Maps(pic)
 			if o.Fit.Mask, err = cellMask(o, width, height, maps); err != nil {
 				return err
 			}
-			cell = gridCell(&o.Fit, maps)
+			if o.Fit.Mask != nil {
+				cell = gridCell(&o.Fit, maps)
+				hide(pic, o.Plan.Width, cell, o.Fit.Mask)
+				maps = e.Maps(pic)
+			}
 		}
-		hide(pic, o.Plan.Width, cell, o.Fit.Mask)
-		if err := s.add(e.Maps(pic)); err != nil {
+		if err := s.add(maps); err != nil {
 			return err
 		}
 		for range o.Fit.Copies {
@@ -168,11 +172,11 @@ func cellMask(o *Options, width, height int, maps []padim.Map) ([]bool, error) {
 // hide makes the cells of a picture that mask ignores grey, all of them alike: what changes there, a label or a hole, would
 // reach the features of the cells around it.
 func hide(pic []int8, width, cell int, mask []bool) {
-	across := width / cell
 	for i, ignored := range mask {
 		if !ignored {
 			continue
 		}
+		across := width / cell
 		for y := range cell {
 			clear(pic[3*((i/across*cell+y)*width+i%across*cell):][:3*cell])
 		}
