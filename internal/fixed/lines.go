@@ -2,6 +2,7 @@ package fixed
 
 import (
 	"math"
+	"slices"
 
 	"cull/internal/exact"
 	"cull/internal/fixed/internal/kernel"
@@ -59,7 +60,8 @@ const (
 
 // ridges finds the lines of pictures of one size.
 type ridges struct {
-	h, w, cell int
+	h, w, cell   int
+	down, across int // blocks
 
 	column, smooth []uint16 // [h][w]
 	second         kernel.Curvature
@@ -83,16 +85,16 @@ type twoMeans [2][4]int
 func newRidges(height, width, cell int) *ridges {
 	n := height * width
 	row := (width + kernel.Lane - 1) / kernel.Lane * kernel.Lane
-	blocks := (height + block - 1) / block * ((width + block - 1) / block)
+	down, across := (height+block-1)/block, (width+block-1)/block
 	r := &ridges{
-		h: height, w: width, cell: cell,
+		h: height, w: width, cell: cell, down: down, across: across,
 		column: make([]uint16, n), smooth: make([]uint16, n),
 		second: kernel.Curvature{Sum: make([]int16, n), Difference: make([]int16, n), Mixed: make([]int16, n)},
-		pairs:  make([]uint32, width/2), energy: make([]uint64, blocks), count: make([]uint64, blocks),
+		pairs:  make([]uint32, width/2), energy: make([]uint64, down*across), count: make([]uint64, down*across),
 		stride: row + apron, highest: make([]uint8, row),
 	}
 	for sign := range r.gain {
-		r.gain[sign] = make([]int16, (height+block-1)/block*width)
+		r.gain[sign] = make([]int16, down*width)
 	}
 	plane := (height + 2*apron) * r.stride
 	r.strength, r.near = make([]uint8, kernel.Orientations*plane), make([]uint8, plane)
@@ -132,19 +134,11 @@ func (r *ridges) cells(out []int8, grey []uint8) {
 				}
 				kernel.RaiseToExcess(r.highest, &from)
 			}
-			r.highestOf(out[4*y*(r.w/r.cell)+sign:])
+			wide := r.w / r.cell
+			for x := range wide {
+				out[4*(y*wide+x)+sign] = int8(slices.Max(r.highest[x*r.cell:][:r.cell]))
+			}
 		}
-	}
-}
-
-// highestOf writes the largest of each cell of highest to every fourth of out.
-func (r *ridges) highestOf(out []int8) {
-	for x := range r.w / r.cell {
-		var v uint8
-		for _, p := range r.highest[x*r.cell:][:r.cell] {
-			v = max(v, p)
-		}
-		out[4*x] = int8(v)
 	}
 }
 
@@ -157,8 +151,7 @@ func (r *ridges) derive(grey []uint8) {
 	}
 	kernel.Column(r.column[2*w:(r.h-2)*w], &rows)
 	kernel.Row(r.smooth[2*w+2:(r.h-2)*w-2], r.column[2*w:])
-	across := (w + block - 1) / block
-	for b := 0; b*block < r.h; b++ {
+	for b := range r.down {
 		clear(r.pairs)
 		first, end := max(b*block, edge), min((b+1)*block, r.h-edge)
 		for y := first; y < end; y++ {
@@ -168,14 +161,14 @@ func (r *ridges) derive(grey []uint8) {
 			}
 			kernel.Curve(r.row(y), r.pairs, &around)
 		}
-		for x := range across {
+		for x := range r.across {
 			from, to := max(x*block, edge)/2, min((x+1)*block, w-edge)/2
 			var sum uint64
 			for i := from; i < to; i++ {
 				sum += uint64(r.pairs[i])
 			}
-			r.energy[b*across+x] = sum
-			r.count[b*across+x] = uint64(2 * max(to-from, 0) * max(end-first, 0))
+			r.energy[b*r.across+x] = sum
+			r.count[b*r.across+x] = uint64(2 * max(to-from, 0) * max(end-first, 0))
 		}
 	}
 }
@@ -188,16 +181,14 @@ func (r *ridges) row(y int) kernel.Curvature {
 
 // gains fills gain: what brings a derivative of most times the contrast to 255, and 0 at the edge.
 func (r *ridges) gains() {
-	across := (r.w + block - 1) / block
-	down := len(r.energy) / across
-	for b := range down {
+	for b := range r.down {
 		dark, bright := r.gain[0][b*r.w:][:r.w], r.gain[1][b*r.w:][:r.w]
-		for x := range across {
+		for x := range r.across {
 			var energy, count uint64
-			for j := max(b-1, 0); j <= min(b+1, down-1); j++ {
-				for i := max(x-1, 0); i <= min(x+1, across-1); i++ {
-					energy += r.energy[j*across+i]
-					count += r.count[j*across+i]
+			for j := max(b-1, 0); j <= min(b+1, r.down-1); j++ {
+				for i := max(x-1, 0); i <= min(x+1, r.across-1); i++ {
+					energy += r.energy[j*r.across+i]
+					count += r.count[j*r.across+i]
 				}
 			}
 			if count == 0 {
@@ -221,13 +212,13 @@ func (r *ridges) strengths(gain []int16) {
 
 // smear fills along from strength.
 func (r *ridges) smear() {
+	mean := func(dst, src []uint8, at int, places [4]int) {
+		from := func(i int) []uint8 { return src[at+places[i]:] }
+		kernel.Mean(dst, from(0), from(1), from(2), from(3))
+	}
 	plane := len(r.near)
+	top, end := (apron-beyond)*r.stride, (apron+r.h+beyond)*r.stride
 	for k, s := range r.along {
-		mean := func(dst, src []uint8, at int, places [4]int) {
-			from := func(i int) []uint8 { return src[at+places[i]:] }
-			kernel.Mean(dst, from(0), from(1), from(2), from(3))
-		}
-		top, end := (apron-beyond)*r.stride, (apron+r.h+beyond)*r.stride
 		mean(r.near[top:end], r.strength[k*plane:], top, r.places[k][0])
 		mean(s, r.near, apron*r.stride, r.places[k][1])
 	}

@@ -12,6 +12,14 @@ var assembly = vectors.New(Pkg)
 // Name returns the name of the implementation in use.
 func Name() string { return assembly.Name() }
 
+// blocks returns how many blocks of size the assembly does of n numbers; Go does the others.
+func blocks(n, size int) int {
+	if !assembly.Use() {
+		return 0
+	}
+	return n / size
+}
+
 // Lane is what lengths are a multiple of.
 const Lane = 8
 
@@ -23,14 +31,11 @@ const Directions = 8
 func Grey(dst []uint8, src []int8) {
 	n := len(dst)
 	src = src[:3*n]
-	done := 0
-	if assembly.Use() {
-		if k := n / greyBlock; k > 0 {
-			applyGrey(&grey{dst: &dst[0], src: &src[0], blocks: k})
-			done = k * greyBlock
-		}
+	k := blocks(n, greyBlock)
+	if k > 0 {
+		applyGrey(&grey{dst: &dst[0], src: &src[0], blocks: k})
 	}
-	dst, src = dst[done:], src[3*done:]
+	dst, src = dst[k*greyBlock:], src[3*k*greyBlock:]
 	for i := range dst {
 		p := src[3*i:][:3]
 		dst[i] = uint8((int(p[0]) + int(p[1]) + int(p[2]) + 3*127) / 3)
@@ -44,18 +49,15 @@ func Grey(dst []uint8, src []int8) {
 func Sobel(to *[Directions][]uint8, up, mid, down []uint8) {
 	n := len(to[0])
 	up, mid, down = up[:n+2], mid[:n+2], down[:n+2]
-	done := 0
-	if assembly.Use() {
-		if k := n / sobelBlock; k > 0 {
-			a := sobel{up: &up[0], mid: &mid[0], down: &down[0], blocks: k}
-			for i := range to {
-				a.to[i] = &to[i][:n][0]
-			}
-			applySobel(&a)
-			done = k * sobelBlock
+	k := blocks(n, sobelBlock)
+	if k > 0 {
+		a := sobel{up: &up[0], mid: &mid[0], down: &down[0], blocks: k}
+		for i := range to {
+			a.to[i] = &to[i][:n][0]
 		}
+		applySobel(&a)
 	}
-	for i := done; i < n; i += Lane {
+	for i := k * sobelBlock; i < n; i += Lane {
 		sobelWord(to, i, up[i:], mid[i:], down[i:])
 	}
 }
@@ -64,14 +66,11 @@ func Sobel(to *[Directions][]uint8, up, mid, down []uint8) {
 func Largest(dst, a, b, c []uint8) {
 	n := len(dst)
 	a, b, c = a[:n], b[:n], c[:n]
-	done := 0
-	if assembly.Use() {
-		if k := n / block; k > 0 {
-			applyLargest(&largest{dst: &dst[0], a: &a[0], b: &b[0], c: &c[0], blocks: k})
-			done = k * block
-		}
+	k := blocks(n, block)
+	if k > 0 {
+		applyLargest(&largest{dst: &dst[0], a: &a[0], b: &b[0], c: &c[0], blocks: k})
 	}
-	for i := done; i < n; i += Lane {
+	for i := k * block; i < n; i += Lane {
 		store(dst[i:], larger(load(b[i:]), larger(load(a[i:]), load(c[i:]))))
 	}
 }
@@ -79,20 +78,17 @@ func Largest(dst, a, b, c []uint8) {
 // RaiseToLeast sets every number of dst to the least of those of from, where that is larger; numbers are of 0 to 127.
 func RaiseToLeast(dst []uint8, from *[Directions][]uint8) {
 	n := len(dst)
-	done := 0
-	if assembly.Use() {
-		if k := n / block; k > 0 {
-			a := least{dst: &dst[0], blocks: k}
-			for i := range from {
-				a.from[i] = &from[i][:n][0]
-			}
-			applyLeast(&a)
-			done = k * block
+	k := blocks(n, block)
+	if k > 0 {
+		a := least{dst: &dst[0], blocks: k}
+		for i := range from {
+			a.from[i] = &from[i][:n][0]
 		}
+		applyLeast(&a)
 	}
 	p0, p1, p2, p3 := from[0][:n], from[1][:n], from[2][:n], from[3][:n]
 	p4, p5, p6, p7 := from[4][:n], from[5][:n], from[6][:n], from[7][:n]
-	for i := done; i < n; i += Lane {
+	for i := k * block; i < n; i += Lane {
 		a := smaller(smaller(load(p0[i:]), load(p1[i:])), smaller(load(p2[i:]), load(p3[i:])))
 		b := smaller(smaller(load(p4[i:]), load(p5[i:])), smaller(load(p6[i:]), load(p7[i:])))
 		store(dst[i:], larger(load(dst[i:]), smaller(a, b)))

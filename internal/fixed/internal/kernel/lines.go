@@ -10,16 +10,13 @@ const Near = 5
 func Column(dst []uint16, rows *[Near][]uint8) {
 	n := len(dst)
 	r0, r1, r2, r3, r4 := rows[0][:n], rows[1][:n], rows[2][:n], rows[3][:n], rows[4][:n]
-	done := 0
-	if assembly.Use() {
-		if k := n / wordBlock; k > 0 {
-			applyColumn(&column{
-				dst: &dst[0], rows: [Near]*uint8{&r0[0], &r1[0], &r2[0], &r3[0], &r4[0]}, blocks: k,
-			})
-			done = k * wordBlock
-		}
+	k := blocks(n, wordBlock)
+	if k > 0 {
+		applyColumn(&column{
+			dst: &dst[0], rows: [Near]*uint8{&r0[0], &r1[0], &r2[0], &r3[0], &r4[0]}, blocks: k,
+		})
 	}
-	for i := done; i < n; i++ {
+	for i := k * wordBlock; i < n; i++ {
 		dst[i] = uint16(r0[i]) + uint16(r4[i]) + 4*(uint16(r1[i])+uint16(r3[i])) + 6*uint16(r2[i])
 	}
 }
@@ -29,14 +26,11 @@ func Column(dst []uint16, rows *[Near][]uint8) {
 func Row(dst, src []uint16) {
 	n := len(dst)
 	src = src[:n+Near-1]
-	done := 0
-	if assembly.Use() {
-		if k := n / wordBlock; k > 0 {
-			applyRow(&row{dst: &dst[0], src: &src[0], blocks: k})
-			done = k * wordBlock
-		}
+	k := blocks(n, wordBlock)
+	if k > 0 {
+		applyRow(&row{dst: &dst[0], src: &src[0], blocks: k})
 	}
-	for i := done; i < n; i++ {
+	for i := k * wordBlock; i < n; i++ {
 		s := src[i:][:Near]
 		dst[i] = (s[0] + s[4] + 4*(s[1]+s[3]) + 6*s[2]) >> 3
 	}
@@ -56,18 +50,15 @@ func Curve(c Curvature, energy []uint32, rows *[Near][]uint16) {
 	for k := range r {
 		r[k] = rows[k][:n+Near-1]
 	}
-	done := 0
-	if assembly.Use() {
-		if k := n / wordBlock; k > 0 {
-			a := curve{sum: &sum[0], difference: &difference[0], mixed: &mixed[0], energy: &energy[0], blocks: k}
-			for i := range r {
-				a.rows[i] = &r[i][0]
-			}
-			applyCurve(&a)
-			done = k * wordBlock
+	k := blocks(n, wordBlock)
+	if k > 0 {
+		a := curve{sum: &sum[0], difference: &difference[0], mixed: &mixed[0], energy: &energy[0], blocks: k}
+		for i := range r {
+			a.rows[i] = &r[i][0]
 		}
+		applyCurve(&a)
 	}
-	for i := done; i < n; i++ {
+	for i := k * wordBlock; i < n; i++ {
 		at := func(y, x int) int16 { return int16(r[2+y][i+2+x]) }
 		xx := at(0, -2) + at(0, 2) - 2*at(0, 0)
 		yy := at(-2, 0) + at(2, 0) - 2*at(0, 0)
@@ -91,16 +82,13 @@ func Strengths(dst []uint8, step int, c Curvature, gain []int16) {
 	n := len(gain)
 	a, b, m := c.Sum[:n], c.Difference[:n], c.Mixed[:n]
 	dst = dst[:(Orientations-1)*step+n]
-	done := 0
-	if assembly.Use() {
-		if k := n / wordBlock; k > 0 {
-			applyStrengths(&strengths{
-				dst: &dst[0], step: step, sum: &a[0], difference: &b[0], mixed: &m[0], gain: &gain[0], blocks: k,
-			})
-			done = k * wordBlock
-		}
+	k := blocks(n, wordBlock)
+	if k > 0 {
+		applyStrengths(&strengths{
+			dst: &dst[0], step: step, sum: &a[0], difference: &b[0], mixed: &m[0], gain: &gain[0], blocks: k,
+		})
 	}
-	for i := done; i < n; i++ {
+	for i := k * wordBlock; i < n; i++ {
 		s, d, x := a[i], b[i], m[i]
 		more, less := times(d+x, half), times(x-d, half)
 		for k, v := range [Orientations]int16{s - d, s - more, s - x, s - less, s + d, s + more, s + x, s + less} {
@@ -114,14 +102,11 @@ func Strengths(dst []uint8, step int, c Curvature, gain []int16) {
 func Mean(dst, a, b, c, d []uint8) {
 	n := len(dst)
 	a, b, c, d = a[:n], b[:n], c[:n], d[:n]
-	done := 0
-	if assembly.Use() {
-		if k := n / block; k > 0 {
-			applyMean(&mean{dst: &dst[0], from: [4]*uint8{&a[0], &b[0], &c[0], &d[0]}, blocks: k})
-			done = k * block
-		}
+	k := blocks(n, block)
+	if k > 0 {
+		applyMean(&mean{dst: &dst[0], from: [4]*uint8{&a[0], &b[0], &c[0], &d[0]}, blocks: k})
 	}
-	for i := done; i < n; i += Lane {
+	for i := k * block; i < n; i += Lane {
 		store(dst[i:], middle(middle(load(a[i:]), load(b[i:])), middle(load(c[i:]), load(d[i:]))))
 	}
 }
@@ -130,18 +115,15 @@ func Mean(dst, a, b, c, d []uint8) {
 // that is larger. The mean is, in pairs and each time rounded half up, that of opposites, of these a quarter turn apart, and of these.
 func RaiseToExcess(dst []uint8, from *[Orientations][]uint8) {
 	n := len(dst)
-	done := 0
-	if assembly.Use() {
-		if k := n / block; k > 0 {
-			a := excess{dst: &dst[0], blocks: k}
-			for i := range from {
-				a.from[i] = &from[i][:n][0]
-			}
-			applyExcess(&a)
-			done = k * block
+	k := blocks(n, block)
+	if k > 0 {
+		a := excess{dst: &dst[0], blocks: k}
+		for i := range from {
+			a.from[i] = &from[i][:n][0]
 		}
+		applyExcess(&a)
 	}
-	for i := done; i < n; i += Lane {
+	for i := k * block; i < n; i += Lane {
 		var w [Orientations]uint64
 		for k := range w {
 			w[k] = load(from[k][i:])

@@ -32,6 +32,9 @@ func unsigned(rng *rand.Rand, n, most int) []uint16 {
 	return v
 }
 
+// pair is the mean of two, rounded half up.
+func pair[T uint8 | int](a, b T) int { return (int(a) + int(b) + 1) / 2 }
+
 func TestColumnAndRow(t *testing.T) {
 	impltest.Each(t, Pkg, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 5))
@@ -184,7 +187,6 @@ func TestMean(t *testing.T) {
 			got := make([]uint8, n)
 			Mean(got, from[0], from[1], from[2], from[3])
 			for i, v := range got {
-				pair := func(a, b uint8) int { return (int(a) + int(b) + 1) / 2 }
 				if want := (pair(from[0][i], from[1][i]) + pair(from[2][i], from[3][i]) + 1) / 2; int(v) != want {
 					t.Fatalf("%d of %d: %d, want %d", i, n, v, want)
 				}
@@ -208,7 +210,6 @@ func TestRaiseToExcess(t *testing.T) {
 				for k := range v {
 					v[k] = int(from[k][i])
 				}
-				pair := func(a, b int) int { return (a + b + 1) / 2 }
 				mean := pair(
 					pair(pair(v[0], v[4]), pair(v[2], v[6])),
 					pair(pair(v[1], v[5]), pair(v[3], v[7])))
@@ -228,7 +229,6 @@ func TestHalve(t *testing.T) {
 		up, down, got := numbers(rng, n, 255), numbers(rng, n, 255), make([]uint8, n/2)
 		Halve(got, up, down)
 		for i, v := range got {
-			pair := func(a, b uint8) int { return (int(a) + int(b) + 1) / 2 }
 			if want := (pair(up[2*i], down[2*i]) + pair(up[2*i+1], down[2*i+1]) + 1) / 2; int(v) != want {
 				t.Fatalf("%d of %d: %d, want %d", i, n/2, v, want)
 			}
