@@ -23,6 +23,7 @@ import (
 	"cull/internal/dataset"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
+	"cull/internal/light"
 	"cull/internal/measure"
 	"cull/padim"
 )
@@ -165,27 +166,12 @@ func (r *run) teach(ctx context.Context) (*inspect.Inspector, *padim.Report, err
 		Progress: func(done int) { r.progress("teach", done, len(r.train)) },
 	}
 	o.Fit.Seed, o.Fit.Threads = r.Seed, r.Threads
-	model, report, err := inspect.Learn(ctx, replay.New(r.train), e, o)
+	t, err := inspect.Learn(ctx, replay.New(r.train), e, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	if r.Relit > 0 {
-		e = &relit{e, inspect.NewRelighter(r.Size, r.Size, r.Relit, ^r.Seed), 0}
-	}
-	in, err := inspect.New(r.plan(), e, model, report.Threshold.Value, r.Threads)
-	return in, report, err
-}
-
-// relit sees every picture in light of its own, none that was taught.
-type relit struct {
-	inspect.Extractor
-	light *inspect.Relighter
-	seen  int
-}
-
-func (r *relit) Maps(pic []int8) []padim.Map {
-	r.seen++
-	return r.Extractor.Maps(r.light.Copy(pic, r.seen))
+	in, err := inspect.New(r.plan(), e, t, r.Threads)
+	return in, t.Report, err
 }
 
 func (r *run) progress(stage string, done, of int) {
@@ -261,6 +247,7 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 	var times []float64
 	var threshold float64
 	px := pixels{on: r.set.HasMasks()}
+	relit := light.NewRelighter(r.Size, r.Size, r.Relit, ^r.Seed) // no light that was taught
 	for i, it := range r.set.Test {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -270,11 +257,14 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 			return err
 		}
 		start := time.Now()
-		res, err := in.Inspect(f)
-		times = append(times, time.Since(start).Seconds()*1e3)
-		if err != nil {
+		if err := in.Prepare(f); err != nil {
 			return err
 		}
+		if r.Relit > 0 {
+			copy(in.Picture(), relit.Copy(in.Picture(), i))
+		}
+		res := in.Judge()
+		times = append(times, time.Since(start).Seconds()*1e3)
 		threshold = float64(res.Threshold)
 		scores = append(scores, r.scored(it, float64(res.Score)))
 		if err := px.add(f, it, res.Map); err != nil {

@@ -103,8 +103,8 @@ func (r *Result) Margin() float64 {
 type Inspector struct {
 	prep      *prep.Prep
 	pic       []int8
+	view      *view
 	extractor Extractor
-	model     *padim.Model
 	scorer    *padim.Scorer
 	gate      padim.Gate
 	close     func()
@@ -114,22 +114,22 @@ type Inspector struct {
 // computes something else than the one that taught.
 var ErrGolden = errors.New("result is not what was taught")
 
-// New returns the inspector of model and threshold on features of e over plan.
-func New(
-	plan prep.Plan, e Extractor, model *padim.Model, threshold float32, threads int,
-) (*Inspector, error) {
+// New returns the inspector of what was taught on features of e over plan, at the threshold of its report.
+func New(plan prep.Plan, e Extractor, t *Taught, threads int) (*Inspector, error) {
 	p, err := prep.New(plan)
 	if err != nil {
 		return nil, err
 	}
+	_, _, cell := t.Model.Grid()
 	i := &Inspector{
 		prep: p, pic: make([]int8, plan.Height*plan.Width*3),
-		extractor: e, model: model, gate: padim.Gate{Threshold: threshold},
+		view:      newView(t.Light, plan, t.Model.Ignored(), cell),
+		extractor: e, gate: padim.Gate{Threshold: t.Report.Threshold.Value},
 	}
-	if err := model.Check(e.Maps(i.pic)); err != nil {
+	if err := t.Model.Check(e.Maps(i.pic)); err != nil {
 		return nil, fmt.Errorf("inspect: features do not fit the model: %w", err)
 	}
-	i.scorer, err = model.NewScorer(padim.ScorerOptions{Threads: threads})
+	i.scorer, err = t.Model.NewScorer(padim.ScorerOptions{Threads: threads})
 	return i, err
 }
 
@@ -144,10 +144,13 @@ func (i *Inspector) Inspect(f *capture.Frame) (Result, error) {
 // Prepare is the first half of Inspect: after it, f may be released.
 func (i *Inspector) Prepare(f *capture.Frame) error { return i.prep.Apply(i.pic, f) }
 
-// Judge is the second half of Inspect: it judges the frame last prepared.
+// Picture returns the picture last prepared, [h][w][3], which Judge judges and changes. It belongs to the
+// Inspector.
+func (i *Inspector) Picture() []int8 { return i.pic }
+
+// Judge is the second half of Inspect: it judges the frame last prepared, once.
 func (i *Inspector) Judge() Result {
-	_, _, cell := i.model.Grid()
-	hide(i.pic, i.prep.Plan().Width, cell, i.model.Ignored())
+	i.view.see(i.pic)
 	r := i.scorer.Score(i.extractor.Maps(i.pic))
 	return Result{
 		Score: r.Score, Threshold: i.gate.Threshold, Verdict: i.gate.Decide(r), Map: r.Map,

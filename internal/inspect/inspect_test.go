@@ -105,20 +105,26 @@ func options(t testing.TB) Options {
 
 func learn(t testing.TB, o Options) (*Inspector, *padim.Report) {
 	t.Helper()
+	in, taught := teach(t, o)
+	return in, taught.Report
+}
+
+func teach(t testing.TB, o Options) (*Inspector, *Taught) {
+	t.Helper()
 	e, err := NewNetwork(network(t), side, side, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	model, report, err := Learn(context.Background(), &parts{n: 24}, e, o)
+	taught, err := Learn(context.Background(), &parts{n: 24}, e, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := New(o.Plan, e, model, report.Threshold.Value, 1)
+	in, err := New(o.Plan, e, taught, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return in, report
+	return in, taught
 }
 
 func TestLearnThenInspectTellsGoodFromBad(t *testing.T) {
@@ -217,7 +223,7 @@ func TestMaskOfAnotherSizeIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	if _, _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskSize) {
+	if _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskSize) {
 		t.Error(err)
 	}
 }
@@ -244,7 +250,7 @@ func TestLearnLeavesNothingBehind(t *testing.T) {
 		{cancelled, &parts{n: 9}, context.Canceled},
 	} {
 		o := options(t)
-		_, _, err := Learn(c.ctx, c.src, e, o)
+		_, err := Learn(c.ctx, c.src, e, o)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("error %v, want %v", err, c.want)
 		}
@@ -255,7 +261,7 @@ func TestLearnLeavesNothingBehind(t *testing.T) {
 	}
 	o := options(t)
 	o.SpoolDir = "/nowhere/at/all"
-	if _, _, err := Learn(context.Background(), &parts{n: 9}, e, o); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Learn(context.Background(), &parts{n: 9}, e, o); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("unwritable folder: %v", err)
 	}
 }
@@ -275,7 +281,7 @@ func TestLearnEndsWhenInterruptedDuringTheFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Learn(ctx, &parts{n: n}, e, o); !errors.Is(err, context.Canceled) {
+	if _, err := Learn(ctx, &parts{n: n}, e, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -283,7 +289,7 @@ func TestLearnEndsWhenInterruptedDuringTheFit(t *testing.T) {
 func TestLetterboxBarsAreIgnored(t *testing.T) {
 	maps := []padim.Map{{Stride: 4}}
 	o := Options{Plan: prep.Plan{Width: 64, Height: 64, Fit: prep.Letterbox}}
-	mask, err := cellMask(&o, 200, 100, maps)
+	mask, err := cellMask(&o, image.Pt(200, 100), maps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,13 +298,13 @@ func TestLetterboxBarsAreIgnored(t *testing.T) {
 			t.Errorf("cell %d,%d: %v", i%8, row, m)
 		}
 	}
-	if mask, err := cellMask(&o, 100, 100, maps); mask != nil || err != nil {
+	if mask, err := cellMask(&o, image.Pt(100, 100), maps); mask != nil || err != nil {
 		t.Errorf("square frame: %v, %v", mask, err)
 	}
 }
 
 func TestInspectorRefusesOtherFeatures(t *testing.T) {
-	in, _ := learn(t, options(t))
+	_, taught := teach(t, options(t))
 	e, err := control.NewHandmade(side, side)
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +315,7 @@ func TestInspectorRefusesOtherFeatures(t *testing.T) {
 	if err := e.Calibrate(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(plan(), e, in.model, 1, 1); err == nil {
+	if _, err := New(plan(), e, taught, 1); err == nil {
 		t.Error("a model was used on features it was not taught with")
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 
 	"cull/capture"
 	"cull/infer/prep"
 	"cull/internal/imagefile"
+	"cull/internal/light"
 	"cull/padim"
 )
 
@@ -23,13 +25,14 @@ type Options struct {
 
 	Fit padim.Options // Mask and Copies are filled in by Learn
 
-	// Light, in stops, is how much the light of the line may change. Each good part is
-	// taught LightCopies times more, in light drawn up to so far from the picture's
-	// own, so that what light does to the features counts as normal; the threshold still comes
-	// from the pictures as they are. 0: none. Not in Stock mode.
+	// Light, in stops, is how much the light of the line may change. What differs from the light of
+	// the good parts is taken off every picture, up to so far (light.Normaliser), and each good part
+	// is taught LightCopies times more, in light drawn up to so far from the picture's own, so that
+	// what is left of it in the features counts as normal; the threshold still comes from the
+	// pictures as they are. 0: none. Not in Stock mode.
 	Light float64
 
-	SpoolDir string // of the temporary file, 0.1 MB a part at 256 pixels, three times that with Light
+	SpoolDir string // of the temporary files, 0.1 MB a part at 256 pixels, 0.5 MB with Light
 
 	// Progress, where not nil, is called after every part.
 	Progress func(done int)
@@ -38,85 +41,128 @@ type Options struct {
 }
 
 // Light is the change of light, in stops, that commands expect unless they are told.
-const Light = 0.7
+const Light = 1.5
 
 // LightCopies is how many copies in other light Learn makes of each part.
 const LightCopies = 2
 
-// Learn teaches a model from the frames of src, all of them good parts. Memory
-// does not depend on their number.
-func Learn(
-	ctx context.Context, src capture.Source, e Extractor, o Options,
-) (*padim.Model, *padim.Report, error) {
-	s, err := newSpool(o.SpoolDir, ctx.Err)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer s.close()
-	if o.Light > 0 && o.Fit.Mode != padim.Stock {
-		o.Fit.Copies = LightCopies
-	}
-	if err := fill(ctx, s, src, e, &o); err != nil {
-		return nil, nil, err
-	}
-	return padim.Fit(s, o.Fit)
+// Taught is what Learn made of good parts.
+type Taught struct {
+	Model  *padim.Model
+	Report *padim.Report
+	Light  *light.Reference // nil: pictures are taken as they are
 }
 
-// fill runs every frame of src through e into s, and sets the mask of o.Fit.
-func fill(ctx context.Context, s *spool, src capture.Source, e Extractor, o *Options) error {
+// Learn teaches a model from the frames of src, all of them good parts: it collects their pictures and
+// the mean of their light, then extracts features, then fits. Memory does not depend on their number.
+func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Taught, error) {
+	if o.Fit.Mode == padim.Stock {
+		o.Light = 0
+	}
+	pictures, err := newSpool(o.SpoolDir, ctx.Err)
+	if err != nil {
+		return nil, err
+	}
+	defer pictures.close()
+	features, err := newSpool(o.SpoolDir, ctx.Err)
+	if err != nil {
+		return nil, err
+	}
+	defer features.close()
+	frame, ref, err := collect(ctx, pictures, src, &o)
+	if err != nil {
+		return nil, err
+	}
+	if err := extract(features, pictures, frame, ref, e, &o); err != nil {
+		return nil, err
+	}
+	model, report, err := padim.Fit(features, o.Fit)
+	if err != nil {
+		return nil, err
+	}
+	return &Taught{model, report, ref}, nil
+}
+
+// collect prepares every frame of src into pictures. It returns the size of the frames and the mean
+// light, nil where it is not to be told.
+func collect(ctx context.Context, pictures *spool, src capture.Source, o *Options) (image.Point, *light.Reference, error) {
+	var frame image.Point
+	w, h := o.Plan.Width, o.Plan.Height
 	p, err := prep.New(o.Plan)
 	if err != nil {
-		return err
+		return frame, nil, err
 	}
-	pic, cell := make([]int8, o.Plan.Height*o.Plan.Width*3), 0
-	light := NewRelighter(o.Plan.Width, o.Plan.Height, o.Light, o.Fit.Seed)
+	pic, meter := make([]int8, h*w*3), light.NewMeter(w, h)
 	for done := 1; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return nil
+			break
 		}
 		if err != nil {
-			return err
+			return frame, nil, err
 		}
-		width, height := f.Width, f.Height
-		if err := checkMask(o.Mask, f); err != nil {
-			f.Release()
-			return err
+		frame = image.Pt(f.Width, f.Height)
+		if err = checkMask(o.Mask, f); err == nil {
+			err = p.Apply(pic, f)
 		}
-		err = p.Apply(pic, f)
 		f.Release()
 		if err != nil {
-			return err
+			return frame, nil, err
 		}
 		if o.keep != nil {
 			o.keep(pic)
 		}
-		hide(pic, o.Plan.Width, cell, o.Fit.Mask) // not the first, whose maps tell the grid
-		maps := e.Maps(pic)
-		if done == 1 {
-			if o.Fit.Mask, err = cellMask(o, width, height, maps); err != nil {
-				return err
-			}
-			if o.Fit.Mask != nil {
-				cell = gridCell(&o.Fit, maps)
-				hide(pic, o.Plan.Width, cell, o.Fit.Mask)
-				maps = e.Maps(pic)
-			}
-		}
-		if err := s.add(maps); err != nil {
-			return err
-		}
-		for range o.Fit.Copies {
-			copied := light.Copy(pic, s.Len())
-			hide(copied, o.Plan.Width, cell, o.Fit.Mask)
-			if err := s.add(e.Maps(copied)); err != nil {
-				return err
-			}
+		meter.Add(pic)
+		if err := pictures.add([]padim.Map{{H: h, W: w, C: 3, Stride: 1, Data: pic}}); err != nil {
+			return frame, nil, err
 		}
 		if o.Progress != nil {
 			o.Progress(done)
 		}
 	}
+	if o.Light == 0 || pictures.Len() == 0 {
+		return frame, nil, nil
+	}
+	return frame, meter.Reference(o.Light), nil
+}
+
+// extract runs every picture, and with ref its copies in other light, through e into features, and sets
+// the mask and the copies of o.Fit.
+func extract(features, pictures *spool, frame image.Point, ref *light.Reference, e Extractor, o *Options) error {
+	w, h := o.Plan.Width, o.Plan.Height
+	pic := make([]int8, h*w*3)
+	var look *view
+	see := func(from []int8) error {
+		copy(pic, from)
+		look.see(pic)
+		return features.add(e.Maps(pic))
+	}
+	relit := light.NewRelighter(w, h, o.Light, o.Fit.Seed)
+	if ref != nil {
+		o.Fit.Copies = LightCopies
+	}
+	return pictures.Each(func(i int, maps []padim.Map) (err error) {
+		from := maps[0].Data
+		if look == nil {
+			var grid []padim.Map
+			if o.Fit.Mode == padim.Stock {
+				grid = e.Maps(from)
+			}
+			if o.Fit.Mask, err = cellMask(o, frame, grid); err != nil {
+				return err
+			}
+			look = newView(ref, o.Plan, o.Fit.Mask, gridCell(&o.Fit, grid))
+		}
+		if err := see(from); err != nil {
+			return err
+		}
+		for range o.Fit.Copies {
+			if err := see(relit.Copy(from, features.Len())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // ErrMaskSize reports a mask that was drawn on pictures of another size.
@@ -130,10 +176,9 @@ func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 		f.Name, f.Width, f.Height, m.Width, m.Height, ErrMaskSize)
 }
 
-// cellMask returns which cells of the grid to ignore, nil for none. Frames are
-// width x height.
-func cellMask(o *Options, width, height int, maps []padim.Map) ([]bool, error) {
-	src, dst, err := o.Plan.Window(width, height)
+// cellMask returns which cells of the grid to ignore, nil for none, in frames of that size.
+func cellMask(o *Options, frame image.Point, maps []padim.Map) ([]bool, error) {
+	src, dst, err := o.Plan.Window(frame.X, frame.Y)
 	if err != nil {
 		return nil, err
 	}
@@ -169,22 +214,8 @@ func cellMask(o *Options, width, height int, maps []padim.Map) ([]bool, error) {
 	return mask, nil
 }
 
-// hide makes the cells of a picture that mask ignores grey, all of them alike: what changes there, a label or a hole, would
-// reach the features of the cells around it.
-func hide(pic []int8, width, cell int, mask []bool) {
-	for i, ignored := range mask {
-		if !ignored {
-			continue
-		}
-		across := width / cell
-		for y := range cell {
-			clear(pic[3*((i/across*cell+y)*width+i%across*cell):][:3*cell])
-		}
-	}
-}
-
 // gridCell returns the side of a grid cell in pixels, and fixes it where padim
-// would choose.
+// would choose. Only Stock mode looks at maps.
 func gridCell(o *padim.Options, maps []padim.Map) int {
 	if o.Mode != padim.Stock {
 		if o.Cell == 0 {

@@ -209,7 +209,7 @@ func digestScores(t *testing.T, p *product.Product, pics [][]int8, threads int) 
 		t.Fatal(err)
 	}
 	defer e.Close()
-	in, err := New(p.Plan, e, p.Model, p.Report.Threshold.Value, threads)
+	in, err := New(p.Plan, e, taught(p), threads)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,20 +29,20 @@ func Teach(
 	defer e.Close()
 	keep := &keeper{rng: rand.New(rand.NewPCG(o.Fit.Seed, 0x676f6c64656e))} // "golden"
 	o.keep = keep.see
-	model, report, err := Learn(ctx, src, e, o)
+	t, err := Learn(ctx, src, e, o)
 	if err != nil {
 		return nil, err
 	}
 	p := &product.Product{
-		Net: m.Digest(), Plan: o.Plan, Model: model, Report: *report,
+		Net: m.Digest(), Plan: o.Plan, Model: t.Model, Report: *t.Report, Light: t.Light,
 		Created: created.UTC().Truncate(time.Second),
 	}
-	in, err := New(o.Plan, e, model, report.Threshold.Value, 1)
+	in, err := New(o.Plan, e, t, 1)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range keep.kept {
-		copy(in.pic, k.pic)
+		copy(in.Picture(), k.pic)
 		r := in.Judge()
 		p.Goldens = append(p.Goldens, product.Golden{
 			Name: fmt.Sprintf("good part %d", k.part), Picture: k.pic, Score: r.Score, Verdict: r.Verdict,
@@ -95,12 +95,12 @@ func Open(p *product.Product, m *infer.Model, threads int) (*Inspector, error) {
 }
 
 func open(p *product.Product, e Extractor, threads int) (*Inspector, error) {
-	in, err := New(p.Plan, e, p.Model, p.Report.Threshold.Value, threads)
+	in, err := New(p.Plan, e, taught(p), threads)
 	if err != nil {
 		return nil, err
 	}
 	for i, g := range p.Goldens {
-		copy(in.pic, g.Picture)
+		copy(in.Picture(), g.Picture)
 		if r := in.Judge(); r.Score != g.Score || r.Verdict != g.Verdict {
 			return nil, fmt.Errorf("inspect: golden %d (%s): %v with score %v, want %v with %v: %w",
 				i, g.Name, r.Verdict, r.Score, g.Verdict, g.Score, ErrGolden)
@@ -108,6 +108,8 @@ func open(p *product.Product, e Extractor, threads int) (*Inspector, error) {
 	}
 	return in, nil
 }
+
+func taught(p *product.Product) *Taught { return &Taught{p.Model, &p.Report, p.Light} }
 
 // Geometry returns the plan of pictures of size x size for m: all of the frame or
 // the region, both sides scaled on their own.

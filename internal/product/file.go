@@ -14,6 +14,7 @@ import (
 
 	"cull/infer/prep"
 	"cull/internal/container"
+	"cull/internal/light"
 	"cull/padim"
 )
 
@@ -31,6 +32,7 @@ type taught struct {
 	Mode          padim.Mode `json:"mode"`
 	Parts         int        `json:"parts"`
 	Shrinkage     float64    `json:"shrinkage"`
+	Light         float64    `json:"light"`             // stops that are taken off; 0: none, no section light
 	PartLogLik    *float64   `json:"partLogLikelihood"` // null: nothing to choose
 	TextureLogLik *float64   `json:"textureLogLikelihood"`
 }
@@ -69,12 +71,11 @@ func (p *Product) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var scores []byte
-	for _, s := range p.Report.Scores {
-		scores = binary.LittleEndian.AppendUint32(scores, math.Float32bits(s))
-	}
 	sections := []container.Section{
-		{Name: "meta", Data: m}, {Name: "model", Data: model}, {Name: "scores", Data: scores},
+		{Name: "meta", Data: m}, {Name: "model", Data: model}, {Name: "scores", Data: floats(p.Report.Scores)},
+	}
+	if p.Light != nil {
+		sections = append(sections, container.Section{Name: "light", Data: floats(p.Light.Levels)})
 	}
 	for i, g := range p.Goldens {
 		packed, err := pack(g.Picture)
@@ -95,6 +96,31 @@ func (p *Product) encode() ([]byte, error) {
 	return b, nil
 }
 
+// floats returns v as bytes.
+func floats(v []float32) []byte {
+	b := make([]byte, 0, 4*len(v))
+	for _, f := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(f))
+	}
+	return b
+}
+
+// unfloats returns the n numbers that the section of that name holds.
+func unfloats(f *container.File, name string, n int) ([]float32, error) {
+	b, err := f.Section(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) != 4*n {
+		return nil, fmt.Errorf("%s: %d bytes for %d numbers", name, len(b), n)
+	}
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return v, nil
+}
+
 func goldenSection(i int) string { return fmt.Sprintf("golden.%d", i) }
 
 func (p *Product) meta() meta {
@@ -109,6 +135,9 @@ func (p *Product) meta() meta {
 		},
 		Threshold: threshold{t.Value, t.Target, t.Method, t.Rank},
 		Goldens:   make([]goldenID, 0, len(p.Goldens)),
+	}
+	if p.Light != nil {
+		m.Taught.Light = p.Light.Stops
 	}
 	for _, g := range p.Goldens {
 		m.Goldens = append(m.Goldens, goldenID{g.Name, g.Score, g.Verdict == padim.Pass})
@@ -165,16 +194,18 @@ func (p *Product) read(f *container.File) error {
 	if p.Model, err = padim.Parse(b); err != nil {
 		return err
 	}
-	if b, err = f.Section("scores"); err != nil {
+	if p.Report.Scores, err = unfloats(f, "scores", p.Report.Parts); err != nil {
 		return err
 	}
-	if len(b) != 4*p.Report.Parts {
-		return fmt.Errorf("scores: %d bytes for %d parts", len(b), p.Report.Parts)
+	want := 3 + len(p.Goldens)
+	if p.Light != nil {
+		want++
+		n := light.Levels(p.Plan.Width, p.Plan.Height)
+		if p.Light.Levels, err = unfloats(f, "light", n); err != nil {
+			return err
+		}
 	}
-	for ; len(b) > 0; b = b[4:] {
-		p.Report.Scores = append(p.Report.Scores, math.Float32frombits(binary.LittleEndian.Uint32(b)))
-	}
-	if want := 3 + len(p.Goldens); len(f.Sections()) != want {
+	if len(f.Sections()) != want {
 		return fmt.Errorf("%d sections, want %d", len(f.Sections()), want)
 	}
 	for i := range p.Goldens {
@@ -212,6 +243,9 @@ func (p *Product) setMeta(m meta) error {
 			Value: m.Threshold.Value, Target: m.Threshold.Target, Method: m.Threshold.Method,
 			Parts: m.Taught.Parts, Rank: m.Threshold.Rank,
 		},
+	}
+	if m.Taught.Light != 0 {
+		p.Light = &light.Reference{Stops: m.Taught.Light}
 	}
 	for _, g := range m.Goldens {
 		v := padim.Reject

@@ -12,13 +12,14 @@ import (
 
 	"cull/infer/prep"
 	"cull/internal/container"
+	"cull/internal/light"
 	"cull/padim"
 )
 
 // The .product format.
 const (
 	Kind    = "product"
-	Version = 4 // 1 had no maps of colour and spots, 2 other colours, 3 no lines
+	Version = 5 // 1 had no maps of colour and spots, 2 other colours, 3 no lines, 4 took light as it came
 
 	MaxGoldens = 32
 
@@ -35,11 +36,12 @@ var ErrOlder = errors.New("taught by an earlier version of cull, on other featur
 
 // A Product is what was taught about one kind of part.
 type Product struct {
-	Net     [32]byte     // digest of the .net file whose features it was taught on
-	Plan    prep.Plan    // how a frame becomes the network's input
-	Model   *padim.Model // its Input is the plan's size
-	Report  padim.Report // how it was taught, with the threshold
-	Created time.Time    // UTC, whole seconds
+	Net     [32]byte         // digest of the .net file whose features it was taught on
+	Plan    prep.Plan        // how a frame becomes the network's input
+	Model   *padim.Model     // its Input is the plan's size
+	Report  padim.Report     // how it was taught, with the threshold
+	Light   *light.Reference // that pictures are brought into, nil: none
+	Created time.Time        // UTC, whole seconds
 	Goldens []Golden
 
 	digest  [32]byte
@@ -131,6 +133,11 @@ func (p *Product) check() error {
 	}
 	if p.Report.Mode != p.Model.Mode() {
 		return fmt.Errorf("report of mode %v, model of mode %v", p.Report.Mode, p.Model.Mode())
+	}
+	if p.Light != nil {
+		if err := p.Light.Check(p.Plan.Width, p.Plan.Height); err != nil {
+			return err
+		}
 	}
 	if p.Created.Year() < 1970 || p.Created.Year() > 9999 {
 		return fmt.Errorf("created in the year %d", p.Created.Year())

@@ -131,12 +131,12 @@ func judge(
 	defer e.Close()
 	plan := prep.Plan{Width: o.Size, Height: o.Size}
 	fit := padim.Options{Seed: seed, Threads: o.Threads}
-	model, report, err := inspect.Learn(ctx, &frames{pictures: used, size: o.Size}, e,
+	t, err := inspect.Learn(ctx, &frames{pictures: used, size: o.Size}, e,
 		inspect.Options{Plan: plan, Fit: fit, SpoolDir: o.SpoolDir})
 	if err != nil {
 		return nil, err
 	}
-	in, err := inspect.New(plan, e, model, report.Threshold.Value, o.Threads)
+	in, err := inspect.New(plan, e, t, o.Threads)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,10 @@
-package inspect
+package light
 
 import "cull/internal/exact"
 
 // A Relighter makes copies of input pictures in other light, so that a product
 // taught in one hour's light knows what the sun of another does to its features
-// (Options.Light). The bits are the same on every CPU.
+// (inspect.Options.Light). The bits are the same on every CPU.
 type Relighter struct {
 	w, h  int
 	stops float64
@@ -30,15 +30,14 @@ func NewRelighter(w, h int, stops float64, seed uint64) *Relighter {
 // 2^(1/2.2); what is brighter than full scale is cut off, as a camera does. The picture
 // returned is the Relighter's until its next Copy.
 func (r *Relighter) Copy(pic []int8, number int) []int8 {
-	const stop = 0.31506689024588                                        // log 2 / 2.2
 	rng := exact.NewRand(r.seed, exact.Mix(uint64(number)^0x6c69676874)) // "light"
 	draw := func(most float64) float64 { return float64(rng.Range(-most, most) * float64(r.stops*stop)) }
-	gain, across, down, balance := draw(1), draw(1), draw(1), draw(0.1)
+	gain, across, down, part := draw(1), draw(1), draw(1), draw(balance)
 	lift := float64(rng.Range(0, 0.02) * r.stops)
 	if grey(pic) {
-		balance = 0
+		part = 0
 	}
-	channel := [3]float64{exact.Exp(gain + balance), exact.Exp(gain), exact.Exp(gain - balance)}
+	channel := [3]float64{exact.Exp(gain + part), exact.Exp(gain), exact.Exp(gain - part)}
 	for x := range r.col {
 		r.col[x] = exact.Exp(float64(across * (float64(x)/float64(r.w) - 0.5)))
 	}
