@@ -10,9 +10,11 @@
 package light
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
+	"unsafe"
 
 	"cull/internal/exact"
 )
@@ -29,6 +31,7 @@ const (
 	dark    = 6                // added to values before the logarithm: what is darker is noise
 	full    = 252              // values above are at full scale or were scaled from it
 	rounds  = 8                // of reweighting
+	columns = 4                // pixels across that share a factor
 )
 
 // A Reference is the light that good parts were taught in: the mean over them of what a Normaliser
@@ -94,40 +97,58 @@ type blocks struct {
 	w, h, stride int
 	level        []float64 // [h][w][3], logarithm of the mean plus dark
 	clipped      []bool    // [h][w]: a pixel is at full scale
-	sum          []int     // of a row of blocks
 }
 
 func newBlocks(w, h int) blocks {
 	bw, bh := w/Block, h/Block
 	return blocks{
 		w: bw, h: bh, stride: 3 * w,
-		level: make([]float64, Levels(w, h)), clipped: make([]bool, bw*bh), sum: make([]int, bw*3),
+		level: make([]float64, Levels(w, h)), clipped: make([]bool, bw*bh),
 	}
 }
 
+// measure takes the levels of pic. 16 pixels are six words of eight bytes, and every third word has its channels
+// in the same places: words are added up as they come, the even and the odd bytes of each of the three kinds
+// in four sums of 16 bits, at most 32 * 255.
 func (b *blocks) measure(pic []int8) {
-	clear(b.clipped)
-	for y := range b.h {
-		clear(b.sum)
+	const (
+		even = 0x00ff00ff00ff00ff
+		high = 0x8080808080808080
+	)
+	bytes := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(pic))), len(pic))
+	for at := range b.clipped {
+		x, y := at%b.w, at/b.w
+		var sums [3][2]uint64
+		var clipped uint64
 		for i := range Block {
-			row := pic[(y*Block+i)*b.stride:]
-			for x := range b.w {
-				var red, green, blue, most int
-				for p := row[3*x*Block:][:3*Block]; len(p) >= 3; p = p[3:] {
-					r, g, b := int(p[0]), int(p[1]), int(p[2])
-					red, green, blue, most = red+r, green+g, blue+b, max(most, r, g, b)
-				}
-				s := b.sum[3*x:][:3]
-				s[0], s[1], s[2] = s[0]+red, s[1]+green, s[2]+blue
-				if most+128 > full {
-					b.clipped[y*b.w+x] = true
-				}
+			row := bytes[(y*Block+i)*b.stride+3*x*Block:][:3*Block]
+			for k := range sums {
+				p := binary.LittleEndian.Uint64(row[8*k:]) ^ high // 0 to 255
+				q := binary.LittleEndian.Uint64(row[8*k+24:]) ^ high
+				sums[k][0] += p&even + q&even
+				sums[k][1] += p>>8&even + q>>8&even
+				clipped |= p&(p&^high+(255-full)*(high>>7)) | q&(q&^high+(255-full)*(high>>7))
 			}
 		}
-		for i, s := range b.sum {
-			b.level[3*y*b.w+i] = exact.Log(float64(s)/(Block*Block) + 128 + dark)
+		var channel [3]uint64
+		for i := range 24 {
+			channel[i%3] += sums[i/8][i%2] >> (i % 8 / 2 * 16) & 0xffff
+		}
+		for k, c := range channel {
+			b.level[3*at+k] = exact.Log(float64(c)/(Block*Block) + dark)
+		}
+		b.clipped[at] = clipped&high != 0
+	}
+}
+
+// grey reports whether the channels are equal in all blocks.
+func (b *blocks) grey() bool {
+	for l := b.level; len(l) > 0; l = l[3:] {
+		if l[0] != l[1] || l[0] != l[2] {
+			return false
 		}
 	}
+	return true
 }
 
 // A Normaliser brings pictures of one size into the light of a Reference. Its bits are the same on
@@ -146,7 +167,7 @@ type Normaliser struct {
 // NewNormaliser returns a Normaliser of pictures of width w and height h. ignore, where not nil,
 // marks cells of that many pixels in which a picture tells nothing.
 func NewNormaliser(ref *Reference, w, h int, ignore []bool, cell int) *Normaliser {
-	n := &Normaliser{ref: ref, w: w, h: h, blocks: newBlocks(w, h), col: make([]int, w)}
+	n := &Normaliser{ref: ref, w: w, h: h, blocks: newBlocks(w, h), col: make([]int, (w+columns-1)/columns)}
 	count := n.blocks.w * n.blocks.h
 	n.use, n.at = make([]bool, count), make([][3]float64, count)
 	n.diff, n.weight, n.rest = make([]float64, count), make([]float64, count), make([]float64, 0, count)
@@ -179,7 +200,7 @@ func (n *Normaliser) Normalise(pic []int8) {
 		return
 	}
 	surface := n.surface()
-	n.take(pic, surface, n.balance(pic))
+	n.take(pic, surface, n.balance())
 }
 
 // weigh sets the differences of brightness and first weights: 1 where a block counts. Blocks at
@@ -280,9 +301,9 @@ func (n *Normaliser) solve() [3]float64 {
 
 // balance returns by how much red, green and blue part, by the surface's weights; nothing in a
 // picture without colour, for a camera without colour took it.
-func (n *Normaliser) balance(pic []int8) [3]float64 {
+func (n *Normaliser) balance() [3]float64 {
 	var s [3]float64
-	if grey(pic) {
+	if n.blocks.grey() {
 		return s
 	}
 	sum := 0.
@@ -299,11 +320,12 @@ func (n *Normaliser) balance(pic []int8) [3]float64 {
 	return s
 }
 
-// take divides the light out, in integers of 16 fractional bits.
+// take divides the light out, in integers of 16 fractional bits. A slope across is the same over columns
+// pixels.
 func (n *Normaliser) take(pic []int8, surface, balance [3]float64) {
 	const one = 1 << 16
 	for x := range n.col {
-		n.col[x] = int(one*exact.Exp(-float64(surface[1]*centre(x, 1, n.w))) + 0.5)
+		n.col[x] = int(one*exact.Exp(-float64(surface[1]*centre(x, columns, n.w))) + 0.5)
 	}
 	for y := range n.h {
 		var f [3]int
@@ -311,11 +333,13 @@ func (n *Normaliser) take(pic []int8, surface, balance [3]float64) {
 			f[k] = int(one*exact.Exp(-surface[0]-float64(surface[2]*centre(y, 1, n.h))-balance[k]) + 0.5)
 		}
 		row := pic[3*y*n.w:][:3*n.w]
-		for x, c := range n.col {
-			p := row[3*x:][:3]
-			p[0] = scaled(p[0], c*f[0]>>16)
-			p[1] = scaled(p[1], c*f[1]>>16)
-			p[2] = scaled(p[2], c*f[2]>>16)
+		for _, c := range n.col {
+			red, green, blue := c*f[0]>>16, c*f[1]>>16, c*f[2]>>16
+			p := row[:min(3*columns, len(row))]
+			row = row[len(p):]
+			for ; len(p) >= 3; p = p[3:] {
+				p[0], p[1], p[2] = scaled(p[0], red), scaled(p[1], green), scaled(p[2], blue)
+			}
 		}
 	}
 }

@@ -181,7 +181,7 @@ func TestNormalisedPicturesAreTheSameOnEveryCPU(t *testing.T) {
 		n.Normalise(pic)
 		sum.Write(unsafe.Slice((*byte)(unsafe.Pointer(&pic[0])), len(pic)))
 	}
-	const want = "ca4caa2163b1d865c02309c6b0f6cce649ad8505797e60cd6c1a6bb97161601a"
+	const want = "1cda3846f15107a12cb2eac25663bfc02107f53701f9a3e8d49be18137c56011"
 	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
 		t.Errorf("digest %s, want %s", got, want)
 	}
@@ -202,6 +202,40 @@ func TestReferenceChecks(t *testing.T) {
 	} {
 		if r.Check(w, h) == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestLevelsOfBlocks(t *testing.T) {
+	const w, h = 50, 37 // columns and rows behind the last block
+	rng := exact.NewRand(4, 4)
+	for range 50 {
+		pic := make([]int8, 3*w*h)
+		most := 200 + rng.IntN(56)
+		for i := range pic {
+			pic[i] = int8(1 + rng.IntN(most) - 128)
+		}
+		b := newBlocks(w, h)
+		b.measure(pic)
+		for at := range b.clipped {
+			var sum [3]int
+			clipped := false
+			for i := range Block * Block {
+				x, y := at%b.w*Block+i%Block, at/b.w*Block+i/Block
+				for k := range sum {
+					v := int(pic[3*(y*w+x)+k]) + 128
+					sum[k] += v
+					clipped = clipped || v > full
+				}
+			}
+			for k, s := range sum {
+				if want := exact.Log(float64(s)/(Block*Block) + dark); b.level[3*at+k] != want {
+					t.Fatalf("block %d, channel %d: %v, want %v", at, k, b.level[3*at+k], want)
+				}
+			}
+			if b.clipped[at] != clipped {
+				t.Fatalf("block %d: clipped %v, want %v", at, b.clipped[at], clipped)
+			}
 		}
 	}
 }
