@@ -24,7 +24,7 @@ const (
 	Block = 16
 
 	// MaxStops is the largest change of light that can be asked for.
-	MaxStops = 8
+	MaxStops = 3
 
 	stop    = 0.31506689024588 // log 2 / 2.2: a stop, as the logarithm of a coded value
 	balance = 0.1              // of a stop of exposure: how far the channels may part

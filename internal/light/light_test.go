@@ -147,7 +147,7 @@ func TestIgnoredCellsTellNothing(t *testing.T) {
 
 // Whatever a camera delivers has an answer.
 func TestAnyPicture(t *testing.T) {
-	n := NewNormaliser(reference(8), w, h, nil, 0)
+	n := NewNormaliser(reference(MaxStops), w, h, nil, 0)
 	for _, v := range []int8{-127, 0, 127} {
 		pic := slices.Repeat([]int8{v}, 3*w*h)
 		n.Normalise(pic)
@@ -194,7 +194,7 @@ func TestReferenceChecks(t *testing.T) {
 	}
 	for name, r := range map[string]*Reference{
 		"no stops":       {0, good.Levels},
-		"too many stops": {9, good.Levels},
+		"too many stops": {MaxStops + 1, good.Levels},
 		"no number":      {math.NaN(), good.Levels},
 		"a level short":  {1, good.Levels[1:]},
 		"a level of -1":  {1, append(slices.Clone(good.Levels[1:]), -1)},

@@ -25,6 +25,7 @@ import (
 	"cull/infer/prep"
 	"cull/internal/fixed"
 	"cull/internal/inspect"
+	"cull/internal/light"
 	"cull/internal/product"
 	"cull/padim"
 	"cull/synth"
@@ -146,7 +147,7 @@ func (b *benchmark) teach(ctx context.Context) error {
 		return err
 	}
 	p, err := inspect.Teach(ctx, parts, m, inspect.Options{
-		Plan: plan, SpoolDir: os.TempDir(),
+		Plan: plan, SpoolDir: os.TempDir(), Light: inspect.Light,
 		Fit: padim.Options{Mode: padim.Part, Threads: runtime.GOMAXPROCS(0)},
 	}, time.Now())
 	if err != nil {
@@ -245,6 +246,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	if err != nil {
 		return nil, err
 	}
+	normal := light.NewNormaliser(p.Light, p.Plan.Width, p.Plan.Height, nil, 0)
 	pic := make([]int8, p.Plan.Height*p.Plan.Width*3)
 	parts, err := goodParts(1, p.Plan)
 	if err != nil {
@@ -257,6 +259,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	if err := prepare.Apply(pic, part); err != nil {
 		return nil, err
 	}
+	normal.Normalise(pic)
 	good := cloneMaps(net.Maps(pic))
 	// The frame is no part of the product: every cell searches its neighbourhood, the slowest that there is.
 	frame := benchFrame()
@@ -271,6 +274,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	}{
 		{"preprocessing", func() error { return prepare.Apply(pic, frame) }},
 		{"network", func() error { net.Taps(pic); return nil }},
+		{"light", func() error { normal.Normalise(pic); return nil }},
 		{"fixed", func() error { beside.Append(nil, pic); return nil }},
 		{"scorer", func() error { scorer.Score(good); return nil }},
 		{"search", func() error { scorer.Score(maps); return nil }},

@@ -174,6 +174,9 @@ func showProduct(t io.Writer, p *product.Product) {
 	if !p.Plan.Region.Empty() {
 		fmt.Fprintf(t, "region\t%v\n", p.Plan.Region)
 	}
+	if p.Light != nil {
+		fmt.Fprintf(t, "light\t%s\n", lightOf(p))
+	}
 	threshold := p.Report.Threshold
 	rate, low, high := threshold.Expect()
 	fmt.Fprintf(t, "threshold\t%.4g, %v\n", threshold.Value, threshold.Method)

@@ -330,7 +330,7 @@ func TestBundle(t *testing.T) {
 		want []string
 	}{
 		{[]string{"show", b.net}, []string{"kind      ", "net, version 1", "weights", "self-test", "signed", "no"}},
-		{[]string{"show", product}, []string{"product, version 4", "20 good parts", "threshold", "golden"}},
+		{[]string{"show", product}, []string{"product, version 5", "20 good parts", "threshold", "golden"}},
 		{[]string{"verify", b.net}, []string{": ok, "}},
 		{[]string{"verify", "--net", b.net, product}, []string{": ok, ", "4 golden pictures reproduced"}},
 	} {

@@ -169,6 +169,9 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 	r, t := &p.Report, p.Report.Threshold
 	fmt.Fprintf(w, "taught    %d good parts, %dx%d pixels\n", r.Parts, p.Plan.Width, p.Plan.Height)
 	fmt.Fprintf(w, "mode      %v%s\n", r.Mode, whyMode(r))
+	if p.Light != nil {
+		fmt.Fprintf(w, "light     %s\n", lightOf(p))
+	}
 	fmt.Fprintf(w, "threshold %.4g, %v\n", t.Value, t.Method)
 	rate, low, high := t.Expect()
 	fmt.Fprintf(w, "expect    %s of good parts rejected, 95 %% interval %s to %s\n",
@@ -180,6 +183,11 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 	}
 	_, err := fmt.Fprintf(w, "written   %s\n", path)
 	return err
+}
+
+// lightOf says what of a picture counts as light.
+func lightOf(p *product.Product) string {
+	return fmt.Sprintf("what all of a picture differs in, up to %g stops, is no defect", p.Light.Stops)
 }
 
 // whyMode gives the reason for the mode when it was chosen.

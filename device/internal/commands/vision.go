@@ -21,6 +21,7 @@ import (
 	"cull/internal/container"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
+	"cull/internal/light"
 	"cull/padim"
 	"cull/weights"
 )
@@ -69,8 +70,8 @@ func checkRate(command string, rate float64) error {
 }
 
 func checkLight(command, option string, stops float64) error {
-	if !(stops >= 0 && stops <= 3) {
-		return Hint(usagef("%s: --%s %g: want 0 to 3 stops", command, option, stops),
+	if !(stops >= 0 && stops <= light.MaxStops) {
+		return Hint(usagef("%s: --%s %g: want 0 to %d stops", command, option, stops, light.MaxStops),
 			"1 is up to twice or half as bright, 0 the pictures as they are")
 	}
 	return nil
