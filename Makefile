@@ -69,7 +69,7 @@ purego: ## all tests without assembly
 
 # The packages whose results must be the same bits on every CPU, under emulation: correctness, never speed.
 EXACT_PKGS = ./infer/... ./padim/... ./synth/... ./internal/exact/... ./internal/container/... \
-	./internal/fixed/... ./internal/product/... ./internal/inspect/... ./reject/... ./device/internal/line/... \
+	./internal/fixed/... ./internal/light ./internal/product/... ./internal/inspect/... ./reject/... ./device/internal/line/... \
 	./trainer/internal/grad ./trainer/internal/quantise
 arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, cortex-a76, max)
 	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \

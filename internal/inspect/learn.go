@@ -32,7 +32,7 @@ type Options struct {
 	// pictures as they are. 0: none. Not in Stock mode.
 	Light float64
 
-	SpoolDir string // of the temporary files, 0.1 MB a part at 256 pixels, 0.5 MB with Light
+	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light
 
 	// Progress, where not nil, is called after every part.
 	Progress func(done int)
@@ -83,7 +83,7 @@ func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Ta
 	return &Taught{model, report, ref}, nil
 }
 
-// collect prepares every frame of src into pictures. It returns the size of the frames and the mean
+// collect prepares every frame of src into pictures. It returns the size of the first frame and the mean
 // light, nil where it is not to be told.
 func collect(ctx context.Context, pictures *spool, src capture.Source, o *Options) (image.Point, *light.Reference, error) {
 	var frame image.Point
@@ -101,7 +101,9 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err != nil {
 			return frame, nil, err
 		}
-		frame = image.Pt(f.Width, f.Height)
+		if done == 1 {
+			frame = image.Pt(f.Width, f.Height)
+		}
 		if err = checkMask(o.Mask, f); err == nil {
 			err = p.Apply(pic, f)
 		}
@@ -112,7 +114,9 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if o.keep != nil {
 			o.keep(pic)
 		}
-		meter.Add(pic)
+		if o.Light > 0 {
+			meter.Add(pic)
+		}
 		if err := pictures.add([]padim.Map{{H: h, W: w, C: 3, Stride: 1, Data: pic}}); err != nil {
 			return frame, nil, err
 		}

@@ -62,7 +62,6 @@ func (r *Reference) Check(w, h int) error {
 
 // A Meter takes the mean light of pictures of one size.
 type Meter struct {
-	w, h   int
 	blocks blocks
 	sum    []float64
 	n      int
@@ -70,8 +69,7 @@ type Meter struct {
 
 // NewMeter returns a Meter of pictures of width w and height h.
 func NewMeter(w, h int) *Meter {
-	b := newBlocks(w, h)
-	return &Meter{w: w, h: h, blocks: b, sum: make([]float64, Levels(w, h))}
+	return &Meter{blocks: newBlocks(w, h), sum: make([]float64, Levels(w, h))}
 }
 
 // Add takes in pic, [h][w][3].

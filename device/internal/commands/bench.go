@@ -266,6 +266,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 	if err := prepare.Apply(pic, frame); err != nil {
 		return nil, err
 	}
+	normal.Normalise(pic)
 	maps := net.Maps(pic)
 	pass := &benchPass{Threads: threads}
 	for _, s := range []struct {
