@@ -13,6 +13,7 @@ import (
 	"cull/infer/prep"
 	"cull/internal/container"
 	"cull/internal/exact"
+	"cull/internal/light"
 	"cull/padim"
 )
 
@@ -45,6 +46,7 @@ func example(t testing.TB, o padim.Options) *Product {
 		Net:     [32]byte{1, 2, 3},
 		Plan:    prep.Plan{Width: 32, Height: 32, Fit: prep.Letterbox},
 		Model:   model,
+		Light:   &light.Reference{Stops: 1.5, Levels: []float32{4, 4.5, 5, 4, 4.5, 5, 4, 4.5, 5, 4, 4.5, 5}},
 		Report:  *report,
 		Created: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
 	}
