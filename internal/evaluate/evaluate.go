@@ -163,7 +163,7 @@ func (r *run) teach(ctx context.Context) (*inspect.Inspector, *padim.Report, err
 	}
 	o := inspect.Options{
 		Plan: r.plan(), Fit: r.Fit, Light: r.Light, SpoolDir: r.SpoolDir,
-		Progress: func(done int) { r.progress("teach", done, len(r.train)) },
+		Progress: func(stage string, done int) { r.progress("teach, "+stage, done, len(r.train)) },
 	}
 	o.Fit.Seed, o.Fit.Threads = r.Seed, r.Threads
 	t, err := inspect.Learn(ctx, replay.New(r.train), e, o)

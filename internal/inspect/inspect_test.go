@@ -129,11 +129,13 @@ func teach(t testing.TB, o Options) (*Inspector, *Taught) {
 
 func TestLearnThenInspectTellsGoodFromBad(t *testing.T) {
 	o := options(t)
-	calls := 0
-	o.Progress = func(done int) { calls++ }
+	done := map[string]int{}
+	o.Progress = func(stage string, n int) { done[stage] = n }
 	in, report := learn(t, o)
-	if calls != 24 || report.Parts != 24 {
-		t.Errorf("progress %d times, %d parts", calls, report.Parts)
+	for _, stage := range []string{StagePictures, StageFeatures, StageModel} {
+		if done[stage] != 24 || report.Parts != 24 {
+			t.Errorf("%s: progress says %d at the end, %d parts", stage, done[stage], report.Parts)
+		}
 	}
 	for seed := range uint64(12) {
 		bad := seed%2 == 1
@@ -272,8 +274,8 @@ func TestLearnEndsWhenInterruptedDuringTheFit(t *testing.T) {
 	defer cancel()
 	const n = 24
 	o := options(t)
-	o.Progress = func(done int) {
-		if done == n {
+	o.Progress = func(stage string, done int) {
+		if stage == StageFeatures && done == n {
 			cancel()
 		}
 	}

@@ -34,14 +34,22 @@ type Options struct {
 
 	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light
 
-	// Progress, where not nil, is called after every part.
-	Progress func(done int)
+	// Progress, where not nil, is called after every part, for each stage again; the model's
+	// stage walks over the parts up to four times.
+	Progress func(stage string, done int)
 
 	keep func(pic []int8) // where not nil, gets the input picture of every part
 }
 
 // Light is the change of light, in stops, that commands expect unless they are told.
 const Light = 1.5
+
+// Stages of Learn, as Progress names them.
+const (
+	StagePictures = "pictures"
+	StageFeatures = "features"
+	StageModel    = "model"
+)
 
 // LightCopies is how many copies in other light Learn makes of each part.
 const LightCopies = 2
@@ -76,11 +84,21 @@ func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Ta
 	if err := extract(features, pictures, frame, ref, e, &o); err != nil {
 		return nil, err
 	}
+	features.each = o.after(StageModel, o.Fit.Copies+1)
 	model, report, err := padim.Fit(features, o.Fit)
 	if err != nil {
 		return nil, err
 	}
 	return &Taught{model, report, ref}, nil
+}
+
+// after returns what tells Progress how many samples are done, so many of them a part.
+func (o *Options) after(stage string, samples int) func(done int) {
+	return func(done int) {
+		if o.Progress != nil && done%samples == 0 {
+			o.Progress(stage, done/samples)
+		}
+	}
 }
 
 // collect prepares every frame of src into pictures. It returns the size of the first frame and the mean
@@ -92,7 +110,7 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 	if err != nil {
 		return frame, nil, err
 	}
-	pic, meter := make([]int8, h*w*3), light.NewMeter(w, h)
+	pic, meter, after := make([]int8, h*w*3), light.NewMeter(w, h), o.after(StagePictures, 1)
 	for done := 1; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -120,9 +138,7 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err := pictures.add([]padim.Map{{H: h, W: w, C: 3, Stride: 1, Data: pic}}); err != nil {
 			return frame, nil, err
 		}
-		if o.Progress != nil {
-			o.Progress(done)
-		}
+		after(done)
 	}
 	if o.Light == 0 || pictures.Len() == 0 {
 		return frame, nil, nil
@@ -145,6 +161,7 @@ func extract(features, pictures *spool, frame image.Point, ref *light.Reference,
 	if ref != nil {
 		o.Fit.Copies = LightCopies
 	}
+	pictures.each = o.after(StageFeatures, 1)
 	return pictures.Each(func(i int, maps []padim.Map) (err error) {
 		from := maps[0].Data
 		if look == nil {

@@ -20,7 +20,8 @@ type spool struct {
 	n    int
 	size int64 // bytes a sample
 
-	interrupted func() error // ends Each; never nil
+	interrupted func() error   // ends Each; never nil
+	each        func(done int) // where not nil, is told by Each of every sample
 }
 
 // errShape reports an extractor that changed its mind.
@@ -85,6 +86,9 @@ func (s *spool) Each(f func(i int, maps []padim.Map) error) error {
 		}
 		if err := f(i, s.maps); err != nil {
 			return err
+		}
+		if s.each != nil {
+			s.each(i + 1)
 		}
 	}
 	return nil

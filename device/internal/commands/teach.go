@@ -84,7 +84,7 @@ func Teach(ctx context.Context, env Env, args []string) error {
 		return sourceHint(err, rest[0])
 	}
 	progress, total := newProgress(env.Stderr), src.Len()
-	o.Progress = func(done int) { progress.show("good part %d of %d", done, total) }
+	o.Progress = func(stage string, done int) { progress.show("%s: good part %d of %d", stage, done, total) }
 	defer thrifty()()
 	p, err := inspect.Teach(ctx, src, m, o, time.Now())
 	progress.clear()
