@@ -4,8 +4,10 @@
 package inspect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"image"
 
 	"cull/capture"
 	"cull/infer"
@@ -101,6 +103,7 @@ func (r *Result) Margin() float64 {
 
 // An Inspector judges frames one at a time. Not safe for concurrent use.
 type Inspector struct {
+	frame     image.Point // size of the good parts' frames; zero: any
 	prep      *prep.Prep
 	pic       []int8
 	view      *view
@@ -135,14 +138,21 @@ func New(plan prep.Plan, e Extractor, t *Taught, threads int) (*Inspector, error
 
 // Inspect judges f. It does not keep f.
 func (i *Inspector) Inspect(f *capture.Frame) (Result, error) {
-	if err := i.prep.Apply(i.pic, f); err != nil {
+	if err := i.Prepare(f); err != nil {
 		return Result{}, err
 	}
 	return i.Judge(), nil
 }
 
 // Prepare is the first half of Inspect: after it, f may be released.
-func (i *Inspector) Prepare(f *capture.Frame) error { return i.prep.Apply(i.pic, f) }
+func (i *Inspector) Prepare(f *capture.Frame) error {
+	if i.frame != (image.Point{}) {
+		if err := CheckFormat(i.prep.Plan(), i.frame, image.Pt(f.Width, f.Height)); err != nil {
+			return fmt.Errorf("inspect: %s: %w", cmp.Or(f.Name, "frame"), err)
+		}
+	}
+	return i.prep.Apply(i.pic, f)
+}
 
 // Picture returns the picture last prepared, [h][w][3], which Judge judges and changes. It belongs to the
 // Inspector.

@@ -17,7 +17,7 @@ import (
 const goldens = 4
 
 // Teach makes a product of the frames of src, all of them good parts, on the
-// features of network m. The parts it keeps as goldens are drawn at random under
+// features of network m, in frames of one format. The parts it keeps as goldens are drawn at random under
 // Fit.Seed. created is the time to record.
 func Teach(
 	ctx context.Context, src capture.Source, m *infer.Model, o Options, created time.Time,
@@ -29,12 +29,13 @@ func Teach(
 	defer e.Close()
 	keep := &keeper{rng: rand.New(rand.NewPCG(o.Fit.Seed, 0x676f6c64656e))} // "golden"
 	o.keep = keep.see
-	t, err := Learn(ctx, src, e, o)
+	frames := &alike{Source: src, plan: o.Plan}
+	t, err := Learn(ctx, frames, e, o)
 	if err != nil {
 		return nil, err
 	}
 	p := &product.Product{
-		Net: m.Digest(), Plan: o.Plan, Model: t.Model, Report: *t.Report, Light: t.Light,
+		Net: m.Digest(), Frame: frames.frame, Plan: o.Plan, Model: t.Model, Report: *t.Report, Light: t.Light,
 		Created: created.UTC().Truncate(time.Second),
 	}
 	in, err := New(o.Plan, e, t, 1)
@@ -76,7 +77,7 @@ func (k *keeper) see(pic []int8) {
 }
 
 // Open returns the inspector of product p on network m, after checking that p
-// was taught on m and that its goldens give their scores to the bit.
+// was taught on m and that its goldens give their scores to the bit. It takes frames of the good parts' format alone.
 func Open(p *product.Product, m *infer.Model, threads int) (*Inspector, error) {
 	if err := p.CheckNet(m.Digest()); err != nil {
 		return nil, err
@@ -99,6 +100,7 @@ func open(p *product.Product, e Extractor, threads int) (*Inspector, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.frame = p.Frame
 	for i, g := range p.Goldens {
 		copy(in.Picture(), g.Picture)
 		if r := in.Judge(); r.Score != g.Score || r.Verdict != g.Verdict {

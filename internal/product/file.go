@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"math"
 	"time"
@@ -22,10 +23,16 @@ import (
 type meta struct {
 	Net       string     `json:"net"`
 	Created   time.Time  `json:"created"`
+	Frame     frame      `json:"frame"`
 	Plan      prep.Plan  `json:"plan"`
 	Taught    taught     `json:"taught"`
 	Threshold threshold  `json:"threshold"`
 	Goldens   []goldenID `json:"goldens"`
+}
+
+type frame struct {
+	Width  int `json:"width"`
+	Height int `json:"height"`
 }
 
 type taught struct {
@@ -128,6 +135,7 @@ func (p *Product) meta() meta {
 	m := meta{
 		Net:     hex.EncodeToString(p.Net[:]),
 		Created: p.Created.UTC().Truncate(time.Second),
+		Frame:   frame{p.Frame.X, p.Frame.Y},
 		Plan:    p.Plan,
 		Taught: taught{
 			Mode: r.Mode, Parts: r.Parts, Shrinkage: r.Shrinkage,
@@ -230,6 +238,7 @@ func (p *Product) setMeta(m meta) error {
 		return err
 	}
 	p.Plan, p.Created = m.Plan, m.Created.UTC()
+	p.Frame = image.Pt(m.Frame.Width, m.Frame.Height)
 	if m.Taught.Parts < 0 || m.Taught.Parts > maxParts {
 		return fmt.Errorf("%d parts", m.Taught.Parts)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"image"
 	"math"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 // The .product format.
 const (
 	Kind    = "product"
-	Version = 5 // 1 had no maps of colour and spots, 2 other colours, 3 no lines, 4 took light as it came
+	Version = 6 // 1 had no maps of colour and spots, 2 other colours, 3 no lines, 4 took light as it came, 5 any frame
 
 	MaxGoldens = 32
 
@@ -31,12 +32,13 @@ const (
 // ErrOtherNet reports a product that was taught on another network.
 var ErrOtherNet = errors.New("taught on another network: teach it again or load its own network")
 
-// ErrOlder reports a product of an earlier version, whose features this program does not compute.
-var ErrOlder = errors.New("taught by an earlier version of cull, on other features: teach it again")
+// ErrOlder reports a product of an earlier version, which says too little or has other features.
+var ErrOlder = errors.New("taught by an earlier version of cull: teach it again")
 
 // A Product is what was taught about one kind of part.
 type Product struct {
 	Net     [32]byte         // digest of the .net file whose features it was taught on
+	Frame   image.Point      // size of the good parts' frames, pixels
 	Plan    prep.Plan        // how a frame becomes the network's input
 	Model   *padim.Model     // its Input is the plan's size
 	Report  padim.Report     // how it was taught, with the threshold
@@ -123,6 +125,12 @@ func (p *Product) WriteFile(path string) error {
 // check reports what makes p no product.
 func (p *Product) check() error {
 	if err := p.Plan.Validate(); err != nil {
+		return err
+	}
+	if f := p.Frame; f.X < 1 || f.X > prep.MaxFrame || f.Y < 1 || f.Y > prep.MaxFrame {
+		return fmt.Errorf("frames of %dx%d", f.X, f.Y)
+	}
+	if _, _, err := p.Plan.Window(p.Frame.X, p.Frame.Y); err != nil {
 		return err
 	}
 	if p.Model == nil {

@@ -3,6 +3,7 @@ package product
 import (
 	"bytes"
 	"errors"
+	"image"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -44,6 +45,7 @@ func example(t testing.TB, o padim.Options) *Product {
 	}
 	p := &Product{
 		Net:     [32]byte{1, 2, 3},
+		Frame:   image.Pt(640, 480),
 		Plan:    prep.Plan{Width: 32, Height: 32, Fit: prep.Letterbox},
 		Model:   model,
 		Light:   &light.Reference{Stops: 1.5, Levels: []float32{4, 4.5, 5, 4, 4.5, 5, 4, 4.5, 5, 4, 4.5, 5}},
@@ -221,6 +223,21 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, i uint8, data []byte) {
 		_ = rebuild(t, file, int(i)%len(file.Sections()), data)
 	})
+}
+
+func TestFramesAreChecked(t *testing.T) {
+	for _, f := range []image.Point{{}, {640, 0}, {-1, 480}, {1 << 15, 1<<15 + 1}} {
+		p := example(t, padim.Options{})
+		p.Frame = f
+		if _, err := p.Encode(); err == nil {
+			t.Errorf("frames of %v: no error", f)
+		}
+	}
+	p := example(t, padim.Options{})
+	p.Plan.Region = image.Rect(0, 0, 641, 480)
+	if _, err := p.Encode(); !errors.Is(err, prep.ErrRegion) {
+		t.Errorf("region outside the frame: %v", err)
+	}
 }
 
 func TestOlderProductsAreToBeTaughtAgain(t *testing.T) {

@@ -170,6 +170,7 @@ func showNet(t io.Writer, m *infer.Model) {
 func showProduct(t io.Writer, p *product.Product) {
 	fmt.Fprintf(t, "network\t%x\n", p.Net)
 	fmt.Fprintf(t, "taught\t%s, %d good parts, mode %v\n", p.Created.Format("2006-01-02 15:04:05 MST"), p.Report.Parts, p.Report.Mode)
+	fmt.Fprintf(t, "frame\t%d x %d pixels\n", p.Frame.X, p.Frame.Y)
 	fmt.Fprintf(t, "picture\t%d x %d pixels, %v\n", p.Plan.Width, p.Plan.Height, p.Plan.Fit)
 	if !p.Plan.Region.Empty() {
 		fmt.Fprintf(t, "region\t%v\n", p.Plan.Region)

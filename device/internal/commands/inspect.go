@@ -133,6 +133,8 @@ func inspectOne(in *inspect.Inspector, path string, names *overlayNames) (inspec
 
 func pictureHint(err error) error {
 	switch {
+	case errors.Is(err, inspect.ErrFormat):
+		return Hint(err, "pictures must come as from the camera that took the good parts")
 	case errors.Is(err, prep.ErrRegion):
 		return Hint(err, "the product looks at a region of a larger picture: use pictures of the same camera")
 	case errors.Is(err, fs.ErrNotExist):

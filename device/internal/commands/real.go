@@ -167,6 +167,9 @@ func (s *station) check(env Env, file string) error {
 			}
 			return productHint(fmt.Errorf("run: product: %w", err))
 		}
+		if err := s.checkFormat(p); err != nil {
+			return err
+		}
 		say("product", "%s was taught on this network, %d good parts", s.Product, p.Report.Parts)
 	}
 	for _, f := range []struct{ key, path string }{

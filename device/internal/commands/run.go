@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"image"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -214,8 +215,10 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	threads := max(1, runtime.GOMAXPROCS(0)-1)
 	var p *product.Product
 	if s.Product != "" {
-		p, err = product.Open(s.Product, model.Digest())
-		err = productHint(err)
+		if p, err = product.Open(s.Product, model.Digest()); err != nil {
+			return nil, productHint(err)
+		}
+		err = s.checkFormat(p)
 	} else {
 		p, err = s.teach(ctx, j, parts, model)
 	}
@@ -227,6 +230,18 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	j.loaded(s.productName(), s.network, model, p)
 	in, err := inspect.Open(p, model, threads)
 	return in, Hint(err, "teach the product again on this machine")
+}
+
+// checkFormat returns an error where the camera is not set to the format that p was taught in.
+func (s *station) checkFormat(p *product.Product) error {
+	if s.Camera.Kind != "v4l2" {
+		return nil
+	}
+	err := inspect.CheckFormat(p.Plan, p.Frame, image.Pt(s.Camera.Width, s.Camera.Height))
+	if err != nil {
+		err = fmt.Errorf("run: camera.width, camera.height: %w", err)
+	}
+	return Hint(err, "width = %d and height = %d in [camera]", p.Frame.X, p.Frame.Y)
 }
 
 // productName is what the journal and the log call the product.

@@ -283,9 +283,12 @@ func TestRunMistakes(t *testing.T) {
 	typo := filepath.Join(d.dir, "typo.toml")
 	os.WriteFile(typo, []byte("[line]\npuls_ms = 3\n"), 0o600)
 	real := filepath.Join(d.dir, "real.toml")
-	os.WriteFile(real, fmt.Appendf(nil, "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\n[record]\ndir = %q\n[line]\n"+
+	os.WriteFile(real, fmt.Appendf(nil, "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\nwidth = 64\nheight = 64\n[record]\ndir = %q\n[line]\n"+
 		"travel_ms = 500\n[io]\nkind = \"gpio\"\nin.trigger.line = \"no-chip:1\"\nout.reject.line = \"no-chip:2\"\n",
 		d.product(t), d.log), 0o600)
+	large := filepath.Join(d.dir, "large.toml")
+	os.WriteFile(large, fmt.Appendf(nil, "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\nwidth = 1280\nheight = 720\n"+
+		"[record]\ndir = %q\n[line]\ntravel_ms = 500\n[io]\nkind = \"gpio\"\nin.trigger.line = \"no-chip:1\"\nout.reject.line = \"no-chip:2\"\n", d.product(t), d.log), 0o600)
 	gone := filepath.Join(d.dir, "gone.toml")
 	os.WriteFile(gone, []byte("product = \"no/such.product\"\n"), 0o600)
 	logFile := filepath.Join(d.dir, "not-a-dir")
@@ -300,6 +303,7 @@ func TestRunMistakes(t *testing.T) {
 		{[]string{"--config", gone, "--check"}, "no/such.product", "working directory", false},
 		{[]string{"--config", real}, "io.in.trigger.line: gpio: ", "gpioinfo", false},
 		{[]string{"--config", real, "--check"}, "run: camera.device: stat /dev/no-camera: no such file", "/dev/v4l/by-path", false},
+		{[]string{"--config", large, "--check"}, "camera.width, camera.height: 1280x720, good parts 64x64", "width = 64", false},
 		{[]string{"--check"}, "--check needs --config", "cull run --config", true},
 		{[]string{"--parts", "-1"}, "--parts", "", true},
 		{[]string{"--parts", "x"}, "invalid value", "--help", true},
@@ -330,7 +334,7 @@ func TestBundle(t *testing.T) {
 		want []string
 	}{
 		{[]string{"show", b.net}, []string{"kind      ", "net, version 1", "weights", "self-test", "signed", "no"}},
-		{[]string{"show", product}, []string{"product, version 5", "20 good parts", "threshold", "golden"}},
+		{[]string{"show", product}, []string{"product, version 6", "64 x 64", "20 good parts", "threshold", "golden"}},
 		{[]string{"verify", b.net}, []string{": ok, "}},
 		{[]string{"verify", "--net", b.net, product}, []string{": ok, ", "4 golden pictures reproduced"}},
 	} {

@@ -167,7 +167,8 @@ func sourceHint(err error, source string) error {
 // printTaught says what was taught and what the threshold can promise.
 func printTaught(w io.Writer, p *product.Product, path string) error {
 	r, t := &p.Report, p.Report.Threshold
-	fmt.Fprintf(w, "taught    %d good parts, %dx%d pixels\n", r.Parts, p.Plan.Width, p.Plan.Height)
+	fmt.Fprintf(w, "taught    %d good parts of %dx%d pixels, scaled to %dx%d\n",
+		r.Parts, p.Frame.X, p.Frame.Y, p.Plan.Width, p.Plan.Height)
 	fmt.Fprintf(w, "mode      %v%s\n", r.Mode, whyMode(r))
 	if p.Light != nil {
 		fmt.Fprintf(w, "light     %s\n", lightOf(p))

@@ -84,12 +84,14 @@ func withTeachHint(err error) error {
 		return Hint(err, "take at least %d pictures of different good parts; 50 are usual", padim.MinParts)
 	case errors.Is(err, inspect.ErrMaskSize):
 		return Hint(err, "draw the mask on a picture of this camera, at full size")
+	case errors.Is(err, inspect.ErrFormat):
+		return Hint(err, "take all pictures with the line's camera, in one format")
 	case errors.Is(err, prep.ErrRegion):
 		return Hint(err, "--roi must lie within the picture")
 	case errors.Is(err, padim.ErrAllIgnored):
 		return Hint(err, "a mask is black where the part is: invert it")
 	case errors.Is(err, unix.ENOSPC):
-		return Hint(err, "teaching needs 0.2 MB a part at 256 pixels until it ends: free some space")
+		return Hint(err, "teaching needs 0.5 MB a part at 256 pixels until it ends: free some space")
 	case errors.Is(err, context.Canceled):
 		return err
 	}

@@ -229,6 +229,9 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	writePNG(t, b.path("small.png"), image.NewGray(image.Rect(0, 0, 9, 9)))
+	mixed := b.path("mixed")
+	writePart(t, filepath.Join(mixed, "1.png"), 1, false)
+	writePNG(t, filepath.Join(mixed, "2.png"), image.NewGray(image.Rect(0, 0, 64, 48)))
 	roi := b.path("roi.product")
 	mustCull(t, "teach", "--net", b.net, "--roi", "30,30,30,30", b.parts, "-o", roi)
 	out := b.path("new.product")
@@ -247,6 +250,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"teach", "--net", b.net, b.path("nowhere"), "-o", out}, "nowhere", false},
 		{[]string{"teach", "--net", b.net, few, "-o", out}, "2 good parts, at least 4 needed", false},
 		{[]string{"teach", "--net", b.net, broken, "-o", out}, "2.png", false},
+		{[]string{"teach", "--net", b.net, mixed, "-o", out}, "2.png: 64x48, good parts 64x64", false},
 		{[]string{"teach", "--net", b.net, "--roi", "40,40,40,40", b.parts, "-o", out}, "region", false},
 		{[]string{"teach", "--net", b.net, "--mask", b.path("small.png"), b.parts, "-o", out}, "mask 9x9", false},
 		{[]string{"teach", "--net", b.net, b.parts, "-o", b.path("no/such/folder.product")}, "no/such", false},
@@ -267,7 +271,8 @@ func TestBadInput(t *testing.T) {
 		{[]string{"inspect", "--net", b.net, p, b.path("none.png")}, "none.png", false},
 		{[]string{"inspect", "--net", b.net, p, filepath.Join(broken, "2.png")}, "2.png", false},
 		{[]string{"inspect", "--net", b.net, p, b.parts}, "parts", false},
-		{[]string{"inspect", "--net", b.net, roi, b.path("small.png")}, "small.png", false},
+		{[]string{"inspect", "--net", b.net, roi, b.path("small.png")}, "small.png: 9x9, good parts 64x64", false},
+		{[]string{"inspect", "--net", b.net, p, filepath.Join(mixed, "2.png")}, "2.png: 64x48, good parts 64x64", false},
 		{[]string{"inspect", "--net", b.net, "--overlay", b.good, p, b.bad}, "good.png", false},
 		{[]string{"teach", "--light", "-1", b.parts, "-o", out}, "--light -1", true},
 		{[]string{"eval", "--features", "magic", set}, "magic", true},
