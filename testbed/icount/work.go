@@ -15,6 +15,7 @@ import (
 	"cull/infer/net"
 	"cull/infer/prep"
 	"cull/internal/fixed"
+	"cull/internal/light"
 	"cull/padim"
 	"cull/weights"
 )
@@ -83,6 +84,7 @@ func work(w io.Writer, dir string) error {
 	if err := countPreprocessing(&l); err != nil {
 		return err
 	}
+	countLight(&l)
 	maps, err := countNetwork(&l, m, r)
 	if err != nil {
 		return err
@@ -112,6 +114,15 @@ func countPreprocessing(l *ledger) error {
 	pic := make([]int8, side*side*3)
 	count(l.add("preprocessing, 640 x 480 YUYV", 0), func() { err = p.Apply(pic, frame) })
 	return err
+}
+
+// countLight counts the light of a picture taken off, where it differs from the light taught.
+func countLight(l *ledger) {
+	meter := light.NewMeter(side, side)
+	meter.Add(picture(0))
+	n := light.NewNormaliser(meter.Reference(light.MaxStops), side, side, nil, 0)
+	pic := light.NewRelighter(side, side, 1, 1).Copy(picture(parts), 0)
+	count(l.add("light taken off", 0), func() { n.Normalise(pic) })
 }
 
 // countNetwork counts the layers by kind and returns the maps.
