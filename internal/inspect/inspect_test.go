@@ -129,13 +129,16 @@ func teach(t testing.TB, o Options) (*Inspector, *Taught) {
 
 func TestLearnThenInspectTellsGoodFromBad(t *testing.T) {
 	o := options(t)
-	done := map[string]int{}
-	o.Progress = func(stage string, n int) { done[stage] = n }
+	done, calls := map[string]int{}, map[string]int{}
+	o.Progress = func(stage string, n int) { done[stage] = n; calls[stage]++ }
 	in, report := learn(t, o)
 	for _, stage := range []string{StagePictures, StageFeatures, StageModel} {
 		if done[stage] != 24 || report.Parts != 24 {
 			t.Errorf("%s: progress says %d at the end, %d parts", stage, done[stage], report.Parts)
 		}
+	}
+	if calls[StagePictures] != 24 || calls[StageFeatures] != 24 {
+		t.Errorf("progress %v times, 24 parts", calls)
 	}
 	for seed := range uint64(12) {
 		bad := seed%2 == 1
