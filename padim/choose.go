@@ -66,12 +66,15 @@ func (f *fitter) compare(texture *moments) error {
 		cells = append(cells, f.cells[k])
 	}
 	sums := make([]float64, len(blends)+1) // the last: texture
-	var out [][]float32                    // a part and its copies
+	var out [][]float32                    // a part and its copies, what is taught of them
 	err := f.features(func(i int, x []float32) error {
 		if !slices.Contains(parts, i/f.each()) {
 			return nil
 		}
-		if out = append(out, slices.Clone(x)); len(out) == f.each() {
+		if f.taught(i) {
+			out = append(out, slices.Clone(x))
+		}
+		if (i+1)%f.each() == 0 {
 			f.leftOut(sums, out, cells, texture)
 			out = out[:0]
 		}

@@ -33,6 +33,10 @@ type Report struct {
 	Shrinkage float64   // weight of the shared covariance
 	Scores    []float32 // of every good part, by a model taught without it
 	Threshold Threshold
+
+	// Tried has for every good part the scores of its copies that are only tried, by the
+	// same models as Scores. A product does not keep them.
+	Tried [][]float32
 }
 
 // Suspects returns the parts, ascending, whose left-out score is far outside
@@ -74,7 +78,7 @@ func fit(samples Samples, o Options) (*Model, *Report, error) {
 	f := &fitter{Options: o, samples: samples}
 	n := f.parts()
 	if n*f.each() != samples.Len() {
-		return nil, nil, fmt.Errorf("%d samples are no whole number of parts with %d copies each", samples.Len(), o.Copies)
+		return nil, nil, fmt.Errorf("%d samples are no whole number of parts with %d copies each", samples.Len(), len(o.Copies))
 	}
 	if n < MinParts {
 		return nil, nil, fmt.Errorf("%d good parts, at least %d needed: %w", n, MinParts, ErrTooFew)
@@ -87,12 +91,11 @@ func fit(samples Samples, o Options) (*Model, *Report, error) {
 		Mode: f.mode, Parts: n, Shrinkage: f.shrink,
 		PartLogLik: f.partLogLik, TextureLogLik: f.textureLogLik,
 	}
-	scores, method, err := f.leftOutScores(m)
+	method, err := f.leftOutScores(r, m)
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Scores = scores
-	r.Threshold, err = NewThreshold(scores, o.TargetFRR, method)
+	r.Threshold, err = NewThreshold(r.Scores, o.TargetFRR, method)
 	return m, r, err
 }
 
@@ -176,8 +179,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("top share %g: want 0 to 1", o.Top)
 	case !in(o.TargetFRR, 1e-6, 0.5):
 		return fmt.Errorf("target false-reject rate %g: want 1e-6 to 0.5", o.TargetFRR)
-	case o.Copies < 0 || o.Copies > 0 && o.Mode == Stock:
-		return fmt.Errorf("%d copies of each part: want 0 or more, in stock mode none", o.Copies)
+	case len(o.Copies) > 0 && o.Mode == Stock:
+		return fmt.Errorf("%d copies of each part: want none in stock mode", len(o.Copies))
 	case o.Threads < 0:
 		return fmt.Errorf("threads %d", o.Threads)
 	}
@@ -204,7 +207,24 @@ type fitter struct {
 }
 
 // each is how many samples a part has: itself and its copies.
-func (f *fitter) each() int { return 1 + f.Copies }
+func (f *fitter) each() int { return 1 + len(f.Copies) }
+
+// taught reports whether sample i is taught, not only tried.
+func (f *fitter) taught(i int) bool {
+	k := i % f.each()
+	return k == 0 || f.Copies[k-1]
+}
+
+// rows is how many samples of a part are taught.
+func (f *fitter) rows() int {
+	n := 1
+	for _, taught := range f.Copies {
+		if taught {
+			n++
+		}
+	}
+	return n
+}
 
 // parts returns the number of good parts, copies not counted.
 func (f *fitter) parts() int { return f.samples.Len() / f.each() }
@@ -253,7 +273,9 @@ func (f *fitter) project() error {
 		if err := stats.layout.match(maps); err != nil {
 			return fmt.Errorf("good part %d: %w", i, err)
 		}
-		stats.add(maps)
+		if f.taught(i) {
+			stats.add(maps)
+		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errStop) {
@@ -336,9 +358,11 @@ func (f *fitter) collect() (part, texture *moments, err error) {
 	if f.Mode == Texture || f.Mode == Auto {
 		texture = begin(1)
 	}
-	err = f.features(func(_ int, x []float32) error {
-		for _, c := range all {
-			c.add(x)
+	err = f.features(func(i int, x []float32) error {
+		if f.taught(i) {
+			for _, c := range all {
+				c.add(x)
+			}
 		}
 		return nil
 	})

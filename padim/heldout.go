@@ -16,8 +16,8 @@ const (
 
 func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }
 
-// leftOutScores scores every part by a model taught without it, on the path
-// that judges: pass 4.
+// leftOutScores scores every part, and its copies that are only tried, by a model
+// taught without it, on the path that judges: pass 4.
 //
 // Few parts: the whole fit is repeated without each one, from the channel
 // variances on. More: the moments of a fold, 1 to 16 consecutive parts, are
@@ -28,45 +28,55 @@ func (f *fitter) pad() int { return kernel.Padded(f.proj.d) }
 //
 // m is the finished model. Folds borrow its memory and estimate it again at the
 // end.
-func (f *fitter) leftOutScores(m *Model) ([]float32, Method, error) {
+func (f *fitter) leftOutScores(r *Report, m *Model) (Method, error) {
 	n := f.parts()
 	switch {
 	case f.mode == Stock:
-		s, err := f.closedFormScores()
-		return s, LeaveOneOut, err
+		return LeaveOneOut, f.closedFormScores(r)
 	case n <= refitParts:
-		s, err := f.refitScores()
-		return s, LeaveOneOut, err
+		return LeaveOneOut, f.refitScores(r)
 	}
 	size := min((n+foldCount-1)/foldCount, foldParts)
-	s, err := f.foldScores(m, size)
 	if size == 1 {
-		return s, LeaveOneOut, err
+		return LeaveOneOut, f.foldScores(r, m, size)
 	}
-	return s, Folds, err
+	return Folds, f.foldScores(r, m, size)
 }
 
-func (f *fitter) refitScores() ([]float32, error) {
+// scored notes the score of a part, of its samples first to first+each()-1.
+func (f *fitter) scored(r *Report, first int, score func(sample int) float32) {
+	r.Scores = append(r.Scores, score(first))
+	var tried []float32
+	for i := first + 1; i < first+f.each(); i++ {
+		if !f.taught(i) {
+			tried = append(tried, score(i))
+		}
+	}
+	if tried != nil {
+		r.Tried = append(r.Tried, tried)
+	}
+}
+
+func (f *fitter) refitScores(r *Report) error {
 	parts, err := keep(f.samples)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var scores []float32
 	for i := range f.parts() {
 		first := i * f.each()
 		g := &fitter{Options: f.Options, samples: parts.but(first, first+f.each())}
 		g.Mode = f.mode
 		m, err := g.model()
 		if err != nil {
-			return nil, fmt.Errorf("without good part %d: %w", i, err)
+			return fmt.Errorf("without good part %d: %w", i, err)
 		}
 		s, err := m.NewScorer(ScorerOptions{Threads: f.Threads})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		scores = append(scores, s.Score(parts[first]).Score)
+		f.scored(r, first, func(sample int) float32 { return s.Score(parts[sample]).Score })
 	}
-	return scores, nil
+	return nil
 }
 
 // kept are samples held in memory.
@@ -102,32 +112,35 @@ func (k kept) Each(f func(int, []Map) error) error {
 	return nil
 }
 
-func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
+func (f *fitter) foldScores(r *Report, m *Model, size int) error {
 	scorer := newScorer(m, f.Threads)
 	size *= f.each()
 	held := make([][]float32, 0, size)
-	var scores []float32
+	var taught [][]float32 // of them
 	last := f.samples.Len() - 1
 	err := f.features(func(i int, x []float32) error {
 		held = held[:len(held)+1]
 		fold := &held[len(held)-1]
 		*fold = append((*fold)[:0], x...)
+		if f.taught(i) {
+			taught = append(taught, *fold)
+		}
 		if len(held) < size && i < last {
 			return nil
 		}
-		if err := f.estimate(m, held); err != nil {
+		if err := f.estimate(m, taught); err != nil {
 			return fmt.Errorf("without good part %d: %w", i/f.each(), err)
 		}
 		for k := 0; k < len(held); k += f.each() {
-			scores = append(scores, scorer.scoreFeatures(held[k]).Score)
+			f.scored(r, k, func(sample int) float32 { return scorer.scoreFeatures(held[sample]).Score })
 		}
-		held = held[:0]
+		held, taught = held[:0], taught[:0]
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return scores, f.estimate(m, nil)
+	return f.estimate(m, nil)
 }
 
 // closedFormScores leaves each part out of Sigma = A/(n-1) + T, T fixed, by a
@@ -138,7 +151,7 @@ func (f *fitter) foldScores(m *Model, size int) ([]float32, error) {
 //	M'^2 = (n/(n-1))^2 q/(1 - b q)          (Sherman and Morrison, 1950)
 //
 // b q < 1 as long as T is positive definite.
-func (f *fitter) closedFormScores() ([]float32, error) {
+func (f *fitter) closedFormScores(r *Report) error {
 	m, n := f.empty(), float64(f.m.rows)
 	_, ridge := f.common(nil)
 	err := f.estimateCells(m, func(w *work, p int) {
@@ -149,11 +162,10 @@ func (f *fitter) closedFormScores() ([]float32, error) {
 		w.shrink(0, nil, ridge)
 	}, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	scorer := newScorer(m, f.Threads)
-	var scores []float32
-	err = f.features(func(_ int, x []float32) error {
+	return f.features(func(_ int, x []float32) error {
 		pad := f.pad()
 		parallel(f.Threads, len(f.cells), func(lo, hi int) {
 			y := make([]float32, pad)
@@ -162,10 +174,9 @@ func (f *fitter) closedFormScores() ([]float32, error) {
 				scorer.dist.Data[p] = float32(math.Sqrt(leftOutNorm2(q, n)))
 			}
 		})
-		scores = append(scores, scorer.finish().Score)
+		r.Scores = append(r.Scores, scorer.finish().Score)
 		return nil
 	})
-	return scores, err
 }
 
 // leftOutNorm2 returns M'^2 from q. Rounding must not take b q past 1.

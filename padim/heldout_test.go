@@ -99,8 +99,8 @@ func TestFoldsAreRefits(t *testing.T) {
 		if _, err := f.model(); err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.foldScores(f.empty(), 3)
-		if err != nil {
+		var r Report
+		if err := f.foldScores(&r, f.empty(), 3); err != nil {
 			t.Fatal(err)
 		}
 		for first := 0; first < len(all); first += 3 {
@@ -117,8 +117,8 @@ func TestFoldsAreRefits(t *testing.T) {
 			}
 			s := mustScorer(t, m, 1)
 			for i := first; i < last; i++ {
-				if want := s.Score(all[i]).Score; math.Abs(float64(got[i]/want-1)) > 1e-5 {
-					t.Errorf("%s: part %d: fold score %v, refit %v", name, i, got[i], want)
+				if want := s.Score(all[i]).Score; math.Abs(float64(r.Scores[i]/want-1)) > 1e-5 {
+					t.Errorf("%s: part %d: fold score %v, refit %v", name, i, r.Scores[i], want)
 				}
 			}
 		}
@@ -126,11 +126,12 @@ func TestFoldsAreRefits(t *testing.T) {
 }
 
 // A part and its copies leave together, in folds and where the fit is repeated: its score is that
-// of a model that saw neither, and copies have none.
+// of a model that saw neither; copies that are taught have none, and those that are only tried teach nothing.
 func TestCopiesLeaveWithTheirPart(t *testing.T) {
-	const copies = 2
+	copies := []bool{true, false, true}
+	each := 1 + len(copies)
 	for _, parts := range []int{5, 14} {
-		all, err := keep(newParts(parts*(1+copies), 64, 8, 8, 16))
+		all, err := keep(newParts(parts*each, 64, 8, 8, 16))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,16 +143,23 @@ func TestCopiesLeaveWithTheirPart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if report.Parts != parts || len(report.Scores) != parts || report.Threshold.Parts != parts {
-			t.Fatalf("%d parts, %d scores, threshold of %d parts: want %d of each",
-				report.Parts, len(report.Scores), report.Threshold.Parts, parts)
+		if report.Parts != parts || len(report.Scores) != parts || report.Threshold.Parts != parts || len(report.Tried) != parts {
+			t.Fatalf("%d parts, %d scores, %d with copies tried, threshold of %d parts: want %d of each",
+				report.Parts, len(report.Scores), len(report.Tried), report.Threshold.Parts, parts)
 		}
-		whole := &fitter{Options: o, samples: all}
+		var taught kept // without the copies that are only tried
+		for i := range all {
+			if i%each != 2 {
+				taught = append(taught, all[i])
+			}
+		}
+		o.Copies = []bool{true, true}
+		whole := &fitter{Options: o, samples: taught}
 		if _, err := whole.model(); err != nil {
 			t.Fatal(err)
 		}
 		for i, got := range report.Scores {
-			g := &fitter{Options: o, samples: all.but(i*(1+copies), (i+1)*(1+copies))}
+			g := &fitter{Options: o, samples: taught.but(i*3, (i+1)*3)}
 			g.Mode = report.Mode
 			if parts > refitParts { // folds keep the projection of all
 				g.proj, g.cells, g.noise, g.row, g.column = whole.proj, whole.cells, whole.noise, whole.row, whole.column
@@ -162,9 +170,13 @@ func TestCopiesLeaveWithTheirPart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := mustScorer(t, m, 1).Score(all[i*(1+copies)]).Score
-			if math.Abs(float64(got/want-1)) > 1e-5 {
+			s := mustScorer(t, m, 1)
+			if want := s.Score(all[i*each]).Score; math.Abs(float64(got/want-1)) > 1e-5 {
 				t.Errorf("%d parts: part %d: left-out score %v, of a model without it and its copies %v", parts, i, got, want)
+			}
+			tried := report.Tried[i]
+			if want := s.Score(all[i*each+2]).Score; len(tried) != 1 || math.Abs(float64(tried[0]/want-1)) > 1e-5 {
+				t.Errorf("%d parts: part %d: copy tried: %v, of a model without it %v", parts, i, tried, want)
 			}
 		}
 	}
@@ -173,12 +185,11 @@ func TestCopiesLeaveWithTheirPart(t *testing.T) {
 func TestCopiesMustComeWithEveryPart(t *testing.T) {
 	all := newParts(14, 64, 8, 8, 16)
 	for name, o := range map[string]Options{
-		"14 samples are no whole number of parts": {Copies: 2},
-		"stock mode none":                         {Copies: 1, Mode: Stock},
-		"-1 copies":                               {Copies: -1},
+		"14 samples are no whole number of parts":        {Copies: []bool{true, false}},
+		"1 copies of each part: want none in stock mode": {Copies: []bool{true}, Mode: Stock},
 	} {
 		if _, _, err := Fit(all, o); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("copies %d, mode %v: error %v, want %q", o.Copies, o.Mode, err, name)
+			t.Errorf("copies %v, mode %v: error %v, want %q", o.Copies, o.Mode, err, name)
 		}
 	}
 }

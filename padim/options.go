@@ -128,11 +128,12 @@ type Options struct {
 
 	Precision Precision
 
-	// Copies is how many samples after each good part are copies of it as it would
-	// look in other light. They are taught like parts, but a part is left out
-	// together with its copies, and the threshold comes from the parts alone. Not
-	// in Stock mode.
-	Copies int
+	// Copies are the samples that follow each good part: copies of it as it would
+	// look otherwise, in other light or mirrored. Where true, they are taught like
+	// parts; where false, only tried: Report.Tried has their scores. A part is left
+	// out together with its copies, and the threshold comes from the parts alone.
+	// Not in Stock mode.
+	Copies []bool
 
 	// TargetFRR is the false-reject rate the threshold aims at. 0: 0.01.
 	TargetFRR float64

@@ -17,7 +17,7 @@ type regions struct {
 // regions sums along the rows without the samples in out. The result borrows
 // memory of f until the next call.
 func (f *fitter) regions(out [][]float32) *regions {
-	left := float64((f.m.rows-len(out))/f.each() - 1)
+	left := float64((f.m.rows-len(out))/f.rows() - 1)
 	region := max(f.Region, 0)
 	r := &regions{h: f.proj.h, w: f.proj.w, mask: f.Mask, weight: region / (region + left)}
 	if r.weight == 0 {

@@ -47,15 +47,16 @@ var All = []Features{Net, Random, Handmade, Bank, Lines, Grey}
 
 // Options are the choices of an evaluation.
 type Options struct {
-	Features Features
-	Model    *infer.Model // for Net, and for Random its topology
-	Size     int          // of the input picture, pixels a side
-	Train    int          // at most so many training pictures, drawn at random; 0: all
-	Seed     uint64       // of the draw, the projection and random weights
-	Fit      padim.Options
-	Light    float64 // change of light that is taught, stops; as inspect.Options.Light
-	Relit    float64 // test pictures are seen in light changed by up to so much, stops
-	Threads  int
+	Features  Features
+	Model     *infer.Model // for Net, and for Random its topology
+	Size      int          // of the input picture, pixels a side
+	Train     int          // at most so many training pictures, drawn at random; 0: all
+	Seed      uint64       // of the draw, the projection and random weights
+	Fit       padim.Options
+	Light     float64 // change of light that is taught, stops; as inspect.Options.Light
+	NoMirrors bool    // as inspect.Options.NoMirrors
+	Relit     float64 // test pictures are seen in light changed by up to so much, stops
+	Threads   int
 
 	// Extractor makes the features Given, for pictures of Size.
 	Extractor func(size int) (inspect.Extractor, error)
@@ -138,13 +139,13 @@ func (r *run) category(ctx context.Context) (*Category, error) {
 		return c, r.grey(ctx, c)
 	}
 	start := time.Now()
-	in, report, err := r.teach(ctx)
+	in, taught, err := r.teach(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c.SecondsTeach = time.Since(start).Seconds()
-	c.Mode = report.Mode.String()
-	c.promise(report.Threshold)
+	c.Mode, c.Mirrors = taught.Report.Mode.String(), taught.Mirrors
+	c.promise(taught.Report.Threshold)
 	return c, r.test(ctx, c, in)
 }
 
@@ -156,13 +157,13 @@ func (c *Category) promise(t padim.Threshold) {
 
 func (r *run) plan() prep.Plan { return prep.Plan{Width: r.Size, Height: r.Size} }
 
-func (r *run) teach(ctx context.Context) (*inspect.Inspector, *padim.Report, error) {
+func (r *run) teach(ctx context.Context) (*inspect.Inspector, *inspect.Taught, error) {
 	e, err := r.extractor(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	o := inspect.Options{
-		Plan: r.plan(), Fit: r.Fit, Light: r.Light, SpoolDir: r.SpoolDir,
+		Plan: r.plan(), Fit: r.Fit, Light: r.Light, NoMirrors: r.NoMirrors, SpoolDir: r.SpoolDir,
 		Progress: func(stage string, done int) { r.progress("teach, "+stage, done, len(r.train)) },
 	}
 	o.Fit.Seed, o.Fit.Threads = r.Seed, r.Threads
@@ -171,7 +172,7 @@ func (r *run) teach(ctx context.Context) (*inspect.Inspector, *padim.Report, err
 		return nil, nil, err
 	}
 	in, err := inspect.New(r.plan(), e, t, r.Threads)
-	return in, t.Report, err
+	return in, t, err
 }
 
 func (r *run) progress(stage string, done, of int) {

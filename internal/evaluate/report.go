@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"cull/internal/measure"
+	"cull/internal/mirror"
 )
 
 // A Report is the answer of an evaluation. Its JSON is a stable format.
@@ -98,6 +99,9 @@ type Category struct {
 	PromisedFRRLow   Figure  `json:"promised_frr_low"`
 	PromisedFRRHigh  Figure  `json:"promised_frr_high"`
 	SecondsTeach     float64 `json:"seconds_teach"`
+	// Mirrors are those in which good parts were taught too.
+	Mirrors []mirror.Mirror `json:"mirrors,omitempty"`
+
 	// Statistics are the image AUROC of single grey numbers, features grey only:
 	// below 0.5 where bad parts have the lower number. The best of them, turned
 	// round where that helps, knows the bad parts.

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"slices"
 
 	"cull/capture"
 	"cull/infer/prep"
 	"cull/internal/imagefile"
 	"cull/internal/light"
+	"cull/internal/mirror"
 	"cull/padim"
 )
 
@@ -32,10 +34,13 @@ type Options struct {
 	// pictures as they are. 0: none. Not in Stock mode.
 	Light float64
 
-	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light
+	// NoMirrors teaches no mirrored copies of few good parts (see mirrors.go). In Stock mode there are none either.
+	NoMirrors bool
+
+	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light; 0.7 MB with mirrors
 
 	// Progress, where not nil, is called after every part, for each stage again; the model's
-	// stage walks over the parts up to four times.
+	// stage walks over the parts up to four times, twice that with mirrors.
 	Progress func(stage string, done int)
 
 	keep func(pic []int8) // where not nil, gets the input picture of every part
@@ -56,9 +61,10 @@ const LightCopies = 2
 
 // Taught is what Learn made of good parts.
 type Taught struct {
-	Model  *padim.Model
-	Report *padim.Report
-	Light  *light.Reference // nil: pictures are taken as they are
+	Model   *padim.Model
+	Report  *padim.Report
+	Light   *light.Reference // nil: pictures are taken as they are
+	Mirrors []mirror.Mirror  // in which good parts were taught too
 }
 
 // Learn teaches a model from the frames of src, all of them good parts: it collects their pictures and
@@ -81,15 +87,20 @@ func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Ta
 	if err != nil {
 		return nil, err
 	}
-	if err := extract(features, pictures, frame, ref, e, &o); err != nil {
+	tried, err := extract(features, pictures, frame, ref, e, &o)
+	if err != nil {
 		return nil, err
 	}
-	features.each = o.after(StageModel, o.Fit.Copies+1)
+	features.each = o.after(StageModel, len(o.Fit.Copies)+1)
 	model, report, err := padim.Fit(features, o.Fit)
 	if err != nil {
 		return nil, err
 	}
-	return &Taught{model, report, ref}, nil
+	mirrors := passing(tried, report, o.Fit.Copies)
+	if mirrors != nil {
+		model, report, err = padim.Fit(features, o.Fit)
+	}
+	return &Taught{model, report, ref, mirrors}, err
 }
 
 // after returns what tells Progress how many samples are done, so many of them a part.
@@ -146,11 +157,13 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 	return frame, meter.Reference(o.Light), nil
 }
 
-// extract runs every picture, and with ref its copies in other light, through e into features, and sets
-// the mask and the copies of o.Fit.
-func extract(features, pictures *spool, frame image.Point, ref *light.Reference, e Extractor, o *Options) error {
+// extract runs every picture, with ref its copies in other light, and then its mirrored copies, which it returns,
+// through e into features, and sets the mask and the copies of o.Fit.
+func extract(
+	features, pictures *spool, frame image.Point, ref *light.Reference, e Extractor, o *Options,
+) (tried []mirror.Mirror, err error) {
 	w, h := o.Plan.Width, o.Plan.Height
-	pic := make([]int8, h*w*3)
+	pic, turned := make([]int8, h*w*3), make([]int8, h*w*3)
 	var look *view
 	see := func(from []int8) error {
 		copy(pic, from)
@@ -158,11 +171,12 @@ func extract(features, pictures *spool, frame image.Point, ref *light.Reference,
 		return features.add(e.Maps(pic))
 	}
 	relit := light.NewRelighter(w, h, o.Light, o.Fit.Seed)
+	copies := 0
 	if ref != nil {
-		o.Fit.Copies = LightCopies
+		copies = LightCopies
 	}
 	pictures.each = o.after(StageFeatures, 1)
-	return pictures.Each(func(i int, maps []padim.Map) (err error) {
+	err = pictures.Each(func(i int, maps []padim.Map) (err error) {
 		from := maps[0].Data
 		if look == nil {
 			var grid []padim.Map
@@ -172,18 +186,28 @@ func extract(features, pictures *spool, frame image.Point, ref *light.Reference,
 			if o.Fit.Mask, err = cellMask(o, frame, grid); err != nil {
 				return err
 			}
-			look = newView(ref, o.Plan, o.Fit.Mask, gridCell(&o.Fit, grid))
+			cell := gridCell(&o.Fit, grid)
+			look = newView(ref, o.Plan, o.Fit.Mask, cell)
+			tried = candidates(o, pictures.Len(), w/cell)
+			o.Fit.Copies = slices.Concat(slices.Repeat([]bool{true}, copies), make([]bool, len(tried)))
 		}
 		if err := see(from); err != nil {
 			return err
 		}
-		for range o.Fit.Copies {
+		for range copies {
 			if err := see(relit.Copy(from, features.Len())); err != nil {
+				return err
+			}
+		}
+		for _, m := range tried {
+			m.Picture(turned, from, w)
+			if err := see(turned); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return tried, err
 }
 
 // ErrMaskSize reports a mask that was drawn on pictures of another size.

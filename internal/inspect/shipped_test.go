@@ -98,8 +98,8 @@ func photographs(t *testing.T, folder string, n int) (out frames) {
 // of the fit, and with nothing else: not with the CPU, its kernels or the threads.
 const (
 	goldenDrawn       = "effb9f5c388e54f0f22db3c59018ba4e61047e1077885bf03e4c3cee825524b0"
-	goldenKolektorSDD = "a77ab5e3fc39739e30682b339eb1720e8959ee84d84796d7f7f3e67944026dce"
-	goldenCrackForest = "0ad5c9055776be148d92cae5919236bc312c0d1cbf099927cbbde9f56dd3813e"
+	goldenKolektorSDD = "6f4fd52339f4df2e79f3f38274a03012c48bf6be849368f4132c9444c6564255"
+	goldenCrackForest = "c0e16a12a471cc4217c09977b1c6a48a0a070fac637d3d000b32a83c3877c9b1"
 )
 
 func TestShippedNetworkJudgesAlikeEverywhere(t *testing.T) {

@@ -35,7 +35,7 @@ func Teach(
 		return nil, err
 	}
 	p := &product.Product{
-		Net: m.Digest(), Frame: frames.frame, Plan: o.Plan, Model: t.Model, Report: *t.Report, Light: t.Light,
+		Net: m.Digest(), Frame: frames.frame, Plan: o.Plan, Model: t.Model, Report: *t.Report, Light: t.Light, Mirrors: t.Mirrors,
 		Created: created.UTC().Truncate(time.Second),
 	}
 	in, err := New(o.Plan, e, t, 1)
@@ -111,7 +111,7 @@ func open(p *product.Product, e Extractor, threads int) (*Inspector, error) {
 	return in, nil
 }
 
-func taught(p *product.Product) *Taught { return &Taught{p.Model, &p.Report, p.Light} }
+func taught(p *product.Product) *Taught { return &Taught{p.Model, &p.Report, p.Light, p.Mirrors} }
 
 // Geometry returns the plan of pictures of size x size for m: all of the frame or
 // the region, both sides scaled on their own.

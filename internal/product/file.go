@@ -16,6 +16,7 @@ import (
 	"cull/infer/prep"
 	"cull/internal/container"
 	"cull/internal/light"
+	"cull/internal/mirror"
 	"cull/padim"
 )
 
@@ -36,12 +37,13 @@ type frame struct {
 }
 
 type taught struct {
-	Mode          padim.Mode `json:"mode"`
-	Parts         int        `json:"parts"`
-	Shrinkage     float64    `json:"shrinkage"`
-	Light         float64    `json:"light"`             // stops that are taken off; 0: none, no section light
-	PartLogLik    *float64   `json:"partLogLikelihood"` // null: nothing to choose
-	TextureLogLik *float64   `json:"textureLogLikelihood"`
+	Mode          padim.Mode      `json:"mode"`
+	Parts         int             `json:"parts"`
+	Shrinkage     float64         `json:"shrinkage"`
+	Light         float64         `json:"light"` // stops that are taken off; 0: none, no section light
+	Mirrors       []mirror.Mirror `json:"mirrors,omitempty"`
+	PartLogLik    *float64        `json:"partLogLikelihood"` // null: nothing to choose
+	TextureLogLik *float64        `json:"textureLogLikelihood"`
 }
 
 type threshold struct {
@@ -147,6 +149,7 @@ func (p *Product) meta() meta {
 	if p.Light != nil {
 		m.Taught.Light = p.Light.Stops
 	}
+	m.Taught.Mirrors = p.Mirrors
 	for _, g := range p.Goldens {
 		m.Goldens = append(m.Goldens, goldenID{g.Name, g.Score, g.Verdict == padim.Pass})
 	}
@@ -253,6 +256,7 @@ func (p *Product) setMeta(m meta) error {
 			Parts: m.Taught.Parts, Rank: m.Threshold.Rank,
 		},
 	}
+	p.Mirrors = m.Taught.Mirrors
 	if m.Taught.Light != 0 {
 		p.Light = &light.Reference{Stops: m.Taught.Light}
 	}

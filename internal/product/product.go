@@ -14,6 +14,7 @@ import (
 	"cull/infer/prep"
 	"cull/internal/container"
 	"cull/internal/light"
+	"cull/internal/mirror"
 	"cull/padim"
 )
 
@@ -43,6 +44,7 @@ type Product struct {
 	Model   *padim.Model     // its Input is the plan's size
 	Report  padim.Report     // how it was taught, with the threshold
 	Light   *light.Reference // that pictures are brought into, nil: none
+	Mirrors []mirror.Mirror  // in which the good parts were taught too, ascending
 	Created time.Time        // UTC, whole seconds
 	Goldens []Golden
 
@@ -145,6 +147,11 @@ func (p *Product) check() error {
 	if p.Light != nil {
 		if err := p.Light.Check(p.Plan.Width, p.Plan.Height); err != nil {
 			return err
+		}
+	}
+	for i, m := range p.Mirrors {
+		if i > 0 && m <= p.Mirrors[i-1] {
+			return fmt.Errorf("mirrors %v: want each once, in order", p.Mirrors)
 		}
 	}
 	if p.Created.Year() < 1970 || p.Created.Year() > 9999 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"cull/internal/container"
 	"cull/internal/exact"
 	"cull/internal/light"
+	"cull/internal/mirror"
 	"cull/padim"
 )
 
@@ -49,6 +51,7 @@ func example(t testing.TB, o padim.Options) *Product {
 		Plan:    prep.Plan{Width: 32, Height: 32, Fit: prep.Letterbox},
 		Model:   model,
 		Light:   &light.Reference{Stops: 1.5, Levels: []float32{4, 4.5, 5, 4, 4.5, 5, 4, 4.5, 5, 4, 4.5, 5}},
+		Mirrors: []mirror.Mirror{mirror.LeftRight, mirror.HalfTurn},
 		Report:  *report,
 		Created: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
 	}
@@ -97,7 +100,7 @@ func TestProductSurvivesItsFile(t *testing.T) {
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("report: got %+v, want %+v", b, a)
 		}
-		same := back.Plan == p.Plan && back.Created.Equal(p.Created)
+		same := back.Plan == p.Plan && back.Created.Equal(p.Created) && slices.Equal(back.Mirrors, p.Mirrors)
 		if !same || !reflect.DeepEqual(back.Goldens, p.Goldens) {
 			t.Errorf("got %+v", back)
 		}
@@ -149,6 +152,8 @@ func TestInconsistentProductIsNotWritten(t *testing.T) {
 		"golden's size":     func(p *Product) { p.Goldens[0].Picture = p.Goldens[0].Picture[1:] },
 		"golden's verdict":  func(p *Product) { p.Goldens[1].Verdict = padim.Pass },
 		"golden's name":     func(p *Product) { p.Goldens[1].Name = "" },
+		"mirrors":           func(p *Product) { slices.Reverse(p.Mirrors) },
+		"unknown mirror":    func(p *Product) { p.Mirrors[1] = 7 },
 		"golden out of int": func(p *Product) { p.Goldens[1].Picture[5] = -128 },
 	} {
 		p := example(t, padim.Options{})

@@ -178,6 +178,9 @@ func showProduct(t io.Writer, p *product.Product) {
 	if p.Light != nil {
 		fmt.Fprintf(t, "light\t%s\n", lightOf(p))
 	}
+	if len(p.Mirrors) > 0 {
+		fmt.Fprintf(t, "mirrored\t%s\n", mirrorsOf(p))
+	}
 	threshold := p.Report.Threshold
 	rate, low, high := threshold.Expect()
 	fmt.Fprintf(t, "threshold\t%.4g, %v\n", threshold.Value, threshold.Method)

@@ -36,6 +36,7 @@ type evalFlags struct {
 	size, train                        int
 	seed                               uint64
 	targetFRR, light, relit            float64
+	noMirrors                          bool
 	controls                           bool
 }
 
@@ -47,6 +48,7 @@ func (f *evalFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.train, "train", 0, "train on at most `N` pictures, drawn at random (0: all)")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the draw and of the projection")
 	fs.Float64Var(&f.light, "light", inspect.Light, "how much the light may change, `stops`; 0 teaches the pictures alone")
+	fs.BoolVar(&f.noMirrors, "no-mirrors", false, "teach no mirrored copies, however few the good parts are")
 	fs.Float64Var(&f.relit, "relit", 0, "change the light of the test pictures by up to so many `stops`")
 	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
 	fs.StringVar(&f.json, "json", "", "write the figures to `file`, - for standard output; an array for several features")
@@ -96,7 +98,7 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	}
 	o := evaluate.Options{
 		Size: f.size, Train: f.train, Seed: f.seed, SpoolDir: os.TempDir(),
-		Fit: padim.Options{Mode: mode, TargetFRR: f.targetFRR}, Light: f.light, Relit: f.relit,
+		Fit: padim.Options{Mode: mode, TargetFRR: f.targetFRR}, Light: f.light, Relit: f.relit, NoMirrors: f.noMirrors,
 	}
 	if slices.Contains(features, evaluate.Net) || slices.Contains(features, evaluate.Random) {
 		if o.Model, err = openNetwork(f.net); err != nil {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"cull/capture/replay"
@@ -37,6 +38,7 @@ type teachFlags struct {
 	size                         int
 	targetFRR, light             float64
 	seed                         uint64
+	noMirrors                    bool
 }
 
 func (f *teachFlags) register(fs *flag.FlagSet) {
@@ -48,6 +50,7 @@ func (f *teachFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.size, "size", 0, "side of the input picture, `pixels` (default: the network's)")
 	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
 	fs.Float64Var(&f.light, "light", inspect.Light, "how much the light may change, `stops`")
+	fs.BoolVar(&f.noMirrors, "no-mirrors", false, "teach no mirrored copies, however few the good parts are")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the projection and of the light")
 }
 
@@ -123,7 +126,7 @@ func (f *teachFlags) options() (o inspect.Options, err error) {
 	if err := checkLight("teach", "light", f.light); err != nil {
 		return o, err
 	}
-	o.Light = f.light
+	o.Light, o.NoMirrors = f.light, f.noMirrors
 	if f.roi != "" {
 		if o.Plan.Region, err = parseRegion(f.roi); err != nil {
 			return o, err
@@ -173,6 +176,9 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 	if p.Light != nil {
 		fmt.Fprintf(w, "light     %s\n", lightOf(p))
 	}
+	if len(p.Mirrors) > 0 {
+		fmt.Fprintf(w, "mirrored  %s\n", mirrorsOf(p))
+	}
 	fmt.Fprintf(w, "threshold %.4g, %v\n", t.Value, t.Method)
 	rate, low, high := t.Expect()
 	fmt.Fprintf(w, "expect    %s of good parts rejected, 95 %% interval %s to %s\n",
@@ -189,6 +195,16 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 // lightOf says what of a picture counts as light.
 func lightOf(p *product.Product) string {
 	return fmt.Sprintf("what all of a picture differs in, up to %g stops, is no defect", p.Light.Stops)
+}
+
+// mirrorsOf says how good parts were mirrored, and what follows.
+func mirrorsOf(p *product.Product) string {
+	names := make([]string, len(p.Mirrors))
+	for i, m := range p.Mirrors {
+		names[i] = m.String()
+	}
+	return fmt.Sprintf("%s: few good parts, and so they would pass; --no-mirrors, or more parts, if that way round is a defect",
+		strings.Join(names, ", "))
 }
 
 // whyMode gives the reason for the mode when it was chosen.

@@ -124,10 +124,13 @@ func TestTeachThenInspect(t *testing.T) {
 	b := newBench(t)
 	p := b.path("plate.product")
 	out := mustCull(t, "teach", "--net", b.net, "--target-frr", "0.05", "--mode", "part", b.parts, "-o", p)
-	for _, want := range []string{"20 good parts", "mode      part", "threshold ", "leave-one-out", "expect ", p} {
+	for _, want := range []string{"20 good parts", "mode      part", "mirrored  left-right", "threshold ", "leave-one-out", "expect ", p} {
 		if !strings.Contains(out, want) {
 			t.Errorf("teach does not say %q:\n%s", want, out)
 		}
+	}
+	if out := mustCull(t, "teach", "--net", b.net, "--no-mirrors", b.parts, "-o", b.path("upright.product")); strings.Contains(out, "mirrored") {
+		t.Errorf("teach --no-mirrors:\n%s", out)
 	}
 	heat := b.path("heat")
 	out = mustCull(t, "inspect", "--json", "--net", b.net, "--overlay", heat, p, b.good, b.bad, b.bad)
