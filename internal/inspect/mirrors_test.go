@@ -72,8 +72,10 @@ func TestMirrors(t *testing.T) {
 		{"not wanted", marked{n: 20, x: middle, y: middle}, func(o *Options) { o.NoMirrors = true }, nil},
 		{"stock mode", marked{n: 20, x: middle, y: middle}, func(o *Options) { o.Fit.Mode = padim.Stock }, nil},
 		{
-			"what a mask hides does not come into sight", marked{n: 20, x: middle, y: middle},
-			func(o *Options) { o.Mask = left }, []mirror.Mirror{mirror.UpDown},
+			"what a mask hides does not come into sight",
+			marked{n: 20, x: middle, y: middle},
+			func(o *Options) { o.Mask = left },
+			[]mirror.Mirror{mirror.UpDown},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
