@@ -37,7 +37,7 @@ type Options struct {
 	// NoMirrors teaches no mirrored copies of few good parts (see mirrors.go). In Stock mode there are none either.
 	NoMirrors bool
 
-	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light; 0.7 MB with mirrors
+	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light, 0.8 MB with mirrors
 
 	// Progress, where not nil, is called after every part, for each stage again; the model's
 	// stage walks over the parts up to four times, twice that with mirrors.
@@ -68,7 +68,8 @@ type Taught struct {
 }
 
 // Learn teaches a model from the frames of src, all of them good parts: it collects their pictures and
-// the mean of their light, then extracts features, then fits. Memory does not depend on their number.
+// the mean of their light, then extracts features, then fits, with few parts once more, with mirrored copies that
+// passed. Memory does not depend on their number.
 func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Taught, error) {
 	if o.Fit.Mode == padim.Stock {
 		o.Light = 0
@@ -98,9 +99,11 @@ func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Ta
 	}
 	mirrors := passing(tried, report, o.Fit.Copies)
 	if mirrors != nil {
-		model, report, err = padim.Fit(features, o.Fit)
+		if model, report, err = padim.Fit(features, o.Fit); err != nil {
+			return nil, err
+		}
 	}
-	return &Taught{model, report, ref, mirrors}, err
+	return &Taught{model, report, ref, mirrors}, nil
 }
 
 // after returns what tells Progress how many samples are done, so many of them a part.

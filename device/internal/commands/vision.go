@@ -91,7 +91,7 @@ func withTeachHint(err error) error {
 	case errors.Is(err, padim.ErrAllIgnored):
 		return Hint(err, "a mask is black where the part is: invert it")
 	case errors.Is(err, unix.ENOSPC):
-		return Hint(err, "teaching needs 0.5 MB a part at 256 pixels until it ends: free some space")
+		return Hint(err, "teaching needs up to 0.8 MB a part at 256 pixels until it ends: free some space")
 	case errors.Is(err, context.Canceled):
 		return err
 	}
