@@ -68,8 +68,8 @@ type Taught struct {
 }
 
 // Learn teaches a model from the frames of src, all of them good parts: it collects their pictures and
-// the mean of their light, then extracts features, then fits, with few parts once more, with mirrored copies that
-// passed. Memory does not depend on their number.
+// the mean of their light, then extracts features, then fits, and where mirrored good parts pass, fits once more
+// with them. Memory does not depend on their number.
 func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Taught, error) {
 	if o.Fit.Mode == padim.Stock {
 		o.Light = 0
@@ -103,6 +103,7 @@ func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Ta
 			return nil, err
 		}
 	}
+	report.Tried = nil
 	return &Taught{model, report, ref, mirrors}, nil
 }
 
@@ -160,8 +161,8 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 	return frame, meter.Reference(o.Light), nil
 }
 
-// extract runs every picture, with ref its copies in other light, and then its mirrored copies, which it returns,
-// through e into features, and sets the mask and the copies of o.Fit.
+// extract runs every picture, with ref its copies in other light, and then mirrored copies to try, through e into
+// features. It sets the mask and the copies of o.Fit and returns the mirrors tried.
 func extract(
 	features, pictures *spool, frame image.Point, ref *light.Reference, e Extractor, o *Options,
 ) (tried []mirror.Mirror, err error) {
@@ -197,8 +198,8 @@ func extract(
 		if err := see(from); err != nil {
 			return err
 		}
-		for range copies {
-			if err := see(relit.Copy(from, features.Len())); err != nil {
+		for k := range copies {
+			if err := see(relit.Copy(from, i*(1+copies)+1+k)); err != nil {
 				return err
 			}
 		}

@@ -150,8 +150,8 @@ func (p *Product) check() error {
 		}
 	}
 	for i, m := range p.Mirrors {
-		if i > 0 && m <= p.Mirrors[i-1] {
-			return fmt.Errorf("mirrors %v: want each once, in order", p.Mirrors)
+		if int(m) >= len(mirror.All) || i > 0 && m <= p.Mirrors[i-1] {
+			return fmt.Errorf("mirrors %v: want known ones, each once, in order", p.Mirrors)
 		}
 	}
 	if p.Created.Year() < 1970 || p.Created.Year() > 9999 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,31 @@ func TestFilesThatAreNoProduct(t *testing.T) {
 	}
 }
 
+// A mirror is a name; encoding/json would take a list of small numbers from base64 too.
+func TestUnknownMirrorIsRefused(t *testing.T) {
+	for _, mirrors := range []string{`["sideways"]`, `"Bw=="`, `["half-turn", "left-right"]`} {
+		p := example(t, padim.Options{})
+		f, err := container.Parse(encode(t, p), Kind, Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sections := f.Sections()
+		i := slices.IndexFunc(sections, func(s container.Section) bool { return s.Name == "meta" })
+		old := regexp.MustCompile(`"mirrors": \[[^]]*\]`)
+		if !old.Match(sections[i].Data) {
+			t.Fatalf("no mirrors in %s", sections[i].Data)
+		}
+		sections[i].Data = old.ReplaceAll(sections[i].Data, []byte(`"mirrors": `+mirrors))
+		b, err := container.Encode(Kind, Version, sections)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(b); err == nil || !strings.Contains(err.Error(), "mirror") {
+			t.Errorf("%s: %v", mirrors, err)
+		}
+	}
+}
+
 func TestInconsistentProductIsNotWritten(t *testing.T) {
 	for name, spoil := range map[string]func(*Product){
 		"no model":          func(p *Product) { p.Model = nil },
@@ -154,6 +180,7 @@ func TestInconsistentProductIsNotWritten(t *testing.T) {
 		"golden's name":     func(p *Product) { p.Goldens[1].Name = "" },
 		"mirrors":           func(p *Product) { slices.Reverse(p.Mirrors) },
 		"unknown mirror":    func(p *Product) { p.Mirrors[1] = 7 },
+		"mirror twice":      func(p *Product) { p.Mirrors[1] = p.Mirrors[0] },
 		"golden out of int": func(p *Product) { p.Goldens[1].Picture[5] = -128 },
 	} {
 		p := example(t, padim.Options{})

@@ -147,7 +147,7 @@ func (b *benchmark) teach(ctx context.Context) error {
 		return err
 	}
 	p, err := inspect.Teach(ctx, parts, m, inspect.Options{
-		Plan: plan, SpoolDir: os.TempDir(), Light: inspect.Light,
+		Plan: plan, SpoolDir: os.TempDir(), Light: inspect.Light, NoMirrors: true,
 		Fit: padim.Options{Mode: padim.Part, Threads: runtime.GOMAXPROCS(0)},
 	}, time.Now())
 	if err != nil {

@@ -261,7 +261,8 @@ func (s *station) teach(
 	defer thrifty()()
 	p, err := inspect.Teach(ctx, parts.Goods(s.Sim.Teach), model, inspect.Options{
 		Plan: inspect.Geometry(model, s.Sim.Size), SpoolDir: os.TempDir(),
-		Fit: padim.Options{TargetFRR: s.Sim.TargetFRR, Threads: runtime.GOMAXPROCS(0)},
+		Fit:       padim.Options{TargetFRR: s.Sim.TargetFRR, Threads: runtime.GOMAXPROCS(0)},
+		NoMirrors: true, // as many parts as are asked for cost nothing here
 	}, start)
 	if err != nil {
 		return nil, withTeachHint(err)

@@ -177,7 +177,7 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 		fmt.Fprintf(w, "light     %s\n", lightOf(p))
 	}
 	if len(p.Mirrors) > 0 {
-		fmt.Fprintf(w, "mirrored  %s\n", mirrorsOf(p))
+		fmt.Fprintf(w, "mirrored  %s; so mirrored, all of so few good parts would pass: if it is a defect, teach more of them\n", mirrorsOf(p))
 	}
 	fmt.Fprintf(w, "threshold %.4g, %v\n", t.Value, t.Method)
 	rate, low, high := t.Expect()
@@ -197,14 +197,13 @@ func lightOf(p *product.Product) string {
 	return fmt.Sprintf("what all of a picture differs in, up to %g stops, is no defect", p.Light.Stops)
 }
 
-// mirrorsOf says how good parts were mirrored, and what follows.
+// mirrorsOf names how good parts were mirrored.
 func mirrorsOf(p *product.Product) string {
 	names := make([]string, len(p.Mirrors))
 	for i, m := range p.Mirrors {
 		names[i] = m.String()
 	}
-	return fmt.Sprintf("%s: few good parts, and so they would pass; --no-mirrors, or more parts, if that way round is a defect",
-		strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
 // whyMode gives the reason for the mode when it was chosen.

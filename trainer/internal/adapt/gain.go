@@ -132,7 +132,7 @@ func judge(
 	plan := prep.Plan{Width: o.Size, Height: o.Size}
 	fit := padim.Options{Seed: seed, Threads: o.Threads}
 	t, err := inspect.Learn(ctx, &frames{pictures: used, size: o.Size}, e,
-		inspect.Options{Plan: plan, Fit: fit, SpoolDir: o.SpoolDir})
+		inspect.Options{Plan: plan, Fit: fit, NoMirrors: true, SpoolDir: o.SpoolDir})
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,7 @@ func Compare(
 			{Features: evaluate.Net, Model: m},
 		} {
 			e.Size, e.Train, e.Seed, e.Fit, e.Light = o.Size, o.Train, uint64(seed), o.Fit, inspect.Light
+			e.NoMirrors = true // which ones pass may differ, and the question is of the arithmetic
 			e.Threads, e.SpoolDir = o.Threads, o.SpoolDir
 			if o.Progress != nil {
 				e.Progress = func(category, stage string, done, of int) {
