@@ -35,7 +35,7 @@ type Report struct {
 	Threshold Threshold
 
 	// Tried has for every good part the scores of its copies that are only tried, by the
-	// same models as Scores. A product does not keep them.
+	// same models as Scores. A product's file does not keep them.
 	Tried [][]float32
 }
 

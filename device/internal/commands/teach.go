@@ -177,7 +177,7 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 		fmt.Fprintf(w, "light     %s\n", lightOf(p))
 	}
 	if len(p.Mirrors) > 0 {
-		fmt.Fprintf(w, "mirrored  %s; so mirrored, all of so few good parts would pass: if it is a defect, teach more of them\n", mirrorsOf(p))
+		fmt.Fprintf(w, "mirrored  %s; so few good parts would pass so mirrored: if it is a defect, teach more of them\n", mirrorsOf(p))
 	}
 	fmt.Fprintf(w, "threshold %.4g, %v\n", t.Value, t.Method)
 	rate, low, high := t.Expect()
