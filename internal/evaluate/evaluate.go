@@ -31,9 +31,10 @@ import (
 // Features says where feature maps come from.
 type Features string
 
-// The features. All but Net are controls: what training must beat.
+// The features. All but Net and Taps are controls: what training must beat.
 const (
 	Net      Features = "net"
+	Taps     Features = "taps"     // the network's own maps, without the fixed ones beside them
 	Random   Features = "random"   // the same network, weights drawn at random
 	Handmade Features = "handmade" // 22 textbook filters
 	Bank     Features = "bank"     // 116 filters defined by formulas
@@ -43,12 +44,12 @@ const (
 )
 
 // All lists the features, Net first.
-var All = []Features{Net, Random, Handmade, Bank, Lines, Grey}
+var All = []Features{Net, Taps, Random, Handmade, Bank, Lines, Grey}
 
 // Options are the choices of an evaluation.
 type Options struct {
 	Features  Features
-	Model     *infer.Model // for Net, and for Random its topology
+	Model     *infer.Model // for Net and Taps, and for Random its topology
 	Size      int          // of the input picture, pixels a side
 	Train     int          // at most so many training pictures, drawn at random; 0: all
 	Seed      uint64       // of the draw, the projection and random weights
@@ -93,10 +94,10 @@ func protocol(o Options) Protocol {
 	p := Protocol{
 		Size: o.Size, Mode: o.Fit.Mode.String(), Seed: o.Seed,
 		Arithmetic: "float32", Kernel: "generic", Features: string(o.Features), Train: o.Train,
-		Light: Figure(o.Light), Relit: Figure(o.Relit),
+		Light: Figure(o.Light), Relit: Figure(o.Relit), NoMirrors: o.NoMirrors,
 	}
 	switch o.Features {
-	case Net:
+	case Net, Taps:
 		d := o.Model.Digest()
 		p.NetSHA256 = hex.EncodeToString(d[:])
 		p.Arithmetic, p.Kernel = "int8", infer.Kernel()
@@ -186,6 +187,9 @@ func (r *run) extractor(ctx context.Context) (inspect.Extractor, error) {
 	switch r.Features {
 	case Net:
 		return inspect.NewNetwork(r.Model, r.Size, r.Size, r.Threads)
+	case Taps:
+		n, err := inspect.NewNetwork(r.Model, r.Size, r.Size, r.Threads)
+		return taps{n}, err
 	case Random:
 		var pics [][]int8
 		err := r.pictures(ctx, r.train[:min(len(r.train), 8)], "calibrate", func(pic []int8) {
@@ -216,6 +220,11 @@ func (r *run) extractor(ctx context.Context) (inspect.Extractor, error) {
 	}
 	return nil, fmt.Errorf("features %q are not known", r.Features)
 }
+
+// taps is an Extractor of a network's own maps.
+type taps struct{ *inspect.Network }
+
+func (t taps) Maps(pic []int8) []padim.Map { return t.Taps(pic) }
 
 // pictures calls f with the input picture of every path.
 func (r *run) pictures(ctx context.Context, paths []string, stage string, f func(pic []int8)) error {

@@ -11,11 +11,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"cull/capture"
+	"cull/infer"
 	"cull/infer/net"
 	"cull/internal/control"
 	"cull/internal/dataset"
@@ -115,7 +117,9 @@ func TestControlsFindAPlainDefect(t *testing.T) {
 	}
 }
 
-func TestRandomWeightsOfANetwork(t *testing.T) {
+// twoTaps returns a network of three convolutions, weights drawn at random, and a picture that it has seen.
+func twoTaps(t *testing.T) (*infer.Model, []int8) {
+	t.Helper()
 	conv := func(name string, in int) net.Node {
 		return net.Node{
 			Name: name, Op: net.Conv, In: []int{in}, Out: 16,
@@ -126,21 +130,50 @@ func TestRandomWeightsOfANetwork(t *testing.T) {
 		InputChannels: 3, Taps: []net.Tap{{Name: "a", Node: 2}, {Name: "b", Node: 3}},
 		Nodes: []net.Node{{Name: "in", Op: net.Input}, conv("1", 0), conv("2", 1), conv("3", 2)},
 	}
-	pics := [][]int8{make([]int8, side*side*3)}
-	for i := range pics[0] {
-		pics[0][i] = int8(i*7%200 - 100)
+	pic := make([]int8, side*side*3)
+	for i := range pic {
+		pic[i] = int8(i*7%200 - 100)
 	}
-	o := options(t, Random)
-	var err error
-	if o.Model, err = control.RandomWeights(g, 5, pics, side, side); err != nil {
+	m, err := control.RandomWeights(g, 5, [][]int8{pic}, side, side)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return m, pic
+}
+
+func TestRandomWeightsOfANetwork(t *testing.T) {
+	o := options(t, Random)
+	o.Model, _ = twoTaps(t)
 	r, err := Run(context.Background(), plates(t, true), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c := r.Categories[0]; c.ImageAUROC < 0.9 || r.Protocol.Arithmetic != "int8" {
 		t.Errorf("image AUROC %v, %+v", c.ImageAUROC, r.Protocol)
+	}
+}
+
+func TestTapsLeaveTheFixedMapsOut(t *testing.T) {
+	o := options(t, Net)
+	var pic []int8
+	o.Model, pic = twoTaps(t)
+	maps := map[Features][]padim.Map{}
+	for _, o.Features = range []Features{Net, Taps} {
+		r := run{Options: o}
+		e, err := r.extractor(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps[o.Features] = e.Maps(pic)
+	}
+	own := maps[Taps]
+	if len(own) != 2 || len(maps[Net]) != 2+3 {
+		t.Fatalf("%d taps, %d maps", len(own), len(maps[Net]))
+	}
+	for i := range own {
+		if !slices.Equal(own[i].Data, maps[Net][i].Data) {
+			t.Errorf("map %d is not the network's", i)
+		}
 	}
 }
 
@@ -165,7 +198,7 @@ func TestJSONFormat(t *testing.T) {
 	}
 	category = categories[0]
 	for what, keys := range map[string]string{
-		"protocol": "size crop mode seed net_sha256 arithmetic kernel",
+		"protocol": "size crop mode seed net_sha256 arithmetic kernel no_mirrors",
 		"category": "name train_good test_good test_bad image_auroc pixel_auroc aupro30 f1_max threshold " +
 			"target_frr frr escape_rate frr_at_zero_escapes mode ms_per_image_p50 ms_per_image_p99 defects",
 		"mean": "image_auroc pixel_auroc aupro30",

@@ -25,9 +25,10 @@ type Protocol struct {
 	Arithmetic string `json:"arithmetic"` // int8; float32 for controls
 	Kernel     string `json:"kernel"`
 	Features   string `json:"features"`
-	Train      int    `json:"train"` // at most so many training pictures; 0: all
-	Light      Figure `json:"light"` // change of light taught, stops
-	Relit      Figure `json:"relit"` // change of light of the test pictures, stops
+	Train      int    `json:"train"`      // at most so many training pictures; 0: all
+	Light      Figure `json:"light"`      // change of light taught, stops
+	Relit      Figure `json:"relit"`      // change of light of the test pictures, stops
+	NoMirrors  bool   `json:"no_mirrors"` // as asked for; Category.Mirrors are those taught
 }
 
 // A Figure is a number whose JSON is null where it does not exist.

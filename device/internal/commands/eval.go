@@ -42,7 +42,7 @@ type evalFlags struct {
 
 func (f *evalFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.net, "net", "", "network `file` (default: the built-in one)")
-	fs.StringVar(&f.features, "features", "net", "net, random, handmade, bank, lines or grey; several with commas")
+	fs.StringVar(&f.features, "features", "net", featureNames()+"; several with commas")
 	fs.StringVar(&f.mode, "mode", "auto", "auto, part, texture or stock")
 	fs.IntVar(&f.size, "size", 256, "side of the input picture, `pixels`")
 	fs.IntVar(&f.train, "train", 0, "train on at most `N` pictures, drawn at random (0: all)")
@@ -100,7 +100,10 @@ func Eval(ctx context.Context, env Env, args []string) error {
 		Size: f.size, Train: f.train, Seed: f.seed, SpoolDir: os.TempDir(),
 		Fit: padim.Options{Mode: mode, TargetFRR: f.targetFRR}, Light: f.light, Relit: f.relit, NoMirrors: f.noMirrors,
 	}
-	if slices.Contains(features, evaluate.Net) || slices.Contains(features, evaluate.Random) {
+	ofNetwork := func(row evaluate.Features) bool {
+		return row == evaluate.Net || row == evaluate.Taps || row == evaluate.Random
+	}
+	if slices.ContainsFunc(features, ofNetwork) {
 		if o.Model, err = openNetwork(f.net); err != nil {
 			return err
 		}
@@ -155,11 +158,20 @@ func (f *evalFlags) rows() ([]evaluate.Features, error) {
 		row := evaluate.Features(name)
 		if !slices.Contains(evaluate.All, row) {
 			return nil, Hint(usagef("eval: --features %q is not known", name),
-				"one of net, random, handmade, bank, lines, grey")
+				"one of %s", featureNames())
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// featureNames lists what may be evaluated, for people.
+func featureNames() string {
+	var names []string
+	for _, row := range evaluate.All {
+		names = append(names, string(row))
+	}
+	return strings.Join(names, ", ")
 }
 
 // overlays writes heat maps to dir/category/kind/stem.png.

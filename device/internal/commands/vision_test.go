@@ -323,7 +323,7 @@ func TestEvalWritesTableJSONAndOverlays(t *testing.T) {
 	file := b.path("out.json")
 	table := mustCull(t, "eval", "--net", b.net, "--size", "64", "--controls", "--train", "16",
 		"--json", file, "--overlay", b.path("heat"), b.dir)
-	for _, want := range []string{"features net", "features random", "features grey", "plate", "image AUROC"} {
+	for _, want := range []string{"features net", "features taps", "features random", "features grey", "plate", "image AUROC"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
@@ -341,7 +341,7 @@ func TestEvalWritesTableJSONAndOverlays(t *testing.T) {
 			PixelAUROC *float64 `json:"pixel_auroc"`
 		}
 	}
-	if err := json.Unmarshal(data, &rows); err != nil || len(rows) != 6 {
+	if err := json.Unmarshal(data, &rows); err != nil || len(rows) != 7 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
 	for _, r := range rows {
