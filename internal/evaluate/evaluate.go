@@ -188,8 +188,7 @@ func (r *run) extractor(ctx context.Context) (inspect.Extractor, error) {
 	case Net:
 		return inspect.NewNetwork(r.Model, r.Size, r.Size, r.Threads)
 	case Taps:
-		n, err := inspect.NewNetwork(r.Model, r.Size, r.Size, r.Threads)
-		return taps{n}, err
+		return inspect.NewTaps(r.Model, r.Size, r.Size, r.Threads)
 	case Random:
 		var pics [][]int8
 		err := r.pictures(ctx, r.train[:min(len(r.train), 8)], "calibrate", func(pic []int8) {
@@ -220,11 +219,6 @@ func (r *run) extractor(ctx context.Context) (inspect.Extractor, error) {
 	}
 	return nil, fmt.Errorf("features %q are not known", r.Features)
 }
-
-// taps is an Extractor of a network's own maps.
-type taps struct{ *inspect.Network }
-
-func (t taps) Maps(pic []int8) []padim.Map { return t.Taps(pic) }
 
 // pictures calls f with the input picture of every path.
 func (r *run) pictures(ctx context.Context, paths []string, stage string, f func(pic []int8)) error {

@@ -10,79 +10,9 @@ import (
 	"image"
 
 	"cull/capture"
-	"cull/infer"
 	"cull/infer/prep"
-	"cull/internal/fixed"
 	"cull/padim"
 )
-
-// An Extractor turns input pictures, [h][w][3] int8, into feature maps, which
-// belong to it until its next Maps.
-type Extractor interface {
-	Maps(pic []int8) []padim.Map
-}
-
-// A Network is an Extractor of a model's taps and of the maps that no network need
-// learn. Not safe for concurrent use.
-type Network struct {
-	runner *infer.Runner
-	fixed  *fixed.Maps
-	maps   []padim.Map
-}
-
-// NewNetwork prepares m for pictures of height x width on that many threads.
-func NewNetwork(m *infer.Model, height, width, threads int) (*Network, error) {
-	r, err := m.NewRunner(height, width, infer.Options{Threads: threads})
-	if err != nil {
-		return nil, err
-	}
-	f, err := fixed.New(height, width)
-	if err != nil {
-		r.Close()
-		return nil, err
-	}
-	return &Network{runner: r, fixed: f}, nil
-}
-
-// Taps returns the network's maps alone.
-func (n *Network) Taps(pic []int8) []padim.Map {
-	n.maps = n.maps[:0]
-	for _, m := range n.runner.Run(pic) {
-		n.maps = append(n.maps, padim.Map(m))
-	}
-	return n.maps
-}
-
-// Maps returns the network's maps and the fixed ones.
-func (n *Network) Maps(pic []int8) []padim.Map {
-	n.maps = n.fixed.Append(n.Taps(pic), pic)
-	return n.maps
-}
-
-// extended is an Extractor with the fixed maps behind its own.
-type extended struct {
-	Extractor
-	fixed *fixed.Maps
-	maps  []padim.Map
-}
-
-// Extend returns an Extractor of e's maps and the fixed ones, of pictures of height x width: what a
-// Network is, for taps that something else computes.
-func Extend(e Extractor, height, width int) (Extractor, error) {
-	f, err := fixed.New(height, width)
-	if err != nil {
-		return nil, err
-	}
-	return &extended{Extractor: e, fixed: f}, nil
-}
-
-func (e *extended) Maps(pic []int8) []padim.Map {
-	e.maps = e.fixed.Append(append(e.maps[:0], e.Extractor.Maps(pic)...), pic)
-	return e.maps
-}
-
-// Close ends the network's threads.
-func (n *Network) Close() { n.runner.Close() }
 
 // A Result is the judgement of one frame.
 type Result struct {

@@ -236,7 +236,7 @@ func TestSpoiltPackedWeightStopsTheStart(t *testing.T) {
 		if _, err := open(p, e, 1); err != nil {
 			t.Fatal(err)
 		}
-		packed := packedWeights(t, e.runner)
+		packed := packedWeights(t, e.Taps.runner)
 		for _, k := range []int{len(packed) / 3, len(packed) / 2, len(packed) - 1} {
 			w := packed[k]
 			at := len(w) / 2 / 16 * 16

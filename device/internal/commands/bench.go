@@ -274,7 +274,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 		run  func() error
 	}{
 		{"preprocessing", func() error { return prepare.Apply(pic, frame) }},
-		{"network", func() error { net.Taps(pic); return nil }},
+		{"network", func() error { net.Taps.Maps(pic); return nil }},
 		{"light", func() error { normal.Normalise(pic); return nil }},
 		{"fixed", func() error { beside.Append(nil, pic); return nil }},
 		{"scorer", func() error { scorer.Score(good); return nil }},

@@ -139,7 +139,7 @@ func (t *tap) average() []float64 {
 
 // statistics takes them: good parts vary about their mean in each cell.
 func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options) ([]*tap, error) {
-	e, err := inspect.NewNetwork(m, o.Size, o.Size, o.Threads)
+	e, err := inspect.NewTaps(m, o.Size, o.Size, o.Threads)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options)
 	for i, p := range parts {
 		good[i] = features(e, p, pic)
 		if i == 0 {
-			for _, m := range e.Taps(pic) {
+			for _, m := range e.Maps(pic) {
 				taps = append(taps, &tap{discriminant.New(m.C), m.C, make([]float64, m.H*m.W*m.C)})
 			}
 		}
@@ -177,7 +177,7 @@ func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options)
 
 // damage draws defects on parts at random and adds what they change.
 func (o *Options) damage(
-	ctx context.Context, e *inspect.Network, parts [][]uint8, good [][][]float64, taps []*tap,
+	ctx context.Context, e *inspect.Taps, parts [][]uint8, good [][][]float64, taps []*tap,
 ) error {
 	g, err := o.generator()
 	if err != nil {
@@ -210,9 +210,9 @@ func (o *Options) damage(
 }
 
 // features runs a network and smooths the real values of its taps.
-func features(e *inspect.Network, rgb []uint8, pic []int8) (all [][]float64) {
+func features(e *inspect.Taps, rgb []uint8, pic []int8) (all [][]float64) {
 	quantise.Int8(pic, rgb)
-	for _, m := range e.Taps(pic) {
+	for _, m := range e.Maps(pic) {
 		v, out := make([]float64, m.H*m.W*m.C), make([]float64, m.H*m.W*m.C)
 		for i := range v {
 			v[i] = float64(m.Data[i]) * float64(m.Step[i%m.C])
