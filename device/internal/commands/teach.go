@@ -143,12 +143,15 @@ func (f *teachFlags) options() (o inspect.Options, err error) {
 	return o, nil
 }
 
+// smallestRegion is the least side of --roi in pixels: a smaller one is a slip, there is nothing to see in it.
+const smallestRegion = 16
+
 func parseRegion(s string) (image.Rectangle, error) {
 	var x, y, w, h int
 	var rest string
 	n, _ := fmt.Sscanf(s+"\n", "%d,%d,%d,%d%s", &x, &y, &w, &h, &rest)
-	if n != 4 || x < 0 || y < 0 || w < 1 || h < 1 || w > 1<<15 || h > 1<<15 || x > 1<<15 || y > 1<<15 {
-		return image.Rectangle{}, Hint(usagef("teach: --roi %q: want X,Y,W,H in pixels", s),
+	if n != 4 || x < 0 || y < 0 || w < smallestRegion || h < smallestRegion || w > 1<<15 || h > 1<<15 || x > 1<<15 || y > 1<<15 {
+		return image.Rectangle{}, Hint(usagef("teach: --roi %q: want X,Y,W,H in pixels, at least %d wide and high", s, smallestRegion),
 			"left, top, width and height, for example 320,140,640,480")
 	}
 	return image.Rect(x, y, x+w, y+h), nil
@@ -167,11 +170,26 @@ func sourceHint(err error, source string) error {
 	return Hint(err, "SOURCE is a folder of pictures of good parts")
 }
 
+// coarse is how many of the camera's pixels a side may become one before teach tells of it.
+const coarse = 1.5
+
 // printTaught says what was taught and what the threshold can promise.
 func printTaught(w io.Writer, p *product.Product, path string) error {
 	r, t := &p.Report, p.Report.Threshold
-	fmt.Fprintf(w, "taught    %d good parts of %dx%d pixels, scaled to %dx%d\n",
-		r.Parts, p.Frame.X, p.Frame.Y, p.Plan.Width, p.Plan.Height)
+	src, dst, err := p.Plan.Window(p.Frame.X, p.Frame.Y)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "taught    %d good parts of %dx%d pixels, ", r.Parts, p.Frame.X, p.Frame.Y)
+	if src.Size() != p.Frame {
+		fmt.Fprintf(w, "%dx%d of them ", src.Dx(), src.Dy())
+	}
+	fmt.Fprintf(w, "scaled to %dx%d\n", dst.Dx(), dst.Dy())
+	across, down := float64(src.Dx())/float64(dst.Dx()), float64(src.Dy())/float64(dst.Dy())
+	if max(across, down) > coarse {
+		fmt.Fprintf(w, "detail    one pixel here is %.3g x %.3g of the camera's, and what is smaller is lost: "+
+			"--roi and a larger --size keep more of it\n", across, down)
+	}
 	fmt.Fprintf(w, "mode      %v%s\n", r.Mode, whyMode(r))
 	if p.Light != nil {
 		fmt.Fprintf(w, "light     %s\n", lightOf(p))
@@ -188,7 +206,7 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 			"which %d parts would make a measurement\n",
 			t.Parts, percent(t.Smallest()), percent(t.Target), int(math.Ceil(1/t.Target))-1)
 	}
-	_, err := fmt.Fprintf(w, "written   %s\n", path)
+	_, err = fmt.Fprintf(w, "written   %s\n", path)
 	return err
 }
 

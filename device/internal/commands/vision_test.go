@@ -188,7 +188,12 @@ func TestTeachOnARegionAndWithAMask(t *testing.T) {
 	if out := mustCull(t, "inspect", "--net", b.net, p, b.bad); !strings.HasPrefix(out, "PASS") {
 		t.Errorf("the hole is masked: %s", out)
 	}
-	mustCull(t, "teach", "--net", b.net, "--roi", "0,40,64,24", "--mode", "part", b.parts, "-o", p)
+	taught := mustCull(t, "teach", "--net", b.net, "--roi", "0,40,64,24", "--size", "32", "--mode", "part", b.parts, "-o", p)
+	for _, want := range []string{"64x64 pixels, 64x24 of them scaled to 32x32\n", "one pixel here is 2 x 0.75 of the camera's"} {
+		if !strings.Contains(taught, want) {
+			t.Errorf("no %q in\n%s", want, taught)
+		}
+	}
 	if out := mustCull(t, "inspect", "--net", b.net, p, b.bad); !strings.HasPrefix(out, "PASS") {
 		t.Errorf("the hole is outside the region: %s", out)
 	}
@@ -261,6 +266,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"teach", "--net", b.net, b.parts}, "-o PRODUCT", true},
 		{[]string{"teach", "--roi", "1,2,3", b.parts, "-o", out}, "--roi", true},
 		{[]string{"teach", "--roi", "1,2,3,4,5", b.parts, "-o", out}, "--roi", true},
+		{[]string{"teach", "--roi", "0,0,40,1", b.parts, "-o", out}, "at least 16 wide and high", true},
 		{[]string{"teach", "--size", "100", b.parts, "-o", out}, "--size 100", true},
 		{[]string{"teach", "--mode", "best", b.parts, "-o", out}, "--mode", true},
 		{[]string{"teach", "--target-frr", "2", b.parts, "-o", out}, "--target-frr", true},
