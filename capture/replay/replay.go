@@ -29,6 +29,9 @@ func Open(dir string) (*Files, error) {
 // New returns a source of the image files at paths.
 func New(paths []string) *Files { return &Files{paths: paths} }
 
+// Path is the file of picture i, counted from 0.
+func (f *Files) Path(i int) string { return f.paths[i] }
+
 // Len returns the number of files not yet delivered.
 func (f *Files) Len() int { return len(f.paths) - f.next }
 

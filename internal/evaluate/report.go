@@ -22,7 +22,7 @@ type Protocol struct {
 	Mode       string `json:"mode"` // as asked for
 	Seed       uint64 `json:"seed"`
 	NetSHA256  string `json:"net_sha256"` // empty for controls
-	Arithmetic string `json:"arithmetic"` // int8; float32 for controls
+	Arithmetic string `json:"arithmetic"` // int8; float32 for filters
 	Kernel     string `json:"kernel"`
 	Features   string `json:"features"`
 	Train      int    `json:"train"`      // at most so many training pictures; 0: all

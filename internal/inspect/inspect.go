@@ -1,5 +1,6 @@
-// Package inspect joins the steps from frame to verdict: prep, feature
-// extraction, scoring, threshold. The same code teaches, judges the line and
+// Package inspect joins the steps from frame to verdict: prep, what differs in light
+// taken off, ignored cells made grey, features of the network and fixed ones, scoring,
+// threshold; and teaches: other light, mirrors, goldens. The same code teaches, judges the line and
 // evaluates data sets, so a score on the bench is a score on the line.
 package inspect
 

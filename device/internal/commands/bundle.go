@@ -185,6 +185,9 @@ func showProduct(t io.Writer, p *product.Product) {
 	rate, low, high := threshold.Expect()
 	fmt.Fprintf(t, "threshold\t%.4g, %v\n", threshold.Value, threshold.Method)
 	fmt.Fprintf(t, "expect\t%s of good parts rejected, 95 %% interval %s to %s\n", percent(rate), percent(low), percent(high))
+	for _, i := range p.Report.Suspects() {
+		fmt.Fprintf(t, "suspect\tgood part %d, score %.4g\n", i+1, p.Report.Scores[i])
+	}
 	for _, g := range p.Goldens {
 		fmt.Fprintf(t, "golden\t%s: %v, score %.4g\n", g.Name, g.Verdict, g.Score)
 	}

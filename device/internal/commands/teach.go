@@ -97,7 +97,7 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	if err := p.WriteFile(f.output); err != nil {
 		return Hint(err, "choose a folder that may be written to")
 	}
-	return printTaught(env.Stdout, p, f.output)
+	return printTaught(env.Stdout, p, f.output, src.Path)
 }
 
 // thrifty lets the heap grow by a tenth between two collections, not to twice its
@@ -173,8 +173,8 @@ func sourceHint(err error, source string) error {
 // coarse is how many of the camera's pixels a side may become one before teach tells of it.
 const coarse = 1.5
 
-// printTaught says what was taught and what the threshold can promise.
-func printTaught(w io.Writer, p *product.Product, path string) error {
+// printTaught says what was taught and what the threshold can promise. name gives the file of a good part.
+func printTaught(w io.Writer, p *product.Product, path string, name func(part int) string) error {
 	r, t := &p.Report, p.Report.Threshold
 	src, dst, err := p.Plan.Window(p.Frame.X, p.Frame.Y)
 	if err != nil {
@@ -205,6 +205,10 @@ func printTaught(w io.Writer, p *product.Product, path string) error {
 		fmt.Fprintf(w, "note      %d parts alone can promise %s at best; %s is an extrapolation, "+
 			"which %d parts would make a measurement\n",
 			t.Parts, percent(t.Smallest()), percent(t.Target), int(math.Ceil(1/t.Target))-1)
+	}
+	for _, i := range r.Suspects() {
+		fmt.Fprintf(w, "suspect   %s: %.4g, left out, is far above the others; look at it before the line is released\n",
+			name(i), r.Scores[i])
 	}
 	_, err = fmt.Fprintf(w, "written   %s\n", path)
 	return err

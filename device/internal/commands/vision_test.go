@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func writePNG(t *testing.T, path string, img image.Image) {
 func cull(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
 	run := map[string]Command{}
-	for _, c := range []Command{teachCommand(), inspectCommand(), evalCommand()} {
+	for _, c := range []Command{teachCommand(), inspectCommand(), evalCommand(), bundleCommand()} {
 		run[c.Name] = c
 	}
 	var out, log bytes.Buffer
@@ -370,5 +371,24 @@ func TestVisionHelp(t *testing.T) {
 		if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(out, "usage: cull "+name) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
+	}
+}
+
+// A bad part among the good ones sets the threshold: teach and bundle show must name it.
+func TestTeachNamesAnOddGoodPart(t *testing.T) {
+	b := newBench(t)
+	odd, p := filepath.Join(b.parts, "odd.png"), b.path("plate.product")
+	writePart(t, odd, 99, true)
+	out := mustCull(t, "teach", "--net", b.net, "--mode", "part", b.parts, "-o", p)
+	if strings.Count(out, "suspect") != 1 || !strings.Contains(out, "suspect   "+odd) {
+		t.Errorf("teach:\n%s", out)
+	}
+	parts, err := os.ReadDir(b.parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := 1 + slices.IndexFunc(parts, func(e os.DirEntry) bool { return e.Name() == "odd.png" })
+	if out := mustCull(t, "bundle", "show", p); !strings.Contains(out, fmt.Sprintf("good part %d, score", number)) {
+		t.Errorf("bundle show, part %d:\n%s", number, out)
 	}
 }

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package doctor looks for what keeps a line from working, and says how to mend it. It disturbs
-// nothing: lines and cameras that somebody has are reported, not touched.
+// nothing unless Drive is set: lines and cameras that somebody has are reported, not touched.
 package doctor
 
 import (

@@ -109,8 +109,8 @@ func (v Verdict) String() string {
 // A Reason says why a part ended as it did.
 type Reason string
 
-// Reasons. ByScore is the only one of a part that was judged; all others but
-// LineStopped and Shutdown count as uninspected.
+// Reasons. FrameLost to Unrecorded count as uninspected, the others do not. PulseFailed, NotConfirmed and Unrecorded
+// may be of parts that were judged.
 const (
 	ByScore        Reason = "score"
 	FrameLost      Reason = "frame lost"      // no frame in the part's window

@@ -1,4 +1,4 @@
-// Package kernel has the inner loops of the maps of spots, on numbers of a byte each. Portable Go computes eight at a
+// Package kernel has the inner loops of the grey picture and of the maps of spots and lines, on numbers of a byte each. Portable Go computes eight at a
 // time, in a word; AVX2 and NEON as many as a register holds. All give the same bytes.
 package kernel
 
