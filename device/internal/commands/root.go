@@ -16,6 +16,7 @@ var version = "(devel)"
 func Table() []Command {
 	return []Command{
 		runCommand(),
+		captureCommand(),
 		teachCommand(),
 		inspectCommand(),
 		replayCommand(),

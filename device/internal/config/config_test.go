@@ -225,3 +225,24 @@ func TestSaveIsReadBack(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A camera can be used before the rest of the line is written down, but not with a value or key that has no sense.
+func TestLoadCameraNeedsNoWholeLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cull.toml")
+	for text, fine := range map[string]bool{
+		"[camera]\nkind = \"v4l2\"\ndevice = \"/dev/video7\"\n":            true,
+		"[camera]\nkind = \"v4l2\"\ndevice = \"/dev/video7\"\nwidth = 3\n": false,
+		"[camera]\nkind = \"v4l2\"\n[line]\ntravel = 3\n":                  false,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadCamera(file)
+		if (err == nil) != fine || fine && c.Device != "/dev/video7" {
+			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+		if _, err := Load(file); err == nil {
+			t.Errorf("%q is a line", text)
+		}
+	}
+}

@@ -42,7 +42,15 @@ func (e *Error) Error() string {
 
 // Load reads a file. Keys that it leaves out have their defaults. The error is an *Error
 // where the file is at fault.
-func Load(path string) (Config, error) {
+func Load(path string) (Config, error) { return load(path, true) }
+
+// LoadCamera reads the camera of a file that need not be complete yet. What it has of other keys must have a sense by itself.
+func LoadCamera(path string) (Camera, error) {
+	c, err := load(path, false)
+	return c.Camera, err
+}
+
+func load(path string, complete bool) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("config: %w", err)
@@ -52,11 +60,13 @@ func Load(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("config: %w", err)
 	}
-	return Parse(path, text)
+	return parse(path, text, complete)
 }
 
 // Parse reads the text of a file; name is for its errors.
-func Parse(name string, text []byte) (Config, error) {
+func Parse(name string, text []byte) (Config, error) { return parse(name, text, true) }
+
+func parse(name string, text []byte, complete bool) (Config, error) {
 	c := Default()
 	if len(text) > MaxFile {
 		return c, &Error{File: name, Text: fmt.Sprintf("larger than %d bytes", MaxFile)}
@@ -69,6 +79,9 @@ func Parse(name string, text []byte) (Config, error) {
 	lines := positions(text)
 	if err := check(reflect.ValueOf(c), "", name, lines); err != nil {
 		return Default(), err
+	}
+	if !complete {
+		return c, nil
 	}
 	if err := c.relations(name, lines); err != nil {
 		return Default(), err

@@ -1,0 +1,169 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"cull/capture"
+	"cull/capture/v4l2"
+	"cull/device/internal/config"
+	"cull/device/internal/wiring"
+	"cull/infer/prep"
+	"cull/internal/container"
+	"cull/internal/imagefile"
+)
+
+const captureSynopsis = "--config FILE [--count N] [--every TIME] -o FOLDER"
+
+func captureCommand() Command {
+	return Command{
+		Name: "capture", Synopsis: captureSynopsis,
+		Does: "takes pictures of good parts with the line's camera, for teach",
+		Run: func(ctx context.Context, env Env, args []string) error {
+			return Capture(ctx, env, args, func(c v4l2.Config) (capture.Source, error) {
+				s, err := v4l2.Open(c)
+				if err != nil {
+					return nil, err // not s: it would be a Source that is not nil
+				}
+				return s, nil
+			})
+		},
+	}
+}
+
+// Capture runs `cull capture`: the configured camera, set up as on the line, to a folder of pictures. It needs no product and
+// takes no GPIO line.
+func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config) (capture.Source, error)) error {
+	fs := flag.NewFlagSet("capture", flag.ContinueOnError)
+	file := fs.String("config", "", "configuration `file`; only its [camera] counts, and the rest may be missing yet")
+	count := fs.Int("count", 50, "how many `pictures` to keep")
+	every := fs.Duration("every", 0, "keep a frame every so often, for example 2s; 0: each one, which is each part where camera.triggered is set")
+	dir := fs.String("o", "", "`folder` for the pictures; it is made, or must have none")
+	rest, err := parse(env, "capture", captureSynopsis, fs, args)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0 || *file == "" || *dir == "":
+		return Hint(usagef("capture: want --config FILE and -o FOLDER"), "cull capture --config cull.toml --every 2s -o good")
+	case *count < 1 || *every < 0:
+		return Hint(usagef("capture: --count %d, --every %v: want at least one picture and no negative time", *count, *every),
+			"cull capture --config cull.toml --count 50 --every 2s -o good")
+	}
+	c, err := config.LoadCamera(*file)
+	if err != nil {
+		return withConfigHint(err)
+	}
+	if c.Kind != "v4l2" {
+		return Hint(fmt.Errorf("capture: %s: camera.kind is %q", *file, c.Kind), `set it to "v4l2": other kinds are no cameras`)
+	}
+	if err := emptyFolder(*dir); err != nil {
+		return err
+	}
+	src, err := open(wiring.Camera(&c))
+	if err != nil {
+		return Hint(fmt.Errorf("capture: %w", err), "cull doctor --config %s says what the camera lacks", *file)
+	}
+	defer src.Close() //nolint:errcheck // every frame kept is in a file
+	look, err := checker(&c)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(env.Stderr)
+	kept, unfit := 0, 0
+	for next := time.Duration(-1 << 62); kept < *count; {
+		f, err := src.Next(ctx)
+		if err != nil {
+			progress.clear()
+			return Hint(fmt.Errorf("capture: %d of %d pictures in %s: %w", kept, *count, *dir, err), "take the others into another folder")
+		}
+		if f.Mono < next {
+			f.Release()
+			continue
+		}
+		next = f.Mono + *every
+		if look != nil {
+			if err := look(f); err != nil {
+				unfit++
+				progress.show("not kept: %v", err)
+				f.Release()
+				continue
+			}
+		}
+		err = keepPicture(filepath.Join(*dir, fmt.Sprintf("%06d", kept+1)), f)
+		f.Release()
+		if err != nil {
+			return err
+		}
+		kept++
+		progress.show("picture %d of %d", kept, *count)
+	}
+	progress.clear()
+	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d frames unfit and not kept: remove what is not a good part, then cull teach\n", kept, *dir, unfit)
+	return err
+}
+
+// emptyFolder makes dir, or sees that no picture is in it: none is overwritten or mixed with those of another day.
+func emptyFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Hint(fmt.Errorf("capture: %w", err), "choose a folder that may be written to")
+	}
+	switch _, err := imagefile.List(dir); {
+	case errors.Is(err, imagefile.ErrNone):
+		return nil
+	case err != nil:
+		return Hint(fmt.Errorf("capture: %w", err), "choose a folder that may be read")
+	}
+	return Hint(fmt.Errorf("capture: %s has pictures already", dir), "choose a folder without any")
+}
+
+// keepPicture writes a frame to path and its ending: a JPEG as the camera made it, all else as PNG without loss. Only of YUYV and NV12
+// does the line see other bits than teach: here colours are made before the picture is brought to size, there after.
+func keepPicture(path string, f *capture.Frame) error {
+	var data bytes.Buffer
+	switch f.Format {
+	case capture.MJPEG:
+		path += ".jpg"
+		data.Write(f.Pix)
+	default:
+		path += ".png"
+		img, err := pictureOf(f)
+		if err != nil {
+			return err
+		}
+		if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&data, img); err != nil {
+			return err
+		}
+	}
+	return Hint(container.WriteFile(path, data.Bytes()), "free some space, or choose a folder that may be written to")
+}
+
+// pictureOf returns an uncompressed frame with the colours that the line sees.
+func pictureOf(f *capture.Frame) (image.Image, error) {
+	if slices.Contains([]capture.PixelFormat{capture.Grey, capture.RGB24}, f.Format) {
+		return imagefile.Image(f)
+	}
+	p, err := prep.New(wholeFrame(f))
+	if err != nil {
+		return nil, err
+	}
+	pic := make([]int8, 3*f.Width*f.Height)
+	if err := p.Apply(pic, f); err != nil {
+		return nil, err
+	}
+	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
+	for i := range f.Width * f.Height {
+		at := func(c int) uint8 { return uint8(int(pic[3*i+c]) + 128) }
+		img.SetRGBA(i%f.Width, i/f.Width, color.RGBA{R: at(0), G: at(1), B: at(2), A: 255})
+	}
+	return img, nil
+}

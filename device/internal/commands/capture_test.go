@@ -1,0 +1,162 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cull/capture"
+	"cull/capture/v4l2"
+	"cull/infer/prep"
+	"cull/internal/imagefile"
+)
+
+// A strip is a camera with so many frames, one each 100 ms.
+type strip struct {
+	frames []capture.Frame
+	next   int
+	open   int // frames on loan
+}
+
+func (s *strip) Next(context.Context) (*capture.Frame, error) {
+	if s.next == len(s.frames) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	f := s.frames[s.next]
+	f.Mono = time.Duration(s.next) * 100 * time.Millisecond
+	s.next++
+	s.open++
+	return capture.NewFrame(f, func() { s.open-- }), nil
+}
+
+func (s *strip) Close() error { return nil }
+
+func repeated(n int, f capture.Frame) []capture.Frame { return slices.Repeat([]capture.Frame{f}, n) }
+
+func greyFrame(level byte) capture.Frame {
+	pix := bytes.Repeat([]byte{level}, 16*16)
+	for i := range pix {
+		pix[i] += byte(i % 7)
+	}
+	return capture.Frame{Pix: pix, Format: capture.Grey, Width: 16, Height: 16, Stride: 16}
+}
+
+// cameraConfig writes a configuration that has a camera and nothing else.
+func cameraConfig(t *testing.T, more string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "cull.toml")
+	text := "[camera]\nkind = \"v4l2\"\ndevice = \"/dev/video9\"\nwidth = 16\nheight = 16\n" + more
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func captureInto(t *testing.T, dir, file string, s *strip, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	args = append([]string{"--config", file, "-o", dir}, args...)
+	err := Capture(context.Background(), Env{Stdout: &out, Stderr: io.Discard}, args,
+		func(c v4l2.Config) (capture.Source, error) {
+			if c.Device != "/dev/video9" || c.Width != 16 {
+				t.Errorf("camera %+v", c)
+			}
+			return s, nil
+		})
+	if s.open != 0 {
+		t.Errorf("%d frames are not given back", s.open)
+	}
+	return out.String(), err
+}
+
+func TestCaptureKeepsAFrameEverySoOften(t *testing.T) {
+	s := &strip{frames: repeated(40, greyFrame(90))}
+	dir := filepath.Join(t.TempDir(), "good")
+	out, err := captureInto(t, dir, cameraConfig(t, "check = false\n"), s, "--count", "4", "--every", "1s")
+	if err != nil || !strings.HasPrefix(out, "4 pictures in ") {
+		t.Fatalf("%q, %v", out, err)
+	}
+	paths, err := imagefile.List(dir)
+	if err != nil || len(paths) != 4 || s.next != 31 {
+		t.Fatalf("%v, %v, %d frames taken", paths, err, s.next)
+	}
+	f, err := imagefile.Read(paths[3])
+	if err != nil || f.Format != capture.Grey || !bytes.Equal(f.Pix, s.frames[0].Pix) {
+		t.Errorf("%v %+v", err, f)
+	}
+	if _, err := captureInto(t, dir, cameraConfig(t, ""), s); err == nil || !strings.Contains(err.Error(), "has pictures already") {
+		t.Errorf("a folder with pictures: %v", err)
+	}
+}
+
+// What teach sees of a YUYV frame in a file is what the line sees of it, at the frame's own size.
+func TestCaptureKeepsTheColours(t *testing.T) {
+	pix := make([]byte, 16*16*2)
+	for i := range pix {
+		pix[i] = byte(20 + i*37%200)
+	}
+	yuyv := capture.Frame{Pix: pix, Format: capture.YUYV, Width: 16, Height: 16, Stride: 32}
+	dir := t.TempDir()
+	if _, err := captureInto(t, dir, cameraConfig(t, "check = false\n"), &strip{frames: repeated(1, yuyv)}, "--count", "1"); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := imagefile.Read(filepath.Join(dir, "000001.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen [2][16 * 16 * 3]int8
+	for i, f := range []*capture.Frame{&yuyv, saved} {
+		p, err := prep.New(prep.Plan{Width: 16, Height: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Apply(seen[i][:], f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen[0] != seen[1] {
+		t.Error("the file has other colours than the frame")
+	}
+	jpeg := capture.Frame{Pix: []byte("a picture"), Format: capture.MJPEG, Width: 16, Height: 16}
+	dir = t.TempDir()
+	if _, err := captureInto(t, dir, cameraConfig(t, "check = false\n"), &strip{frames: repeated(1, jpeg)}, "--count", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "000001.jpg")); err != nil || string(data) != "a picture" {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+func TestCaptureSaysWhatIsMissing(t *testing.T) {
+	dark := greyFrame(0)
+	clear(dark.Pix)
+	frames := append(repeated(3, dark), greyFrame(90), greyFrame(120))
+	dir := t.TempDir()
+	_, err := captureInto(t, dir, cameraConfig(t, ""), &strip{frames: frames})
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "2 of 50 pictures in "+dir) {
+		t.Errorf("dark frames, then the camera ends: %v", err)
+	}
+	for _, c := range []struct{ args, config, want string }{
+		{"--count 0", "", "--count 0"},
+		{"--every -1s", "", "--every -1s"},
+		{"", "kind = \"folder\"\n", "folder"},
+	} {
+		file := cameraConfig(t, "")
+		if c.config != "" {
+			if err := os.WriteFile(file, []byte("[camera]\n"+c.config+"folder = \"x\"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := captureInto(t, t.TempDir(), file, &strip{}, strings.Fields(c.args)...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %s: %v", c.args, c.config, err)
+		}
+	}
+}
