@@ -78,38 +78,63 @@ func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config)
 	if err != nil {
 		return err
 	}
+	keep := collector{dir: *dir, every: *every, look: look}
 	progress := newProgress(env.Stderr)
-	kept, unfit := 0, 0
-	for next := time.Duration(-1 << 62); kept < *count; {
+	defer progress.clear()
+	for keep.kept < *count {
 		f, err := src.Next(ctx)
-		if err != nil {
-			progress.clear()
-			return Hint(fmt.Errorf("capture: %d of %d pictures in %s: %w", kept, *count, *dir, err), "take the others into another folder")
-		}
-		if f.Mono < next {
+		if err == nil {
+			err = keep.take(f)
 			f.Release()
-			continue
 		}
-		next = f.Mono + *every
-		if look != nil {
-			if err := look(f); err != nil {
-				unfit++
-				progress.show("not kept: %v", err)
-				f.Release()
-				continue
-			}
-		}
-		err = keepPicture(filepath.Join(*dir, fmt.Sprintf("%06d", kept+1)), f)
-		f.Release()
 		if err != nil {
+			err = fmt.Errorf("capture: %d of %d pictures in %s: %w", keep.kept, *count, *dir, err)
+			if errors.Is(err, capture.ErrLost) {
+				err = Hint(err, "cull doctor --config %s says what the camera lacks", *file)
+			}
 			return err
 		}
-		kept++
-		progress.show("picture %d of %d", kept, *count)
+		progress.show("picture %d of %d, %d frames unfit", keep.kept, *count, keep.unfit)
 	}
 	progress.clear()
-	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d frames unfit and not kept: remove what is not a good part, then cull teach\n", kept, *dir, unfit)
+	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d frames unfit and not kept: remove what is not a good part, then cull teach\n",
+		keep.kept, *dir, keep.unfit)
 	return err
+}
+
+// A collector keeps frames as pictures.
+type collector struct {
+	dir   string
+	every time.Duration
+	look  func(*capture.Frame) error // nil: all are fit
+
+	kept, unfit int
+	row         int           // unfit since the last that was kept
+	next        time.Duration // when the next is due
+}
+
+// patience is how many frames in a row may be unfit before a capture ends: seconds of a covered lens.
+const patience = 100
+
+// take keeps a frame that is due and fit.
+func (c *collector) take(f *capture.Frame) error {
+	if c.kept > 0 && f.Mono < c.next {
+		return nil
+	}
+	if c.look != nil {
+		if err := c.look(f); err != nil {
+			c.unfit++
+			if c.row++; c.row == patience {
+				return Hint(fmt.Errorf("%d frames in a row are unfit: %w", c.row, err), "mend light and lens, or set camera.check and its limits")
+			}
+			return nil
+		}
+	}
+	if err := keepPicture(filepath.Join(c.dir, fmt.Sprintf("%06d", c.kept+1)), f); err != nil {
+		return err
+	}
+	c.kept, c.row, c.next = c.kept+1, 0, f.Mono+c.every
+	return nil
 }
 
 // emptyFolder makes dir, or sees that no picture is in it: none is overwritten or mixed with those of another day.

@@ -143,6 +143,12 @@ func TestCaptureSaysWhatIsMissing(t *testing.T) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "2 of 50 pictures in "+dir) {
 		t.Errorf("dark frames, then the camera ends: %v", err)
 	}
+	dir = t.TempDir()
+	covered := append([]capture.Frame{greyFrame(90)}, repeated(2*patience, dark)...)
+	_, err = captureInto(t, dir, cameraConfig(t, ""), &strip{frames: covered})
+	if err == nil || !strings.Contains(err.Error(), "1 of 50 pictures in "+dir+": 100 frames in a row are unfit") {
+		t.Errorf("a covered lens: %v", err)
+	}
 	for _, c := range []struct{ args, config, want string }{
 		{"--count 0", "", "--count 0"},
 		{"--every -1s", "", "--every -1s"},
