@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -18,10 +19,11 @@ import (
 )
 
 const (
-	sheetGap    = 6  // pixels between cells
-	sheetMargin = 10 // pixels around
-	sheetLine   = 16 // height of a line of text
-	sweepSeeds  = 3  // samples of a sweep, side by side
+	sheetGap    = 6       // pixels between cells
+	sheetMargin = 10      // pixels around
+	sheetLine   = 16      // height of a line of text
+	sheetPixels = 1 << 26 // of all samples together; each takes eight bytes, image and score
+	sweepSeeds  = 3       // samples of a sweep, side by side
 	sweepRows   = 7
 )
 
@@ -66,8 +68,8 @@ func heat(m []float32, w, h int) *image.RGBA {
 }
 
 // drawSheet writes the contact sheet as a PNG.
-func (j *synthJob) drawSheet(w io.Writer) error {
-	img, err := j.contactSheet()
+func (j *synthJob) drawSheet(ctx context.Context, w io.Writer) error {
+	img, err := j.contactSheet(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func (j *synthJob) drawSheet(w io.Writer) error {
 }
 
 // contactSheet draws the first samples, each image above its formula score.
-func (j *synthJob) contactSheet() (image.Image, error) {
+func (j *synthJob) contactSheet(ctx context.Context) (image.Image, error) {
 	gens, err := j.generators(1)
 	if err != nil {
 		return nil, err
@@ -91,6 +93,9 @@ func (j *synthJob) contactSheet() (image.Image, error) {
 		j.seed, j.seed+uint64(j.count)-1))
 	var s synth.Sample
 	for i := range j.count {
+		if ctx.Err() != nil {
+			return nil, errors.New("interrupted; nothing is kept")
+		}
 		if err := gens[0].Render(&s, j.seed+uint64(i)); err != nil {
 			return nil, err
 		}

@@ -144,6 +144,8 @@ func (j *synthJob) check(fs *flag.FlagSet) error {
 		return fmt.Errorf("--seed %d and --count %d: the range passes 2^64", j.seed, j.count)
 	case j.sheet != "" && j.count > 1024:
 		return fmt.Errorf("--count %d: a sheet holds at most 1024 samples", j.count)
+	case j.sheet != "" && j.count*j.size*j.size > sheetPixels:
+		return fmt.Errorf("--count %d: a sheet holds at most %d samples of %d px", j.count, sheetPixels/(j.size*j.size), j.size)
 	}
 	if j.sweep != "" && j.sweep != "all" {
 		if _, ok := findParameter(j.sweep); !ok {
@@ -207,7 +209,7 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 			if dir != "" && filepath.Dir(path) == filepath.Clean(j.out) {
 				path = filepath.Join(dir, filepath.Base(path)) // into the folder that is being made
 			}
-			if err := writeFile(path, j.drawSheet); err != nil {
+			if err := writeFile(path, func(w io.Writer) error { return j.drawSheet(ctx, w) }); err != nil {
 				return fmt.Errorf("sheet: %w", err)
 			}
 			said = append(said, fmt.Sprintf("sheet of %d samples: %s", j.count, j.sheet))

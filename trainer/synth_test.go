@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -173,6 +175,7 @@ func TestSynthErrors(t *testing.T) {
 		{[]string{"--size", "8", "-o", out}, exitUsage, "size 8x8"},
 		{[]string{"--seed", "18446744073709551615", "-o", out}, exitUsage, "passes 2^64"},
 		{[]string{"-o", out, "more"}, exitUsage, "unexpected argument"},
+		{[]string{"--size", "1024", "--count", "65", "--sheet", out}, exitUsage, "at most 64 samples of 1024 px"},
 		{[]string{"-o", full}, exitError, "is not empty"},
 		{[]string{"-o", filepath.Join(dir, "no", "where")}, exitError, "parent of the output"},
 		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png")}, exitError, "must exist"},
@@ -194,5 +197,14 @@ func TestSynthErrors(t *testing.T) {
 	}
 	if len(entries) != 2 {
 		t.Errorf("failures left something behind: %v", entries)
+	}
+}
+
+func TestSheetEndsWhenInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	j := &synthJob{opts: synth.Defaults(32, 32), count: 4, size: 32}
+	if err := j.drawSheet(ctx, io.Discard); err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("%v", err)
 	}
 }
