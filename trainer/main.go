@@ -46,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	switch args[0] {
 	case "synth":
-		return runSynth(args[1:], stdout, stderr)
+		return runSynth(ctx, args[1:], stdout, stderr)
 	case "pretrain":
 		return runPretrain(ctx, args[1:], stderr)
 	case "quantize":
@@ -54,12 +54,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case "adapt":
 		return runAdapt(ctx, args[1:], stderr)
 	case "import":
+		stop() // it writes one file at its end: a signal ends it at once
 		return runImport(args[1:], stderr)
 	case "table":
 		return runTable(ctx, args[1:], stdout, stderr)
 	case "spoil":
 		return runSpoil(ctx, args[1:], stdout, stderr)
 	case "export":
+		stop() // as import
 		return runExport(args[1:], stderr)
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)

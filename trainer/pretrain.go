@@ -49,6 +49,9 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, err, "recipes/example.toml lists every key with its bounds")
 	}
+	if *images < -1 || *images > 1e12 {
+		return misuse(f, fmt.Errorf("-images %d: want 0 to 10^12", *images))
+	}
 	if *images >= 0 {
 		r.Training.Images = *images
 	}
@@ -110,8 +113,11 @@ func restoreHint(err error) string {
 // unfinished reports a checkpoint whose work a new run would overwrite.
 func unfinished(path string) error {
 	c, err := pretrain.OpenCheckpoint(path)
-	if err != nil {
-		return nil // there is none, or nothing to go on from
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err // who knows whose work
 	}
 	if n, of := c.Images(); n > 0 && n < of {
 		return fmt.Errorf("%s holds an unfinished run, %d of %d samples", path, n, of)

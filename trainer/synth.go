@@ -11,7 +11,6 @@ import (
 	"image/png"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -54,7 +53,7 @@ type synthJob struct {
 }
 
 // runSynth is the synth command.
-func runSynth(args []string, stdout, stderr io.Writer) int {
+func runSynth(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	j := &synthJob{stderr: stderr}
 	switch err := j.parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -63,8 +62,6 @@ func runSynth(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return synthFail(stderr, exitUsage, err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	said, err := j.run(ctx)
 	if err != nil {
 		return synthFail(stderr, exitError, err)

@@ -19,7 +19,7 @@ import (
 // synthRun runs the command and returns its exit code and what it wrote.
 func synthRun(args ...string) (code int, stdout, stderr string) {
 	var o, e bytes.Buffer
-	code = runSynth(args, &o, &e)
+	code = runSynth(context.Background(), args, &o, &e)
 	return code, o.String(), e.String()
 }
 

@@ -24,6 +24,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"cull/capture"
@@ -107,6 +108,7 @@ func check(format capture.PixelFormat, width, height, stride, size int) error {
 
 // Source plays a recording, as fast as it is asked. It implements capture.Source.
 type Source struct {
+	lost   []error // what Torn returns
 	name   string
 	r      *bufio.Reader
 	closer io.Closer
@@ -140,7 +142,7 @@ func Open(path string) (*Source, error) {
 }
 
 func openFile(path string) (*Source, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
 	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
 	}
@@ -194,6 +196,9 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 	}
 }
 
+// Torn returns what ended files before their end and was passed over, because another file followed.
+func (s *Source) Torn() []error { return s.lost }
+
 // Read returns the next frame, or the next note. Errors are those of Next.
 func (s *Source) Read(ctx context.Context) (f *capture.Frame, note []byte, err error) {
 	if err := ctx.Err(); err != nil {
@@ -205,6 +210,9 @@ func (s *Source) Read(ctx context.Context) (f *capture.Frame, note []byte, err e
 		}
 		s.err = err
 		if len(s.rest) > 0 && (errors.Is(err, io.EOF) || errors.Is(err, ErrTorn)) {
+			if errors.Is(err, ErrTorn) {
+				s.lost = append(s.lost, err)
+			}
 			s.err = s.follow()
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,4 +117,36 @@ func FuzzRead(f *testing.F) {
 			t.Error("no end")
 		}
 	})
+}
+
+// A file that a killed writer left torn is passed over where another follows, but not in silence.
+func TestTornFileInTheMiddleIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	whole := record(t)
+	torn := filepath.Join(dir, "1"+Ext)
+	if err := errors.Join(
+		os.WriteFile(torn, whole[:8+68+5], 0o600), os.WriteFile(filepath.Join(dir, "2"+Ext), whole, 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	src, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	n := 0
+	for {
+		f, err := src.Next(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Release()
+		n++
+	}
+	if got := src.Torn(); n != 4 || len(got) != 1 || !errors.Is(got[0], ErrTorn) || !strings.Contains(got[0].Error(), torn) {
+		t.Errorf("%d frames, torn %v", n, got)
+	}
 }

@@ -3,11 +3,12 @@ package container
 import (
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // openRegular opens a regular file of at most MaxSize bytes.
 func openRegular(path string) (f *os.File, size int, err error) {
-	if f, err = os.Open(path); err != nil {
+	if f, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil { // a FIFO would wait for its writer
 		return nil, 0, fmt.Errorf("container: %w", err)
 	}
 	info, err := f.Stat()
@@ -17,7 +18,7 @@ func openRegular(path string) (f *os.File, size int, err error) {
 	}
 	if !info.Mode().IsRegular() || info.Size() > MaxSize {
 		f.Close()
-		return nil, 0, fmt.Errorf("container: %s: not a file of at most %d bytes", path, MaxSize)
+		return nil, 0, fmt.Errorf("container: %s: not a regular file of at most %d bytes", path, MaxSize)
 	}
 	return f, int(info.Size()), nil
 }

@@ -73,7 +73,7 @@ func Open(path string) ([]Category, error) {
 	var cs []Category
 	for _, e := range entries {
 		dir := filepath.Join(path, e.Name())
-		if !isDir(filepath.Join(dir, "train")) {
+		if hidden(e) || !isDir(filepath.Join(dir, "train")) {
 			continue
 		}
 		c, err := openCategory(dir)
@@ -87,6 +87,9 @@ func Open(path string) ([]Category, error) {
 	}
 	return cs, nil
 }
+
+// hidden reports what programs leave behind, and List passes over too.
+func hidden(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)
@@ -120,7 +123,7 @@ func openCategory(dir string) (*Category, error) {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	for _, k := range kinds {
-		if !isDir(filepath.Join(dir, "test", k.Name())) {
+		if hidden(k) || !isDir(filepath.Join(dir, "test", k.Name())) {
 			continue
 		}
 		items, err := testItems(dir, k.Name())

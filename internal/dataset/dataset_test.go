@@ -130,3 +130,12 @@ func TestSubsetIsRandomAndRepeatable(t *testing.T) {
 		}
 	}
 }
+
+// What programs leave behind is neither a category nor a kind of defect.
+func TestHiddenFoldersArePassedOver(t *testing.T) {
+	root := tree(t, "plate/train/good/1.png", "plate/test/good/1.png", "plate/test/.ipynb_checkpoints/1.png", ".trash/train/good/1.png")
+	cs, err := Open(root)
+	if err != nil || len(cs) != 1 || len(cs[0].Test) != 1 {
+		t.Errorf("%+v, %v", cs, err)
+	}
+}

@@ -315,6 +315,9 @@ func (p *pixels) add(f *capture.Frame, it dataset.Item, m padim.ScoreMap) error 
 			return err
 		}
 		w, h, mask = truth.Width, truth.Height, truth.Pix
+		if across, down := w*f.Height, h*f.Width; 50*max(across-down, down-across) > across {
+			return fmt.Errorf("mask %s is %dx%d, its picture %dx%d: want the same shape", it.Mask, w, h, f.Width, f.Height)
+		}
 	}
 	p.buf = slices.Grow(p.buf[:0], w*h)[:w*h]
 	m.Resize(p.buf, h, w)

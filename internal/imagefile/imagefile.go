@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	_ "golang.org/x/image/bmp"  // register the format
 	_ "golang.org/x/image/tiff" // register the format
@@ -63,15 +64,20 @@ func Read(path string) (*capture.Frame, error) {
 
 // readFile reads at most MaxBytes.
 func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
 	if err != nil {
 		return nil, fmt.Errorf("imagefile: %w", err)
 	}
 	defer file.Close()
-	var buf bytes.Buffer
-	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-		buf.Grow(int(min(info.Size(), MaxBytes)) + bytes.MinRead)
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %w", err)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("imagefile: %s: not a regular file", path)
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(min(info.Size(), MaxBytes)) + bytes.MinRead)
 	n, err := buf.ReadFrom(io.LimitReader(file, MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("imagefile: %w", err)

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"cull/infer"
@@ -87,7 +88,7 @@ func openBundle(path string) (*bundle, error) {
 }
 
 func readBundle(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,7 @@ func readBundle(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > container.MaxSize {
-		return nil, fmt.Errorf("%s: not a file of at most %d bytes", path, container.MaxSize)
+		return nil, fmt.Errorf("%s: not a regular file of at most %d bytes", path, container.MaxSize)
 	}
 	return io.ReadAll(io.LimitReader(f, info.Size()))
 }

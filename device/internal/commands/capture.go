@@ -66,14 +66,14 @@ func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config)
 	if c.Kind != "v4l2" {
 		return Hint(fmt.Errorf("capture: %s: camera.kind is %q", *file, c.Kind), `set it to "v4l2": other kinds are no cameras`)
 	}
-	if err := emptyFolder(*dir); err != nil {
-		return err
-	}
 	src, err := open(wiring.Camera(&c))
 	if err != nil {
 		return Hint(fmt.Errorf("capture: %w", err), "cull doctor --config %s says what the camera lacks", *file)
 	}
 	defer src.Close() //nolint:errcheck // every frame kept is in a file
+	if err := emptyFolder(*dir); err != nil {
+		return err
+	}
 	look, err := checker(&c)
 	if err != nil {
 		return err

@@ -176,9 +176,13 @@ func featureNames() string {
 
 // overlays writes heat maps to dir/category/kind/stem.png.
 func overlays(dir string) func(string, dataset.Item, *capture.Frame, inspect.Result) error {
+	folders := map[string]*overlayNames{}
 	return func(category string, it dataset.Item, f *capture.Frame, r inspect.Result) error {
-		stem := strings.TrimSuffix(filepath.Base(it.Path), filepath.Ext(it.Path))
-		return writeOverlay(filepath.Join(dir, category, it.Kind, stem+".png"), f, wholeFrame, r)
+		folder := filepath.Join(dir, category, it.Kind)
+		if folders[folder] == nil {
+			folders[folder] = &overlayNames{dir: folder}
+		}
+		return writeOverlay(folders[folder].of(it.Path), f, wholeFrame, r)
 	}
 }
 

@@ -77,8 +77,11 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 		}
 		answer.Images = append(answer.Images, one)
 		if !*asJSON {
-			fmt.Fprintf(env.Stdout, "%-6s score %.4g threshold %.4g margin %+.1f %% %s\n",
+			_, err = fmt.Fprintf(env.Stdout, "%-6s score %.4g threshold %.4g margin %+.1f %% %s\n",
 				one.Verdict, one.Score, answer.Threshold, 100*one.Margin, one.Image)
+		}
+		if err != nil {
+			return Hint(fmt.Errorf("inspect: the verdict of %s: %w", path, err), "give it an output that takes the answer")
 		}
 	}
 	if *asJSON {
@@ -143,21 +146,21 @@ func pictureHint(err error) error {
 	return Hint(err, "pictures are PNG, JPEG, BMP or TIFF, whole files")
 }
 
-// overlayNames names heat maps after their pictures; pictures of one name in
-// several folders are numbered.
+// overlayNames names heat maps of one folder after their pictures; pictures of one name are numbered.
 type overlayNames struct {
 	dir  string
-	used map[string]int
+	used map[string]bool
 }
 
 func (n *overlayNames) of(path string) string {
 	if n.used == nil {
-		n.used = map[string]int{}
+		n.used = map[string]bool{}
 	}
 	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	n.used[stem]++
-	if k := n.used[stem]; k > 1 {
-		stem = fmt.Sprintf("%s-%d", stem, k)
+	name := stem
+	for k := 2; n.used[name]; k++ {
+		name = fmt.Sprintf("%s-%d", stem, k)
 	}
-	return filepath.Join(n.dir, stem+".png")
+	n.used[name] = true
+	return filepath.Join(n.dir, name+".png")
 }

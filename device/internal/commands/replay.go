@@ -51,6 +51,9 @@ func Replay(ctx context.Context, env Env, args []string) error {
 	defer p.close()
 	start := time.Now()
 	err = p.run(ctx, src)
+	for _, torn := range src.Torn() {
+		fmt.Fprintf(env.Stderr, "%v: what follows in this file is lost\n", torn)
+	}
 	switch {
 	case errors.Is(err, recording.ErrTorn):
 		fmt.Fprintf(env.Stderr, "%v: what follows is lost\n", err)
@@ -166,6 +169,9 @@ func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	found, err := judge{Inspector: p.in}.Inspect(f)
 	if err != nil {
 		return fmt.Errorf("replay: part %d: %w", n.Part, err)
+	}
+	if n.Threshold == nil {
+		return fmt.Errorf("replay: part %d has a score and no threshold: the recording is not cull's", n.Part)
 	}
 	was := line.Finding{Score: *n.Score, Threshold: *n.Threshold}
 	was.Reject = n.Verdict != line.Pass.String() && was.Score > was.Threshold // good ones are rejected too: late, not recorded

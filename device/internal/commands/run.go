@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"cull/capture"
@@ -84,6 +85,9 @@ type station struct {
 	seed    uint64
 	network string // sha256 of the network in use, hex
 	files   []used // product and network
+
+	frame image.Point           // of the product's good parts; zero where it was taught just now
+	feed  atomic.Pointer[error] // what ended the pictures before their time
 }
 
 // A used file is as it was when it was loaded.
@@ -128,7 +132,7 @@ func (s *station) run(ctx context.Context, env Env) error {
 		return err
 	}
 	defer inspector.Close()
-	feed, err := s.feed(parts)
+	feed, err := s.pictures(parts)
 	if err != nil {
 		return err
 	}
@@ -143,6 +147,9 @@ func (s *station) run(ctx context.Context, env Env) error {
 	r := &run{station: s, j: j, log: log, first: found.NextPart(), found: found, inspector: judge{Inspector: inspector}}
 	if err = r.openKeep(); err == nil {
 		err = r.drive(ctx, feed, speed)
+	}
+	if broken := s.feed.Load(); broken != nil && err == nil {
+		err = Hint(fmt.Errorf("run: the line ran out of pictures: %w", *broken), "mend or remove what cannot be read; what came before it was judged")
 	}
 	return r.finish(env, err)
 }
@@ -161,8 +168,8 @@ func (s *station) renderer() (*sim.Renderer, error) {
 // A feed brings parts to the belt until ctx ends.
 type feed func(ctx context.Context) <-chan sim.Part
 
-// feed returns what the camera is to see: drawn parts, the pictures of a folder or the frames of a recording.
-func (s *station) feed(parts *sim.Renderer) (feed, error) {
+// pictures returns what the camera is to see: drawn parts, the pictures of a folder or the frames of a recording.
+func (s *station) pictures(parts *sim.Renderer) (feed, error) {
 	var src capture.Source
 	var err error
 	switch s.Camera.Kind {
@@ -179,7 +186,8 @@ func (s *station) feed(parts *sim.Renderer) (feed, error) {
 			return parts.Feed(ctx, s.parts, s.Line.Backlog+8)
 		}, nil
 	}
-	return func(ctx context.Context) <-chan sim.Part { return sim.Pictures(ctx, src, s.parts) }, nil
+	failed := func(err error) { s.feed.Store(&err) }
+	return func(ctx context.Context) <-chan sim.Part { return sim.Pictures(ctx, src, s.parts, failed) }, nil
 }
 
 // openLog opens the verdict log, if there is one.
@@ -218,6 +226,7 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 		if p, err = product.Open(s.Product, model.Digest()); err != nil {
 			return nil, productHint(err)
 		}
+		s.frame = p.Frame
 		err = s.checkFormat(p)
 	} else {
 		p, err = s.teach(ctx, j, parts, model)
@@ -314,6 +323,9 @@ func (s *station) pace(
 		if err != nil {
 			return 0, err
 		}
+		if s.frame != (image.Point{}) && s.frame != image.Pt(f.Width, f.Height) {
+			f = blank(s.frame) // nothing like a good part, so that every cell searches: no part takes longer
+		}
 		start := time.Now()
 		if _, err := in.Inspect(f); err != nil {
 			return 0, err
@@ -325,6 +337,13 @@ func (s *station) pace(
 	speed := s.Sim.Pitch / period.Seconds()
 	j.paced(took[len(took)/2], took[len(took)-1], period, speed)
 	return speed, nil
+}
+
+// blank is a frame without a part.
+func blank(size image.Point) *capture.Frame {
+	return capture.NewFrame(capture.Frame{
+		Pix: make([]byte, size.X*size.Y), Format: capture.Grey, Width: size.X, Height: size.Y, Stride: size.X,
+	}, nil)
 }
 
 // options are the line's, from the configuration, without its surroundings.

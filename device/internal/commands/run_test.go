@@ -365,7 +365,7 @@ func TestBundle(t *testing.T) {
 		{[]string{"verify", flipped}, "corrupted", "copy the file again", false},
 		{[]string{"show", b.good}, "not a cull file", "cull teach writes", false},
 		{[]string{"show", b.path("none")}, "no such file", "", false},
-		{[]string{"show", b.dir}, "not a file", "", false},
+		{[]string{"show", b.dir}, "not a regular file", "", false},
 		{[]string{"verify", "--net", other, product}, "taught on another network", "--net", false},
 		{[]string{"show"}, "want a verb and a file", "show|verify", true},
 		{[]string{"sing", product}, "no verb", "show|verify", true},

@@ -137,6 +137,9 @@ func (f *teachFlags) options() (o inspect.Options, err error) {
 		return o, Hint(fmt.Errorf("teach: -o %s: there is no folder %s", f.output, o.SpoolDir),
 			"make the folder first")
 	}
+	if info, err := os.Stat(f.output); err == nil && info.IsDir() {
+		return o, Hint(fmt.Errorf("teach: -o %s is a folder", f.output), "name the product's file in it")
+	}
 	o.Fit = padim.Options{
 		Mode: mode, TargetFRR: f.targetFRR, Seed: f.seed, Threads: runtime.GOMAXPROCS(0),
 	}

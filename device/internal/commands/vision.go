@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -80,6 +81,8 @@ func checkLight(command, option string, stops float64) error {
 // withTeachHint adds the remedies of what can go wrong with pictures.
 func withTeachHint(err error) error {
 	switch {
+	case HintOf(err) != "":
+		return err
 	case errors.Is(err, padim.ErrTooFew):
 		return Hint(err, "take at least %d pictures of different good parts; 50 are usual", padim.MinParts)
 	case errors.Is(err, inspect.ErrMaskSize):
@@ -90,7 +93,11 @@ func withTeachHint(err error) error {
 		return Hint(err, "--roi must lie within the picture")
 	case errors.Is(err, padim.ErrAllIgnored):
 		return Hint(err, "a mask is black where the part is: invert it")
-	case errors.Is(err, unix.ENOSPC):
+	case errors.Is(err, fs.ErrPermission):
+		return Hint(err, "make it readable, or the folder of the output, where teaching keeps a temporary file, writable")
+	case errors.Is(err, fs.ErrNotExist):
+		return Hint(err, "see that it is there; temporary files of eval are in TMPDIR")
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EFBIG):
 		return Hint(err, "teaching needs up to 0.8 MB a part at 256 pixels until it ends: free some space")
 	case errors.Is(err, context.Canceled):
 		return err

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cull/infer/net"
@@ -390,5 +392,41 @@ func TestTeachNamesAnOddGoodPart(t *testing.T) {
 	number := 1 + slices.IndexFunc(parts, func(e os.DirEntry) bool { return e.Name() == "odd.png" })
 	if out := mustCull(t, "bundle", "show", p); !strings.Contains(out, fmt.Sprintf("good part %d, score", number)) {
 		t.Errorf("bundle show, part %d:\n%s", number, out)
+	}
+}
+
+func TestOverlaysDoNotReplaceEachOther(t *testing.T) {
+	n := overlayNames{dir: "heat"}
+	seen := map[string]bool{}
+	for _, path := range []string{"x/a.png", "y/a.png", "z/a-2.png", "z/a-2.jpg", "a.bmp"} {
+		if name := n.of(path); seen[name] {
+			t.Errorf("%s is named %s, which another is", path, name)
+		} else {
+			seen[name] = true
+		}
+	}
+}
+
+// A verdict that cannot be written is no verdict.
+func TestInspectSaysThatItsAnswerIsLost(t *testing.T) {
+	b := newBench(t)
+	p := b.path("plate.product")
+	mustCull(t, "teach", "--net", b.net, b.parts, "-o", p)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	err = Inspect(t.Context(), Env{Stdout: full, Stderr: io.Discard}, []string{"--net", b.net, p, b.good})
+	if err == nil || !strings.Contains(err.Error(), b.good) {
+		t.Errorf("%v", err)
+	}
+	fifo := b.path("f.png")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = Inspect(t.Context(), Env{Stdout: io.Discard, Stderr: io.Discard}, []string{"--net", b.net, p, fifo})
+	if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a FIFO: %v", err)
 	}
 }

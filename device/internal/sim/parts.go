@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -152,8 +153,9 @@ func (g *goods) Next(ctx context.Context) (*capture.Frame, error) {
 func (g *goods) Close() error { return nil }
 
 // Pictures brings the frames of a source to the belt, each as a part that counts as good,
-// until ctx or the source ends or n are fed (0: no end).
-func Pictures(ctx context.Context, src capture.Source, n int) <-chan Part {
+// until ctx or the source ends or n are fed (0: no end). failed is told, before the channel closes, why a source that has
+// not ended gives no more.
+func Pictures(ctx context.Context, src capture.Source, n int, failed func(error)) <-chan Part {
 	out := make(chan Part)
 	go func() {
 		defer close(out)
@@ -161,6 +163,9 @@ func Pictures(ctx context.Context, src capture.Source, n int) <-chan Part {
 		for i := 0; n == 0 || i < n; i++ {
 			f, err := src.Next(ctx)
 			if err != nil {
+				if !errors.Is(err, io.EOF) && ctx.Err() == nil {
+					failed(err)
+				}
 				return
 			}
 			select {

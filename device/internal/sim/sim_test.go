@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"cull/capture"
+	"cull/capture/replay"
 	"cull/device/internal/line"
 	"cull/reject"
 	"cull/synth"
@@ -285,6 +289,30 @@ func TestFeedReusesPictures(t *testing.T) {
 	}
 	if len(seen) > 4 {
 		t.Errorf("%d pictures for 4 buffers", len(seen))
+	}
+}
+
+// A picture that cannot be read ends the belt's pictures, and the reason is known when the channel closes.
+func TestPicturesTellWhatEndedThem(t *testing.T) {
+	dir := t.TempDir()
+	for i, text := range []string{"P", ""} {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i, ".png")), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := replay.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var why error
+	for range Pictures(t.Context(), src, 0, func(err error) { why = err }) {
+		t.Error("a part without a picture")
+	}
+	if why == nil || !strings.Contains(why.Error(), "0.png") {
+		t.Errorf("%v", why)
+	}
+	for range Pictures(t.Context(), replay.New(nil), 0, func(err error) { t.Error(err) }) {
+		t.Error("a part of nothing")
 	}
 }
 

@@ -2,6 +2,7 @@ package quantise
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"cull/infer"
@@ -125,5 +126,20 @@ func TestDeadChannelsQuantise(t *testing.T) {
 		if _, err := Model(n, ranges); err != nil {
 			t.Errorf("rule %v: %v", rule, err)
 		}
+	}
+}
+
+func TestOverflowIsNamed(t *testing.T) {
+	be, r := grad.NewCPU(1), rand.New(rand.NewPCG(3, 1))
+	x := load(pictures(r, 2, 32), 32)
+	tr := trained(be, x, r)
+	for _, l := range tr.Layers() {
+		for i := range l.Gamma {
+			l.Gamma[i] = 1e30
+		}
+	}
+	_, err := Calibrate(be, FromTrunk(tr), Rule{}, func(f func(*grad.Tensor)) error { f(x); return nil })
+	if err == nil || !strings.Contains(err.Error(), "not finite") {
+		t.Errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package quantise
 
 import (
 	"fmt"
+	"math"
 
 	"cull/infer/net"
 	"cull/trainer/internal/grad"
@@ -94,8 +95,11 @@ func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Te
 	if err := visit(func(h *histogram, v float32) { h.limit = max(h.limit, v, -v) }); err != nil {
 		return nil, fmt.Errorf("quantise: calibration: %w", err)
 	}
-	for _, hs := range groups {
+	for i, hs := range groups {
 		for c := range hs {
+			if v := float64(hs[c].limit); math.IsNaN(v) || math.IsInf(v, 0) {
+				return nil, fmt.Errorf("quantise: calibration: channel %d of node %q is not finite: the network overflows float32", c, n.Graph.Nodes[i].Name)
+			}
 			hs[c].limit = max(hs[c].limit, 1e-6)
 		}
 	}

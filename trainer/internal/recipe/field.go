@@ -110,12 +110,12 @@ func (t *Teacher) check(r *Recipe) error {
 
 // check compares the terms with the data they need.
 func (l *Loss) check(d Data) error {
-	other := l.Form + l.Fine + l.Direct + l.Indirect + l.Teacher
+	other := l.Form + l.Fine + l.Line + l.Direct + l.Indirect + l.Teacher
 	switch {
 	case other+l.Class == 0:
 		return fmt.Errorf("all weights are 0")
 	case l.Class > 0 && other > 0:
-		return fmt.Errorf("class stands alone: set form, fine, direct, indirect and teacher to 0")
+		return fmt.Errorf("class stands alone: set form, fine, line, direct, indirect and teacher to 0")
 	case l.Class > 0 && d.Fractals == 0 && d.Folder == "":
 		return fmt.Errorf("class needs data.fractals or data.folder")
 	case l.Class == 0 && d.Fractals > 0:

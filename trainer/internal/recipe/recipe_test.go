@@ -98,11 +98,13 @@ func FuzzParse(f *testing.F) {
 func TestClassificationStandsAlone(t *testing.T) {
 	const alone = "[loss]\nform = 0.0\nindirect = 0.0\nclass = 1.0\n"
 	for text, want := range map[string]string{
-		"[data]\nfractals = 4\n" + alone:              "",
-		"[data]\nfolder = \"x\"\n" + alone:            "",
-		alone:                                         "class needs data.fractals or data.folder",
-		"[data]\nfractals = 4\n":                      "classes only",
-		"[data]\nfractals = 4\n[loss]\nclass = 1.0\n": "class stands alone",
+		"[data]\nfractals = 4\n" + alone:                   "",
+		"[data]\nfolder = \"x\"\n" + alone:                 "",
+		alone:                                              "class needs data.fractals or data.folder",
+		"[data]\nfractals = 4\n":                           "classes only",
+		"[data]\nfractals = 4\n[loss]\nclass = 1.0\n":      "class stands alone",
+		"[data]\nfractals = 4\n" + alone + "line = 1.0\n":  "class stands alone",
+		"[loss]\nform = 0.0\nindirect = 0.0\nline = 1.0\n": "",
 	} {
 		_, err := Parse(text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
