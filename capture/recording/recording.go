@@ -24,10 +24,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"cull/capture"
+	"cull/internal/regular"
 )
 
 const (
@@ -108,11 +108,11 @@ func check(format capture.PixelFormat, width, height, stride, size int) error {
 
 // Source plays a recording, as fast as it is asked. It implements capture.Source.
 type Source struct {
-	lost   []error // what Torn returns
 	name   string
 	r      *bufio.Reader
 	closer io.Closer
 	rest   []string // files that follow
+	lost   []error  // what Torn returns
 	err    error    // sticky
 }
 
@@ -142,7 +142,7 @@ func Open(path string) (*Source, error) {
 }
 
 func openFile(path string) (*Source, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
 	}

@@ -20,12 +20,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	_ "golang.org/x/image/bmp"  // register the format
 	_ "golang.org/x/image/tiff" // register the format
 
 	"cull/capture"
+	"cull/internal/regular"
 )
 
 // Limits on what is read, checked before anything is decompressed.
@@ -64,20 +64,13 @@ func Read(path string) (*capture.Frame, error) {
 
 // readFile reads at most MaxBytes.
 func readFile(path string) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
+	file, size, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("imagefile: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("imagefile: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("imagefile: %s: not a regular file", path)
-	}
 	var buf bytes.Buffer
-	buf.Grow(int(min(info.Size(), MaxBytes)) + bytes.MinRead)
+	buf.Grow(int(min(size, MaxBytes)) + bytes.MinRead)
 	n, err := buf.ReadFrom(io.LimitReader(file, MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("imagefile: %w", err)

@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 
 	"cull/infer"
 	"cull/internal/container"
 	"cull/internal/inspect"
 	"cull/internal/product"
+	"cull/internal/regular"
 )
 
 const bundleSynopsis = "show|verify [--net FILE] FILE"
@@ -88,19 +87,15 @@ func openBundle(path string) (*bundle, error) {
 }
 
 func readBundle(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for its writer
+	f, size, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > container.MaxSize {
+	if size > container.MaxSize {
 		return nil, fmt.Errorf("%s: not a regular file of at most %d bytes", path, container.MaxSize)
 	}
-	return io.ReadAll(io.LimitReader(f, info.Size()))
+	return io.ReadAll(io.LimitReader(f, size))
 }
 
 func bundleHint(err error) error {

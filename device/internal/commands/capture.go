@@ -11,7 +11,6 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"cull/capture"
@@ -174,7 +173,7 @@ func keepPicture(path string, f *capture.Frame) error {
 
 // pictureOf returns an uncompressed frame with the colours that the line sees.
 func pictureOf(f *capture.Frame) (image.Image, error) {
-	if slices.Contains([]capture.PixelFormat{capture.Grey, capture.RGB24}, f.Format) {
+	if f.Format == capture.Grey || f.Format == capture.RGB24 {
 		return imagefile.Image(f)
 	}
 	p, err := prep.New(wholeFrame(f))

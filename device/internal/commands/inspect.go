@@ -76,11 +76,11 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 			return err
 		}
 		answer.Images = append(answer.Images, one)
-		if !*asJSON {
-			_, err = fmt.Fprintf(env.Stdout, "%-6s score %.4g threshold %.4g margin %+.1f %% %s\n",
-				one.Verdict, one.Score, answer.Threshold, 100*one.Margin, one.Image)
+		if *asJSON {
+			continue
 		}
-		if err != nil {
+		if _, err := fmt.Fprintf(env.Stdout, "%-6s score %.4g threshold %.4g margin %+.1f %% %s\n",
+			one.Verdict, one.Score, answer.Threshold, 100*one.Margin, one.Image); err != nil {
 			return Hint(fmt.Errorf("inspect: the verdict of %s: %w", path, err), "give it an output that takes the answer")
 		}
 	}

@@ -86,8 +86,8 @@ type station struct {
 	network string // sha256 of the network in use, hex
 	files   []used // product and network
 
-	frame image.Point           // of the product's good parts; zero where it was taught just now
-	feed  atomic.Pointer[error] // what ended the pictures before their time
+	frame  image.Point           // of the product's good parts; zero where it was taught just now
+	broken atomic.Pointer[error] // what ended the pictures before their time
 }
 
 // A used file is as it was when it was loaded.
@@ -148,7 +148,7 @@ func (s *station) run(ctx context.Context, env Env) error {
 	if err = r.openKeep(); err == nil {
 		err = r.drive(ctx, feed, speed)
 	}
-	if broken := s.feed.Load(); broken != nil && err == nil {
+	if broken := s.broken.Load(); broken != nil && err == nil {
 		err = Hint(fmt.Errorf("run: the line ran out of pictures: %w", *broken), "mend or remove what cannot be read; what came before it was judged")
 	}
 	return r.finish(env, err)
@@ -186,7 +186,7 @@ func (s *station) pictures(parts *sim.Renderer) (feed, error) {
 			return parts.Feed(ctx, s.parts, s.Line.Backlog+8)
 		}, nil
 	}
-	failed := func(err error) { s.feed.Store(&err) }
+	failed := func(err error) { s.broken.Store(&err) }
 	return func(ctx context.Context) <-chan sim.Part { return sim.Pictures(ctx, src, s.parts, failed) }, nil
 }
 

@@ -1,0 +1,26 @@
+// Package regular opens files that people name. What is none, a folder, a device or a FIFO, whose writer an
+// opening would wait for, is refused at once.
+package regular
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// Open opens the regular file at path for reading and returns its size in bytes.
+func Open(path string) (*os.File, int64, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
