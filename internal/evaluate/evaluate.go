@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"image"
 	"math"
 	"slices"
 	"time"
@@ -315,7 +316,7 @@ func (p *pixels) add(f *capture.Frame, it dataset.Item, m padim.ScoreMap) error 
 			return err
 		}
 		w, h, mask = truth.Width, truth.Height, truth.Pix
-		if across, down := w*f.Height, h*f.Width; 50*max(across-down, down-across) > across {
+		if !inspect.SameShape(image.Pt(w, h), image.Pt(f.Width, f.Height)) {
 			return fmt.Errorf("mask %s is %dx%d, its picture %dx%d: want the same shape", it.Mask, w, h, f.Width, f.Height)
 		}
 	}

@@ -271,3 +271,25 @@ func TestRunStopsOnErrorsAndNamesTheCategory(t *testing.T) {
 		}
 	}
 }
+
+// A mask of another shape belongs to another picture; one of another resolution does not.
+func TestMaskOfAnotherShape(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mask.png")
+	for _, c := range []struct {
+		w, h int
+		fine bool
+	}{{32, 32, true}, {32, 16, false}} {
+		f, err := os.Create(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(png.Encode(f, image.NewGray(image.Rect(0, 0, c.w, c.h))), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		p := pixels{on: true}
+		err = p.add(&capture.Frame{Width: 64, Height: 64}, dataset.Item{Mask: file}, padim.ScoreMap{H: 2, W: 2, Data: make([]float32, 4)})
+		if (err == nil) != c.fine {
+			t.Errorf("%dx%d: %v", c.w, c.h, err)
+		}
+	}
+}

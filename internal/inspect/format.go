@@ -19,11 +19,16 @@ func CheckFormat(plan prep.Plan, taught, got image.Point) error {
 	if got == taught {
 		return nil
 	}
-	across, down := taught.X*got.Y, taught.Y*got.X
-	if plan.Region.Empty() && 50*max(across-down, down-across) <= across {
+	if plan.Region.Empty() && SameShape(taught, got) {
 		return nil
 	}
 	return fmt.Errorf("%dx%d, good parts %dx%d: %w", got.X, got.Y, taught.X, taught.Y, ErrFormat)
+}
+
+// SameShape reports whether the aspect ratios of two sizes are the same to 2 %.
+func SameShape(a, b image.Point) bool {
+	across, down := a.X*b.Y, a.Y*b.X
+	return 50*max(across-down, down-across) <= across
 }
 
 // alike is a source whose frames must have one format.
