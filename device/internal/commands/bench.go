@@ -2,11 +2,13 @@ package commands
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
+	"image"
 	"io"
 	"os"
 	"path/filepath"
@@ -43,6 +45,9 @@ func benchCommand() Command {
 
 // The camera frame that preprocessing is measured on.
 const benchWidth, benchHeight = 640, 480
+
+// benchPulses is how many pulses of each kind --jitter measures.
+const benchPulses = 2000
 
 // benchParts is how many parts the measured product is taught from.
 const benchParts = 12
@@ -87,17 +92,21 @@ func Bench(ctx context.Context, env Env, args []string) error {
 	net := fs.String("net", "", "network `file` (default: the built-in one)")
 	size := fs.Int("size", 0, "side of the input picture, `pixels` (default: the network's)")
 	jitter := fs.Bool("jitter", false, "measure instead how late a reject pulse is, idle and beside the network")
-	pulses := fs.Int("pulses", 2000, "of each kind with --jitter: `N`")
+	pulses := fs.Int("pulses", 0, fmt.Sprintf("of each kind with --jitter: `N` (default %d)", benchPulses))
 	rest, err := parse(env, "bench", benchSynopsis, fs, args)
 	switch {
 	case err != nil:
 		return err
 	case len(rest) > 0:
-		return usagef("bench: unexpected argument %q", rest[0])
+		return Hint(usagef("bench: unexpected argument %q", rest[0]), "cull bench %s", benchSynopsis)
 	case *threads < 0 || *threads > 64:
-		return usagef("bench: --threads %d: want 1 to 64", *threads)
-	case *pulses < 1 || *pulses > 1e6:
-		return usagef("bench: --pulses %d: want 1 to 1000000", *pulses)
+		return Hint(usagef("bench: --threads %d: want 1 to 64", *threads), "leave it out for one, then all CPUs")
+	case *pulses < 0 || *pulses > 1e6:
+		return Hint(usagef("bench: --pulses %d: want 1 to 1000000", *pulses), "leave it out for %d", benchPulses)
+	case *pulses != 0 && !*jitter:
+		return Hint(usagef("bench: --pulses is for --jitter"), "cull bench --jitter --pulses %d", *pulses)
+	case *jitter && *threads != 0:
+		return Hint(usagef("bench: --threads is not for --jitter"), "the network runs on all CPUs beside the pulses")
 	}
 	if *size != 0 {
 		if err := checkSize("bench", *size); err != nil {
@@ -105,13 +114,13 @@ func Bench(ctx context.Context, env Env, args []string) error {
 		}
 	}
 	if *jitter {
-		return benchJitter(ctx, env, *net, *size, *pulses, *asJSON)
+		return benchJitter(ctx, env, *net, *size, cmp.Or(*pulses, benchPulses), *asJSON)
 	}
 	passes := []int{*threads}
 	if all := runtime.GOMAXPROCS(0); *threads == 0 {
 		passes = []int{1, all}[:min(all, 2)]
 	}
-	b := benchmark{net: *net, size: *size}
+	b := benchmark{net: *net, size: *size, effort: benchEffort}
 	if err := b.teach(ctx); err != nil {
 		return err
 	}
@@ -128,9 +137,10 @@ func Bench(ctx context.Context, env Env, args []string) error {
 
 // A benchmark is what is measured: a network, and a product in a folder of its own.
 type benchmark struct {
-	net  string
-	size int
-	dir  string
+	net    string
+	size   int
+	effort effort
+	dir    string
 }
 
 func (b *benchmark) path() string { return filepath.Join(b.dir, "bench.product") }
@@ -153,6 +163,7 @@ func (b *benchmark) teach(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.Frame = image.Pt(benchWidth, benchHeight) // of the camera that is measured; the parts were drawn as pictures are
 	if b.dir, err = os.MkdirTemp("", "cull-bench-"); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
@@ -194,11 +205,11 @@ func (b *benchmark) measure(ctx context.Context, passes []int) (*benchAnswer, er
 	if a.MACs, err = m.Graph.MACs(p.Plan.Height, p.Plan.Width); err != nil {
 		return nil, err
 	}
-	if a.PeakGOPS, a.Layers, err = measureLayers(ctx, m, p.Plan.Height, p.Plan.Width); err != nil {
+	if a.PeakGOPS, a.Layers, err = measureLayers(ctx, b.effort, m, p.Plan.Height, p.Plan.Width); err != nil {
 		return nil, err
 	}
 	for _, threads := range passes {
-		pass, err := measurePass(ctx, m, p, threads)
+		pass, err := measurePass(ctx, b.effort, m, p, threads)
 		if err != nil {
 			return nil, err
 		}
@@ -223,7 +234,7 @@ func (b *benchmark) start(threads int) (*infer.Model, *product.Product, *inspect
 }
 
 // measurePass measures the steps of an inspection, each alone, then all of them together.
-func measurePass(ctx context.Context, m *infer.Model, p *product.Product, threads int) (*benchPass, error) {
+func measurePass(ctx context.Context, e effort, m *infer.Model, p *product.Product, threads int) (*benchPass, error) {
 	in, err := inspect.Open(p, m, threads)
 	if err != nil {
 		return nil, err
@@ -281,7 +292,7 @@ func measurePass(ctx context.Context, m *infer.Model, p *product.Product, thread
 		{"search", func() error { scorer.Score(maps); return nil }},
 		{"inspection", func() error { _, err := in.Inspect(frame); return err }},
 	} {
-		t, err := measureStep(ctx, s.name, s.run)
+		t, err := e.measure(ctx, s.name, s.run)
 		if err != nil {
 			return nil, err
 		}

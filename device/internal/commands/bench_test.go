@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +73,7 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	runs := 0
 	var sink []byte
-	_, err := measureStep(ctx, "x", func() error {
+	_, err := benchEffort.measure(ctx, "x", func() error {
 		if runs++; runs == benchWarm+5 {
 			cancel()
 		}
@@ -80,6 +82,32 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 	})
 	if err != context.Canceled || sink == nil || runs != benchWarm+5 {
 		t.Errorf("%d runs, %v", runs, err)
+	}
+}
+
+// The whole of cull bench but for its patience.
+func TestBench(t *testing.T) {
+	b := benchmark{size: 64, effort: effort{runs: 2, most: time.Minute}}
+	if err := b.teach(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(b.dir)
+	a, err := b.measure(t.Context(), []int{1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.Passes) != 2 || len(a.Layers) == 0 || a.StartMS <= 0 {
+		t.Fatalf("%+v", a)
+	}
+	for i, p := range a.Passes {
+		if p.Threads != i+1 || len(p.Steps) != 7 || p.PerSecond <= 0 {
+			t.Errorf("%+v", p)
+		}
+		for _, s := range p.Steps {
+			if s.Runs != 2 || s.P50MS <= 0 || s.P99MS < s.P50MS {
+				t.Errorf("%+v", s)
+			}
+		}
 	}
 }
 
@@ -99,6 +127,15 @@ func TestJitterAnswerCanBeSentIn(t *testing.T) {
 	} {
 		if !strings.Contains(block, want) {
 			t.Errorf("no %q in\n%s", want, block)
+		}
+	}
+}
+
+func TestBenchMistakes(t *testing.T) {
+	for _, args := range [][]string{{"now"}, {"--pulses", "3"}, {"--jitter", "--pulses", "-1"}, {"--jitter", "--threads", "2"}, {"--threads", "65"}, {"--size", "65"}} {
+		err := Bench(t.Context(), Env{}, args)
+		if !errors.Is(err, ErrUsage) || HintOf(err) == "" {
+			t.Errorf("%q: %v (hint %q)", args, err, HintOf(err))
 		}
 	}
 }

@@ -16,13 +16,22 @@ import (
 	"cull/infer/net"
 )
 
-// How long each step is measured: until all three are met.
-const (
-	benchWarm = 3
-	benchRuns = 50
-	benchTime = time.Second
-	benchMost = 15 * time.Second // but not longer
-)
+// An effort is how long each step is measured: runs times and for so long, but not longer than most.
+type effort struct {
+	runs       int
+	time, most time.Duration
+}
+
+var benchEffort = effort{runs: 50, time: time.Second, most: 15 * time.Second}
+
+// benchWarm is how many runs come before those that count.
+const benchWarm = 3
+
+// enough reports whether what began at begin and ran so many times need not run again.
+func (e effort) enough(runs int, begin time.Time) bool {
+	took := time.Since(begin)
+	return runs >= e.runs && took >= e.time || runs > 0 && took > e.most
+}
 
 // A timing is the latency of one step.
 type timing struct {
@@ -35,7 +44,8 @@ type timing struct {
 	allocs float64 // heap objects a run
 }
 
-func measureStep(ctx context.Context, name string, run func() error) (*timing, error) {
+// measure returns the latency of run.
+func (e effort) measure(ctx context.Context, name string, run func() error) (*timing, error) {
 	var took, cpu []time.Duration
 	var before, after runtime.MemStats
 	for i := range benchWarm {
@@ -47,7 +57,7 @@ func measureStep(ctx context.Context, name string, run func() error) (*timing, e
 		}
 	}
 	runtime.ReadMemStats(&after)
-	for begin := time.Now(); len(took) < benchRuns || time.Since(begin) < benchTime; {
+	for begin := time.Now(); !e.enough(len(took), begin); {
 		start, used := time.Now(), clock(unix.CLOCK_PROCESS_CPUTIME_ID)
 		if err := run(); err != nil {
 			return nil, err
@@ -55,9 +65,6 @@ func measureStep(ctx context.Context, name string, run func() error) (*timing, e
 		took, cpu = append(took, time.Since(start)), append(cpu, clock(unix.CLOCK_PROCESS_CPUTIME_ID)-used)
 		if err := ctx.Err(); err != nil {
 			return nil, err
-		}
-		if time.Since(begin) > benchMost {
-			break
 		}
 	}
 	return &timing{
@@ -99,7 +106,7 @@ const peakMACs = 1 << 24
 
 // measureLayers returns the speed of one core at nothing but the arithmetic, in
 // GOP/s, and what the layers of the network cost, both taken in turn.
-func measureLayers(ctx context.Context, m *infer.Model, h, w int) (float64, []layerCost, error) {
+func measureLayers(ctx context.Context, e effort, m *infer.Model, h, w int) (float64, []layerCost, error) {
 	macs, err := m.Graph.NodeMACs(h, w)
 	if err != nil {
 		return 0, nil, err
@@ -117,7 +124,7 @@ func measureLayers(ctx context.Context, m *infer.Model, h, w int) (float64, []la
 	samples := make([][]time.Duration, len(costs))
 	var peak []time.Duration
 	did := 0
-	for begin := time.Now(); len(peak) < benchRuns || time.Since(begin) < benchTime; {
+	for begin := time.Now(); !e.enough(len(peak), begin); {
 		at := clock(unix.CLOCK_THREAD_CPUTIME_ID)
 		did = infer.Peak(peakMACs)
 		now := clock(unix.CLOCK_THREAD_CPUTIME_ID)
@@ -134,9 +141,6 @@ func measureLayers(ctx context.Context, m *infer.Model, h, w int) (float64, []la
 		}
 		if err := ctx.Err(); err != nil {
 			return 0, nil, err
-		}
-		if time.Since(begin) > benchMost {
-			break
 		}
 	}
 	best := 0.0
