@@ -56,6 +56,9 @@ func runAdapt(ctx context.Context, args []string, stderr io.Writer) int {
 	if err != nil {
 		return misuse(f, err)
 	}
+	if !writable(j.out, stderr) {
+		return exitError
+	}
 	limit(j.o.Threads)
 	m, err := j.run(ctx, dir, stderr)
 	switch {

@@ -62,6 +62,9 @@ func runExport(args []string, stderr io.Writer) int {
 	if err != nil {
 		return misuse(f, err)
 	}
+	if !writable(j.out, stderr) {
+		return exitError
+	}
 	b, err := j.encode(path)
 	var misfit misfitError
 	switch {

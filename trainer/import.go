@@ -91,6 +91,9 @@ func runImport(args []string, stderr io.Writer) int {
 	if *outputs != "" {
 		j.outputs = strings.Split(*outputs, ",")
 	}
+	if !writable(j.out, stderr) {
+		return exitError
+	}
 	limit(j.threads)
 	m, err := j.run(stderr)
 	if err != nil {

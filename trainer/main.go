@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"cull/internal/container"
 )
 
 const usage = `usage: cull-trainer COMMAND [arguments]
@@ -74,7 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 // parse parses flags and the one positional argument, in any order.
 func parse(f *flag.FlagSet, args []string) (positional string, err error) {
 	for {
-		if err := f.Parse(args); err != nil {
+		if err := parseFlags(f, args); err != nil {
 			return "", err
 		}
 		if f.NArg() == 0 {
@@ -87,13 +89,36 @@ func parse(f *flag.FlagSet, args []string) (positional string, err error) {
 	}
 }
 
-// misuse reports a wrong command line; flag has printed its own errors already.
+// parseFlags is f.Parse, which leaves errors to be printed by misuse: -h alone prints the usage.
+func parseFlags(f *flag.FlagSet, args []string) error {
+	w, usage := f.Output(), f.Usage
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	err := f.Parse(args)
+	f.SetOutput(w)
+	f.Usage = usage
+	if errors.Is(err, flag.ErrHelp) && usage != nil {
+		usage()
+	}
+	return err
+}
+
+// misuse reports a wrong command line.
 func misuse(f *flag.FlagSet, err error) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	}
 	fmt.Fprintf(f.Output(), "cull-trainer: %v\nhint: cull-trainer %s -h\n", err, f.Name())
 	return exitUsage
+}
+
+// writable says, before the work, whether its output can be written.
+func writable(path string, stderr io.Writer) bool {
+	err := container.CanWrite(path)
+	if err != nil {
+		fail(stderr, err, "name a file in a folder that exists and may be written to")
+	}
+	return err == nil
 }
 
 // fail reports an error in one line and what to do in a second.

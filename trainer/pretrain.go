@@ -44,6 +44,9 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	case *threads < 1 || *threads > 1024:
 		return misuse(f, fmt.Errorf("--threads %d: want 1 to 1024", *threads))
 	}
+	if !writable(*out, stderr) {
+		return exitError
+	}
 	limit(*threads)
 	r, text, err := recipe.Read(path)
 	if err != nil {

@@ -64,6 +64,9 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	if err != nil {
 		return misuse(f, err)
 	}
+	if !writable(j.out, stderr) {
+		return exitError
+	}
 	limit(j.o.Threads)
 	if err := j.openAll(path); err != nil {
 		return j.report(f, err)

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"cull/internal/container"
 	"cull/synth"
 )
 
@@ -233,9 +234,12 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 
 // writeFile creates path by way of a temporary file beside it; nothing is left of a failure.
 func writeFile(path string, write func(io.Writer) error) (err error) {
+	if err := container.CanWrite(path); err != nil {
+		return hinted{err, "name a file in a folder that exists and may be written to"}
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return hinted{err, "the folder of the output must exist and be writable"}
+		return err
 	}
 	defer func() {
 		if err != nil {

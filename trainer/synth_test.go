@@ -178,8 +178,9 @@ func TestSynthErrors(t *testing.T) {
 		{[]string{"--size", "1024", "--count", "65", "--sheet", out}, exitUsage, "at most 64 samples of 1024 px"},
 		{[]string{"-o", full}, exitError, "is not empty"},
 		{[]string{"-o", filepath.Join(dir, "no", "where")}, exitError, "parent of the output"},
-		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png")}, exitError, "must exist"},
-		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png"), "-o", out}, exitError, "must exist"},
+		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png")}, exitError, "a folder that exists"},
+		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png"), "-o", out}, exitError, "a folder that exists"},
+		{[]string{"--sheet", full}, exitError, "full cannot be written: it is a folder"},
 		{[]string{"--normals", filepath.Join(dir, "none"), "-o", out}, exitError, "none"},
 		{[]string{"--normals", broken, "--source-share", "1", "-o", out}, exitError, "a.png"},
 	} {

@@ -97,7 +97,7 @@ func (j *tableJob) register(f *flag.FlagSet) {
 
 func (j *tableJob) parse(f *flag.FlagSet, args []string) error {
 	for {
-		if err := f.Parse(args); err != nil {
+		if err := parseFlags(f, args); err != nil {
 			return err
 		}
 		if f.NArg() == 0 {
@@ -136,6 +136,9 @@ func (j *tableJob) choose() ([]table.Row, error) {
 			i := slices.IndexFunc(rows, func(r table.Row) bool { return r.Name == name })
 			if i < 0 {
 				return nil, fmt.Errorf("--rows: no row %q", name)
+			}
+			if slices.ContainsFunc(chosen, func(r table.Row) bool { return r.Name == name }) {
+				return nil, fmt.Errorf("--rows names %s twice", name)
 			}
 			chosen = append(chosen, rows[i])
 		}

@@ -232,14 +232,26 @@ func TestWriteFileUnwritable(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{
-		filepath.Join(file, "a.net"), filepath.Join(dir, "none", "a.net"), filepath.Join(dir, "folder"),
+		filepath.Join(file, "a.net"), filepath.Join(dir, "none", "a.net"), filepath.Join(dir, "folder"), fifo,
 	} {
+		if err := container.CanWrite(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("CanWrite %s: %v", path, err)
+		}
 		if err := container.WriteFile(path, []byte("x")); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	onlyEntry(t, dir, "file", "folder")
+	for _, path := range []string{file, filepath.Join(dir, "new")} {
+		if err := container.CanWrite(path); err != nil {
+			t.Errorf("CanWrite: %v", err)
+		}
+	}
+	onlyEntry(t, dir, "fifo", "file", "folder")
 }
 
 func onlyEntry(t *testing.T, dir string, want ...string) {

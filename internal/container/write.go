@@ -10,17 +10,53 @@ import (
 
 // WriteFile makes b the contents of path, all or nothing: a temporary file in
 // the same folder is written, flushed to disk and renamed, then the folder is
-// flushed. After an error path holds what it held before.
+// flushed. After an error path holds what it held before. What is there and no file,
+// a folder or a device, is never replaced.
 func WriteFile(path string, b []byte) error {
-	if err := writeFile(path, b); err != nil {
+	err := replaceable(path)
+	if err == nil {
+		err = writeFile(path, b)
+	}
+	if err != nil {
 		return fmt.Errorf("container: write %s: %w", path, cause(err))
 	}
 	return nil
 }
 
+// CanWrite returns the error that WriteFile would fail with as the folder of path is now, for
+// commands to ask before their work.
+func CanWrite(path string) error {
+	err := replaceable(path)
+	if err == nil {
+		var tmp *os.File
+		if tmp, err = temporary(path); err == nil {
+			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", path, cause(err))
+	}
+	return nil
+}
+
+func replaceable(path string) error {
+	switch info, err := os.Stat(path); {
+	case err != nil: // most likely it is not there; temporary says what else is wrong
+		return nil
+	case info.IsDir():
+		return errors.New("it is a folder")
+	case !info.Mode().IsRegular():
+		return errors.New("it is not a regular file")
+	}
+	return nil
+}
+
+func temporary(path string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+}
+
 func writeFile(path string, b []byte) (err error) {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
+	tmp, err := temporary(path)
 	if err != nil {
 		return err
 	}
@@ -45,7 +81,7 @@ func writeFile(path string, b []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(path))
 }
 
 func syncDir(dir string) error {

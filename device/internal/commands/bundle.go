@@ -211,7 +211,7 @@ func (b *bundle) verify(w io.Writer, net string) error {
 		return err
 	}
 	if err := b.product.CheckNet(m.Digest()); err != nil {
-		return productHint(fmt.Errorf("bundle: %s: %w", b.path, err))
+		return productHint(b.path, fmt.Errorf("bundle: %s: %w", b.path, err))
 	}
 	in, err := inspect.Open(b.product, m, 1)
 	if err != nil {

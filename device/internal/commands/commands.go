@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"cull/internal/container"
 )
 
 // An Env is what a command may touch of the world besides the files it is named.
@@ -56,6 +58,14 @@ func HintOf(err error) string {
 		return h.hint
 	}
 	return ""
+}
+
+// writable says, before the work of cmd, whether its output can be written.
+func writable(cmd, path string) error {
+	if err := container.CanWrite(path); err != nil {
+		return Hint(fmt.Errorf("%s: %w", cmd, err), "name a file in a folder that exists and may be written to")
+	}
+	return nil
 }
 
 type hinted struct {

@@ -92,6 +92,11 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	if f.train < 0 {
 		return Hint(usagef("eval: --train %d: must not be negative", f.train), "0 trains on all pictures")
 	}
+	if f.json != "" && f.json != "-" {
+		if err := writable("eval", f.json); err != nil {
+			return err
+		}
+	}
 	sets, err := dataset.Open(rest[0])
 	if err != nil {
 		return Hint(err, "a category has the folders train/good and test/good, test/<defect>…")
@@ -159,6 +164,9 @@ func (f *evalFlags) rows() ([]evaluate.Features, error) {
 		if !slices.Contains(evaluate.All, row) {
 			return nil, Hint(usagef("eval: --features %q is not known", name),
 				"one of %s", featureNames())
+		}
+		if slices.Contains(rows, row) {
+			return nil, Hint(usagef("eval: --features names %s twice", name), "name each once")
 		}
 		rows = append(rows, row)
 	}

@@ -98,14 +98,17 @@ func openProduct(path, net string) (*inspect.Inspector, *product.Product, error)
 	}
 	p, err := product.Open(path, m.Digest())
 	if err != nil {
-		return nil, nil, productHint(err)
+		return nil, nil, productHint(path, err)
 	}
 	in, err := inspect.Open(p, m, runtime.GOMAXPROCS(0))
 	return in, p, Hint(err, "teach the product again on this machine")
 }
 
-func productHint(err error) error {
+// productHint adds the remedy to the error of opening the product at path.
+func productHint(path string, err error) error {
 	switch {
+	case isOtherFile(path, err):
+		return Hint(err, "name a .product file, as cull teach writes them")
 	case errors.Is(err, product.ErrOtherNet):
 		return Hint(err, "name the network it was taught on with --net FILE, or run cull teach again")
 	case errors.Is(err, fs.ErrNotExist):

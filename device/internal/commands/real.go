@@ -13,6 +13,7 @@ import (
 
 	"cull/capture"
 	"cull/capture/check"
+	"cull/capture/replay"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
 	"cull/device/internal/line"
@@ -165,7 +166,7 @@ func (s *station) check(env Env, file string) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return Hint(fmt.Errorf("run: product: %w", err), "the path counts from the working directory")
 			}
-			return productHint(fmt.Errorf("run: product: %w", err))
+			return productHint(s.Product, fmt.Errorf("run: product: %w", err))
 		}
 		if err := s.checkFormat(p); err != nil {
 			return err
@@ -182,6 +183,18 @@ func (s *station) check(env Env, file string) error {
 			return Hint(fmt.Errorf("run: %s: %w", f.key, err), "the path counts from the working directory")
 		}
 		say(f.key, "%s is there", f.path)
+	}
+	if s.Camera.Kind == "folder" {
+		if _, err := replay.Open(s.Camera.Folder); err != nil {
+			return Hint(fmt.Errorf("run: camera.folder: %w", err), "put pictures into the folder; folders below it are not searched")
+		}
+	}
+	for _, d := range []struct{ key, path string }{
+		{"record.dir", s.Record.Dir}, {"record.frames_dir", s.Record.FramesDir},
+	} {
+		if info, err := os.Stat(d.path); err == nil && !info.IsDir() {
+			return Hint(fmt.Errorf("run: %s: %s is no directory", d.key, d.path), "choose a directory of this daemon's own")
+		}
 	}
 	if s.Camera.Kind == "v4l2" {
 		if err := s.checkNames(say); err != nil {

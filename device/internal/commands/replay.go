@@ -139,7 +139,7 @@ func (p *replayer) start(n *keep.Note) error {
 	}
 	loaded, err := product.Open(path, model.Digest())
 	if err != nil {
-		return productHint(fmt.Errorf("replay: %w", err))
+		return productHint(path, fmt.Errorf("replay: %w", err))
 	}
 	p.close()
 	p.in, err = inspect.Open(loaded, model, runtime.GOMAXPROCS(0))

@@ -224,7 +224,7 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	var p *product.Product
 	if s.Product != "" {
 		if p, err = product.Open(s.Product, model.Digest()); err != nil {
-			return nil, productHint(err)
+			return nil, productHint(s.Product, err)
 		}
 		s.frame = p.Frame
 		err = s.checkFormat(p)

@@ -280,19 +280,23 @@ func TestRunOnAFolder(t *testing.T) {
 
 func TestRunMistakes(t *testing.T) {
 	d := newDesk(t, "")
-	typo := filepath.Join(d.dir, "typo.toml")
-	os.WriteFile(typo, []byte("[line]\npuls_ms = 3\n"), 0o600)
-	real := filepath.Join(d.dir, "real.toml")
-	os.WriteFile(real, fmt.Appendf(nil, "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\nwidth = 64\nheight = 64\n[record]\ndir = %q\n[line]\n"+
-		"travel_ms = 500\n[io]\nkind = \"gpio\"\nin.trigger.line = \"no-chip:1\"\nout.reject.line = \"no-chip:2\"\n",
-		d.product(t), d.log), 0o600)
-	large := filepath.Join(d.dir, "large.toml")
-	os.WriteFile(large, fmt.Appendf(nil, "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\nwidth = 1280\nheight = 720\n"+
-		"[record]\ndir = %q\n[line]\ntravel_ms = 500\n[io]\nkind = \"gpio\"\nin.trigger.line = \"no-chip:1\"\nout.reject.line = \"no-chip:2\"\n", d.product(t), d.log), 0o600)
-	gone := filepath.Join(d.dir, "gone.toml")
-	os.WriteFile(gone, []byte("product = \"no/such.product\"\n"), 0o600)
-	logFile := filepath.Join(d.dir, "not-a-dir")
-	os.WriteFile(logFile, nil, 0o600)
+	file := func(name, format string, args ...any) string {
+		path := filepath.Join(d.dir, name)
+		if err := os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const realLine = "product = %q\n[camera]\nkind = \"v4l2\"\ndevice = \"/dev/no-camera\"\nwidth = %d\nheight = %d\n[record]\ndir = %q\n[line]\n" +
+		"travel_ms = 500\n[io]\nkind = \"gpio\"\nin.trigger.line = \"no-chip:1\"\nout.reject.line = \"no-chip:2\"\n"
+	typo := file("typo.toml", "[line]\npuls_ms = 3\n")
+	real := file("real.toml", realLine, d.product(t), 64, 64, d.log)
+	large := file("large.toml", realLine, d.product(t), 1280, 720, d.log)
+	gone := file("gone.toml", "product = \"no/such.product\"\n")
+	noNet := file("no-net.toml", "network = %q\n", typo)
+	noProduct := file("no-product.toml", "product = %q\n", d.dir)
+	noDir := file("no-dir.toml", "[record]\ndir = %q\n", typo)
+	noPictures := file("no-pictures.toml", "product = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n", d.product(t), t.TempDir())
 	for _, tc := range []struct {
 		args       []string
 		want, hint string
@@ -304,6 +308,10 @@ func TestRunMistakes(t *testing.T) {
 		{[]string{"--config", real}, "io.in.trigger.line: gpio: ", "gpioinfo", false},
 		{[]string{"--config", real, "--check"}, "run: camera.device: stat /dev/no-camera: no such file", "/dev/v4l/by-path", false},
 		{[]string{"--config", large, "--check"}, "camera.width, camera.height: 1280x720, good parts 64x64", "width = 64", false},
+		{[]string{"--config", noNet, "--check"}, "typo.toml: container: not a cull file", "name a .net file, or none", false},
+		{[]string{"--config", noProduct, "--check"}, "not a regular file", "name a .product file", false},
+		{[]string{"--config", noDir, "--check"}, "typo.toml is no directory", "choose a directory", false},
+		{[]string{"--config", noPictures, "--check"}, "camera.folder", "put pictures", false},
 		{[]string{"--check"}, "--check needs --config", "cull run --config", true},
 		{[]string{"--parts", "-1"}, "--parts", "", true},
 		{[]string{"--parts", "x"}, "invalid value", "--help", true},

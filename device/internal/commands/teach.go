@@ -79,7 +79,10 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	o.Plan.Region = region
 	if f.mask != "" {
 		if o.Mask, err = imagefile.ReadMask(f.mask); err != nil {
-			return Hint(err, "a mask is a PNG or BMP as large as the frames")
+			if errors.Is(err, os.ErrNotExist) {
+				return Hint(err, "--mask: the path counts from the working directory")
+			}
+			return Hint(err, "--mask: a PNG or BMP as large as the frames")
 		}
 	}
 	src, err := replay.Open(rest[0])
@@ -133,12 +136,8 @@ func (f *teachFlags) options() (o inspect.Options, err error) {
 		}
 	}
 	o.SpoolDir = filepath.Dir(f.output)
-	if info, err := os.Stat(o.SpoolDir); err != nil || !info.IsDir() {
-		return o, Hint(fmt.Errorf("teach: -o %s: there is no folder %s", f.output, o.SpoolDir),
-			"make the folder first")
-	}
-	if info, err := os.Stat(f.output); err == nil && info.IsDir() {
-		return o, Hint(fmt.Errorf("teach: -o %s is a folder", f.output), "name the product's file in it")
+	if err := writable("teach", f.output); err != nil {
+		return o, err
 	}
 	o.Fit = padim.Options{
 		Mode: mode, TargetFRR: f.targetFRR, Seed: f.seed, Threads: runtime.GOMAXPROCS(0),

@@ -38,12 +38,22 @@ func openNetwork(path string) (*infer.Model, error) {
 		m, err = infer.Open(path)
 	}
 	if err != nil {
-		return nil, Hint(err, "copy the file again, or leave out --net to use the built-in network")
+		if isOtherFile(path, err) {
+			return nil, Hint(err, "name a .net file, or none for the built-in network")
+		}
+		return nil, Hint(err, "copy the file again, or name none for the built-in network")
 	}
 	if err := m.SelfTest(runtime.GOMAXPROCS(0)); err != nil {
 		return nil, Hint(err, "this machine computes something else than the one that trained: report it")
 	}
 	return m, nil
+}
+
+// isOtherFile reports whether opening path failed with err because something else is there than was asked for, which no
+// copy mends.
+func isOtherFile(path string, err error) bool {
+	info, e := os.Stat(path)
+	return errors.Is(err, container.ErrForeign) || errors.Is(err, container.ErrKind) || e == nil && !info.Mode().IsRegular()
 }
 
 func parseMode(command, name string) (padim.Mode, error) {

@@ -290,6 +290,8 @@ func TestBadInput(t *testing.T) {
 		{[]string{"eval", "--features", "magic", set}, "magic", true},
 		{[]string{"eval", "--relit", "4", set}, "--relit 4", true},
 		{[]string{"eval", "--light", "NaN", set}, "--light NaN", true},
+		{[]string{"eval", "--features", "net,net", set}, "net twice", true},
+		{[]string{"eval", "--json", b.parts, set}, "it is a folder", false},
 		{[]string{"eval"}, "one data set", true},
 		{[]string{"eval", "--features", "handmade", empty}, "train/good", false},
 		{[]string{"eval", "--features", "handmade", set}, "test", false},

@@ -105,6 +105,8 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"no time to judge", "[line]\ntravel_ms = 70\nwindow_to_ms = 60\n", "f.toml:3: line.window_to_ms: 60 and margin_ms, 10, leave no time", "READY"},
 		{"quota", "[record]\nsegment_mib = 600\n", "f.toml: record.quota_mib: 1024 is less than", ""},
 		{"overlapping parts", "[sim]\nlength_mm = 500\n", "f.toml:2: sim.length_mm: 500 is more than", ""},
+		{"size", "[sim]\nsize = 65\n", "f.toml:2: sim.size: 65 is not a multiple of 16", ""},
+		{"one directory", "[record]\ndir = \"a\"\nframes = \"all\"\nframes_dir = \"./a/\"\n", "f.toml:4: record.frames_dir: is record.dir too", "choose another"},
 		{"folder", "[camera]\nkind = \"folder\"\n", "f.toml: camera.folder: is needed", "set camera.folder"},
 		{"product", "[camera]\nkind = \"folder\"\nfolder = \"x\"\n", "f.toml: product: is needed", "cull teach"},
 		{"recording", "[camera]\nkind = \"recording\"\n", "f.toml: camera.recording: is needed", "record.frames"},

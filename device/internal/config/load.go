@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -194,6 +195,8 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("record.quota_mib", "", "%d is less than two segments of segment_mib, %d", c.Record.QuotaMiB, c.Record.SegmentMiB)
 	case c.Sim.Length > c.Sim.Pitch:
 		return bad("sim.length_mm", "", "%v is more than pitch_mm, %v: parts would overlap", c.Sim.Length, c.Sim.Pitch)
+	case c.Sim.Size%16 != 0:
+		return bad("sim.size", "", "%d is not a multiple of 16", c.Sim.Size)
 	case c.Camera.Kind == "folder" && c.Camera.Folder == "":
 		return bad("camera.folder", "set camera.folder to a folder of pictures", "is needed with kind \"folder\"")
 	case c.Camera.Kind == "recording" && c.Camera.Recording == "":
@@ -208,7 +211,7 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("line.quiet_counts", "set line.travel_counts", "needs an encoder that the line follows")
 	case c.Record.Frames != "none" && c.Record.FramesDir == "":
 		return bad("record.frames_dir", "set it to a directory of this daemon's own", "is needed with frames %q", c.Record.Frames)
-	case c.Record.Frames != "none" && c.Record.FramesDir == c.Record.Dir:
+	case c.Record.Frames != "none" && filepath.Clean(c.Record.FramesDir) == filepath.Clean(c.Record.Dir):
 		return bad("record.frames_dir", "choose another directory", "is record.dir too")
 	}
 	if c.Camera.Kind == "v4l2" || c.IO.Kind == "gpio" {

@@ -44,7 +44,7 @@ var (
 var (
 	ProductLoaded = event("e648b46d7bb64c9fa6d840f73a366b5e", slog.LevelInfo, "product loaded")
 	LogOpened     = event("45d3ca522c3a46d996b23aad152723f3", slog.LevelInfo, "verdict log opened")
-	LogRepaired   = event("1423a32595de423aaef8e7a821672bb4", slog.LevelWarn, "verdict log opened, its damaged end is cut")
+	LogRepaired   = event("1423a32595de423aaef8e7a821672bb4", slog.LevelWarn, "verdict log opened, it was damaged")
 	LogFailed     = event("ed65fd0fec094ec1849c3914e5c58a80", slog.LevelError, "verdict log cannot be written, no part will pass")
 	LogWorks      = event("7504e114fcc144e4b5a6f8c255b7e50e", slog.LevelInfo, "verdict log is written again")
 	RunFailed     = event("f1c6936d0be24164a88560e4deab5214", slog.LevelError, "daemon ends with an error")
