@@ -157,7 +157,7 @@ func (j *importJob) read() (*quantise.Network, error) {
 	if !strings.HasSuffix(j.model, ".safetensors") {
 		o, err := onnx.Parse(b)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: want an ONNX file, or a .safetensors file by that name", err)
 		}
 		return onnx.Import(o, j.outputs...)
 	}

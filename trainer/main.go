@@ -3,16 +3,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"cull/internal/container"
+	"cull/internal/imagefile"
 )
 
 const usage = `usage: cull-trainer COMMAND [arguments]
@@ -121,11 +124,36 @@ func writable(path string, stderr io.Writer) bool {
 	return err == nil
 }
 
-// fail reports an error in one line and what to do in a second.
+// A hinted error knows a remedy.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// fail reports an error in one line and what to do in a second: the error's own remedy, hint, or what is general.
 func fail(w io.Writer, err error, hint string) int {
 	fmt.Fprintf(w, "cull-trainer: %v\n", err)
-	if hint != "" {
+	var h hinted
+	errors.As(err, &h)
+	if hint = cmp.Or(h.hint, hint, remedy(err)); hint != "" {
 		fmt.Fprintf(w, "hint: %s\n", hint)
 	}
 	return exitError
+}
+
+// remedy is the hint of errors that any command can meet, empty for others.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "a path counts from the working directory"
+	case errors.Is(err, imagefile.ErrNone):
+		return "put pictures into the folder, or name another"
+	case errors.Is(err, container.ErrForeign), errors.Is(err, container.ErrKind):
+		return "pretrain writes .ckpt and .net files"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the disk is full: make room"
+	}
+	return ""
 }

@@ -46,9 +46,7 @@ func runSpoil(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		return exitUsage
 	}
 	if err := j.run(ctx, stderr); err != nil {
-		var h hinted
-		errors.As(err, &h)
-		return fail(stderr, err, h.hint)
+		return fail(stderr, err, "")
 	}
 	return exitOK
 }

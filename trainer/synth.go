@@ -61,34 +61,15 @@ func runSynth(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		printSynthUsage(stdout)
 		return exitOK
 	case err != nil:
-		return synthFail(stderr, exitUsage, err)
+		fail(stderr, err, "cull-trainer synth -h")
+		return exitUsage
 	}
 	said, err := j.run(ctx)
 	if err != nil {
-		return synthFail(stderr, exitError, err)
+		return fail(stderr, err, "")
 	}
 	fmt.Fprintln(stdout, said)
 	return exitOK
-}
-
-// A hinted error knows a remedy.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-
-func synthFail(w io.Writer, code int, err error) int {
-	fmt.Fprintf(w, "cull-trainer: %v\n", err)
-	var h hinted
-	switch {
-	case errors.As(err, &h):
-		fmt.Fprintf(w, "hint: %s\n", h.hint)
-	case code == exitUsage:
-		fmt.Fprintln(w, "hint: cull-trainer synth -h")
-	}
-	return code
 }
 
 // parse reads the command line into j.

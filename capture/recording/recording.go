@@ -196,6 +196,9 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 	}
 }
 
+// Name returns the path of the file that is being read.
+func (s *Source) Name() string { return s.name }
+
 // Torn returns what ended files before their end and was passed over, because another file followed.
 func (s *Source) Torn() []error { return s.lost }
 

@@ -3,6 +3,7 @@ package commands
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -25,6 +26,9 @@ import (
 func withConfigHint(err error) error {
 	if e, ok := errors.AsType[*config.Error](err); ok && e.Hint != "" {
 		return Hint(err, "%s", e.Hint)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Hint(err, "the path counts from the working directory; systemd/cull.example.toml is one to begin with")
 	}
 	return Hint(err, "systemd/cull.example.toml lists every key with its default and bounds")
 }

@@ -100,7 +100,7 @@ func (p *replayer) run(ctx context.Context, src *recording.Source) error {
 		}
 		var n keep.Note
 		if err := json.Unmarshal(text, &n); err != nil {
-			return fmt.Errorf("replay: a note is not cull's: %w", err)
+			return fmt.Errorf("replay: %s: a note is not cull's: %w", src.Name(), err)
 		}
 		if !n.HasFrame {
 			frame = nil
@@ -112,7 +112,7 @@ func (p *replayer) run(ctx context.Context, src *recording.Source) error {
 			err = p.part(&n, frame)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("replay: %s: %w", src.Name(), err)
 		}
 		frame = nil
 	}
@@ -131,7 +131,7 @@ func (p *replayer) start(n *keep.Note) error {
 		net = n.Network
 	}
 	if path == "" {
-		return Hint(errors.New("replay: the line taught itself and kept no product"), "cull run with a product, or --product P")
+		return Hint(errors.New("the line taught itself and kept no product"), "cull run with a product, or --product P")
 	}
 	model, err := openNetwork(net)
 	if err != nil {
@@ -139,7 +139,7 @@ func (p *replayer) start(n *keep.Note) error {
 	}
 	loaded, err := product.Open(path, model.Digest())
 	if err != nil {
-		return productHint(path, fmt.Errorf("replay: %w", err))
+		return productHint(path, err)
 	}
 	p.close()
 	p.in, err = inspect.Open(loaded, model, runtime.GOMAXPROCS(0))
@@ -149,10 +149,10 @@ func (p *replayer) start(n *keep.Note) error {
 // part judges one part again.
 func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	if p.in == nil {
-		return errors.New("replay: the recording does not begin with a start of the line")
+		return errors.New("the recording does not begin with a start of the line")
 	}
 	if p.seen[n.Part] {
-		return fmt.Errorf("replay: part %d is recorded twice: replay one shift's directory", n.Part)
+		return fmt.Errorf("part %d is recorded twice: replay one shift's directory", n.Part)
 	}
 	p.seen[n.Part] = true
 	if at := time.Duration(n.TriggerNS); at > 0 {
@@ -168,10 +168,10 @@ func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	}
 	found, err := judge{Inspector: p.in}.Inspect(f)
 	if err != nil {
-		return fmt.Errorf("replay: part %d: %w", n.Part, err)
+		return fmt.Errorf("part %d: %w", n.Part, err)
 	}
 	if n.Threshold == nil {
-		return fmt.Errorf("replay: part %d has a score and no threshold: the recording is not cull's", n.Part)
+		return fmt.Errorf("part %d has a score and no threshold: the recording is not cull's", n.Part)
 	}
 	was := line.Finding{Score: *n.Score, Threshold: *n.Threshold}
 	was.Reject = n.Verdict != line.Pass.String() && was.Score > was.Threshold // good ones are rejected too: late, not recorded
