@@ -70,7 +70,7 @@ func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config)
 		return Hint(fmt.Errorf("capture: %w", err), "cull doctor --config %s says what the camera lacks", *file)
 	}
 	defer src.Close() //nolint:errcheck // every frame kept is in a file
-	if err := emptyFolder(*dir); err != nil {
+	if err := emptyFolder("capture", *dir); err != nil {
 		return err
 	}
 	look, err := checker(&c)
@@ -137,17 +137,17 @@ func (c *collector) take(f *capture.Frame) error {
 }
 
 // emptyFolder makes dir, or sees that no picture is in it: none is overwritten or mixed with those of another day.
-func emptyFolder(dir string) error {
+func emptyFolder(cmd, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Hint(fmt.Errorf("capture: %w", err), "choose a folder that may be written to")
+		return Hint(fmt.Errorf("%s: %w", cmd, err), "choose a folder that may be written to")
 	}
 	switch _, err := imagefile.List(dir); {
 	case errors.Is(err, imagefile.ErrNone):
 		return nil
 	case err != nil:
-		return Hint(fmt.Errorf("capture: %w", err), "choose a folder that may be read")
+		return Hint(fmt.Errorf("%s: %w", cmd, err), "choose a folder that may be read")
 	}
-	return Hint(fmt.Errorf("capture: %s has pictures already", dir), "choose a folder without any")
+	return Hint(fmt.Errorf("%s: %s has pictures already", cmd, dir), "choose a folder without any")
 }
 
 // keepPicture writes a frame to path and its ending: a JPEG as the camera made it, all else as PNG without loss. Only of YUYV and NV12

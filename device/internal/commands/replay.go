@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"cull/capture"
-	"cull/capture/recording"
 	"cull/device/internal/keep"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
@@ -42,23 +40,16 @@ func Replay(ctx context.Context, env Env, args []string) error {
 	case len(rest) != 1:
 		return Hint(usagef("replay: want one recording, got %d", len(rest)), "cull replay %s", replaySynopsis)
 	}
-	src, err := recording.Open(rest[0])
+	src, err := openRecording("replay", rest[0])
 	if err != nil {
-		return Hint(fmt.Errorf("replay: %w", err), "record.frames of cull run's configuration makes recordings")
+		return err
 	}
 	defer src.Close() //nolint:errcheck // it is only read
 	p := replayer{out: env.Stdout, product: *other, net: *net, changed: *other != "", seen: map[uint64]bool{}}
 	defer p.close()
 	start := time.Now()
-	err = p.run(ctx, src)
-	for _, torn := range src.Torn() {
-		fmt.Fprintf(env.Stderr, "%v: what follows in this file is lost\n", torn)
-	}
-	switch {
-	case errors.Is(err, recording.ErrTorn):
-		fmt.Fprintf(env.Stderr, "%v: what follows is lost\n", err)
-	case err != nil:
-		return err
+	if err := eachNote(ctx, src, env.Stderr, p.note); err != nil {
+		return fmt.Errorf("replay: %w", err)
 	}
 	if took := time.Since(start); p.parts > 1 {
 		fmt.Fprintf(env.Stderr, "recorded in %v, replayed in %v\n",
@@ -85,37 +76,15 @@ func (p *replayer) close() {
 	}
 }
 
-func (p *replayer) run(ctx context.Context, src *recording.Source) error {
-	var frame *capture.Frame
-	for {
-		f, text, err := src.Read(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case f != nil:
-			frame = f
-			continue
-		}
-		var n keep.Note
-		if err := json.Unmarshal(text, &n); err != nil {
-			return fmt.Errorf("replay: %s: a note is not cull's: %w", src.Name(), err)
-		}
-		if !n.HasFrame {
-			frame = nil
-		}
-		switch n.Kind {
-		case record.KindStart:
-			err = p.start(&n)
-		case record.KindPart:
-			err = p.part(&n, frame)
-		}
-		if err != nil {
-			return fmt.Errorf("replay: %s: %w", src.Name(), err)
-		}
-		frame = nil
+// note takes a start of the line, or a part.
+func (p *replayer) note(n *keep.Note, f *capture.Frame) error {
+	switch n.Kind {
+	case record.KindStart:
+		return p.start(n)
+	case record.KindPart:
+		return p.part(n, f)
 	}
+	return nil
 }
 
 // start opens what the line judged with.

@@ -2,12 +2,17 @@ package commands
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"cull/capture/recording"
+	"cull/device/internal/keep"
+	"cull/device/internal/record"
 )
 
 // A recorded shift, judged again: the same bits. Another product changes verdicts, and is no fault.
@@ -55,6 +60,7 @@ func TestReplayOfAShift(t *testing.T) {
 	if err != nil || strings.Contains(out, "differ 0 ") || !strings.Contains(out, "was PASS score ") {
 		t.Errorf("another product: %q, %v", out, err)
 	}
+	testFrames(t, b, frames, product)
 	if err := os.Rename(other, product); err != nil { // the line's product is no longer what it was
 		t.Fatal(err)
 	}
@@ -70,5 +76,83 @@ func TestReplayOfAShift(t *testing.T) {
 	}
 	if _, _, err := replay("--product", product); err == nil {
 		t.Error("a recording without a part was replayed")
+	}
+}
+
+// testFrames makes pictures of the recorded shift: of all parts, they are judged as the line judged them; of the rejected ones alone.
+func testFrames(t *testing.T, b *bench, recording, product string) {
+	t.Helper()
+	frames := func(args ...string) (string, []string, error) {
+		dir := filepath.Join(t.TempDir(), "pictures")
+		var out bytes.Buffer
+		err := Frames(t.Context(), Env{&out, &bytes.Buffer{}}, append(args, recording, "-o", dir))
+		names, _ := filepath.Glob(filepath.Join(dir, "*"))
+		return out.String(), names, err
+	}
+	out, all, err := frames()
+	if err != nil || len(all) != 20 || !strings.HasPrefix(out, "20 pictures in ") || !strings.HasSuffix(out, ", 0 parts without a frame\n") {
+		t.Fatalf("%q, %v, %v", out, all, err)
+	}
+	_, rejected, err := frames("--of", "reject")
+	if err != nil || len(rejected) == 0 || len(rejected) == 20 {
+		t.Fatalf("%v, %v", rejected, err)
+	}
+	verdicts := regexp.MustCompile(`/\d{8}-(pass|reject)(-score)?\.png$`)
+	out, err = cull(t, append([]string{"inspect", "--net", b.net, product}, all...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := 0
+	for line := range strings.Lines(out) {
+		line = strings.TrimSuffix(line, "\n")
+		m := verdicts.FindStringSubmatch(line)
+		if m == nil || !strings.HasPrefix(line, strings.ToUpper(m[1])) {
+			t.Errorf("%q", line)
+			continue
+		}
+		if m[1] == "reject" {
+			bad++
+		}
+	}
+	if bad != len(rejected) {
+		t.Errorf("%d of all are rejected, and %v", bad, rejected)
+	}
+}
+
+func TestFramesMistakes(t *testing.T) {
+	dir := t.TempDir()
+	full := filepath.Join(dir, "full")
+	writePart(t, filepath.Join(full, "a.png"), 1, false)
+	file := filepath.Join(dir, "a.cullrec")
+	var b bytes.Buffer
+	w := recording.NewWriter(&b)
+	note := func(text string) {
+		if err := w.Note([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note(`{"kind":"part","part_id":7,"verdict":"REJECT","reason":"../../frame lost"}`)
+	note(`{"kind":"part","part_id":7}`)
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args  []string
+		want  string
+		usage bool
+	}{
+		{[]string{file}, "-o FOLDER", true},
+		{[]string{file, "--of", "good", "-o", dir}, "no verdict", true},
+		{[]string{dir + "/none", "-o", dir}, "no such file", false},
+		{[]string{file, "-o", full}, "has pictures already", false},
+		{[]string{file, "-o", dir}, "a.cullrec: part 7 is recorded twice", false},
+	} {
+		err := Frames(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, c.args)
+		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrUsage) != c.usage {
+			t.Errorf("%q: %v", c.args, err)
+		}
+	}
+	if got := pictureName(&keep.Note{Entry: record.Entry{Part: 7, Verdict: "REJECT", Reason: "../../frame lost"}}); got != "00000007-reject-frame-lost" {
+		t.Error(got)
 	}
 }

@@ -20,6 +20,7 @@ func Table() []Command {
 		teachCommand(),
 		inspectCommand(),
 		replayCommand(),
+		framesCommand(),
 		evalCommand(),
 		benchCommand(),
 		safeCommand(),

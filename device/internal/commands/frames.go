@@ -1,0 +1,93 @@
+package commands
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cull/capture"
+	"cull/device/internal/keep"
+	"cull/device/internal/line"
+	"cull/device/internal/record"
+)
+
+const framesSynopsis = "[--of VERDICT] RECORDING -o FOLDER"
+
+func framesCommand() Command {
+	return Command{
+		Name: "frames", Synopsis: framesSynopsis,
+		Does: "makes pictures of recorded frames, to look at and to teach from",
+		Run:  Frames,
+	}
+}
+
+// Frames runs `cull frames`: the frame of every recorded part to a picture that its part's id, verdict and reason name.
+func Frames(ctx context.Context, env Env, args []string) error {
+	fs := flag.NewFlagSet("frames", flag.ContinueOnError)
+	of := fs.String("of", "", "parts of this `verdict` alone: pass, reject or stop")
+	dir := fs.String("o", "", "`folder` for the pictures; it is made, or must have none")
+	rest, err := parse(env, "frames", framesSynopsis, fs, args)
+	verdict := strings.ToUpper(*of)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) != 1 || *dir == "":
+		return Hint(usagef("frames: want one recording and -o FOLDER"), "cull frames --of reject /var/lib/cull/frames -o rejected")
+	case verdict != "" && !slices.Contains([]string{line.Pass.String(), line.Reject.String(), line.Stop.String()}, verdict):
+		return Hint(usagef("frames: --of %q is no verdict", *of), "one of pass, reject, stop")
+	}
+	src, err := openRecording("frames", rest[0])
+	if err != nil {
+		return err
+	}
+	defer src.Close() //nolint:errcheck // it is only read
+	if err := emptyFolder("frames", *dir); err != nil {
+		return err
+	}
+	p := picturer{dir: *dir, of: verdict, seen: map[uint64]bool{}}
+	if err := eachNote(ctx, src, env.Stderr, p.note); err != nil {
+		return fmt.Errorf("frames: %w", err)
+	}
+	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d parts without a frame\n", p.pictures, *dir, p.blind)
+	return err
+}
+
+// A picturer makes pictures of parts' frames.
+type picturer struct {
+	dir, of string
+	seen    map[uint64]bool
+
+	pictures, blind int
+}
+
+// note makes the picture of a part.
+func (p *picturer) note(n *keep.Note, f *capture.Frame) error {
+	if n.Kind != record.KindPart || p.of != "" && n.Verdict != p.of {
+		return nil
+	}
+	if p.seen[n.Part] {
+		return fmt.Errorf("part %d is recorded twice: take one shift's directory", n.Part)
+	}
+	p.seen[n.Part] = true
+	if f == nil {
+		p.blind++
+		return nil
+	}
+	if err := keepPicture(filepath.Join(p.dir, pictureName(n)), f); err != nil {
+		return err
+	}
+	p.pictures++
+	return nil
+}
+
+// pictureName is a part's id, verdict and reason, as in 00000042-reject-score.
+func pictureName(n *keep.Note) string {
+	words := []string{fmt.Sprintf("%08d", n.Part)}
+	for _, text := range []string{n.Verdict, n.Reason} {
+		words = append(words, strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r < 'a' || r > 'z' })...)
+	}
+	return strings.Join(words, "-")
+}

@@ -1,0 +1,63 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"cull/capture"
+	"cull/capture/recording"
+	"cull/device/internal/keep"
+)
+
+// openRecording opens what record.frames kept, a file or a directory of them.
+func openRecording(cmd, path string) (*recording.Source, error) {
+	src, err := recording.Open(path)
+	if err != nil {
+		return nil, Hint(fmt.Errorf("%s: %w", cmd, err), "record.frames of cull run's configuration makes recordings")
+	}
+	return src, nil
+}
+
+// eachNote calls do with every note of src and the frame that belongs to it, nil for none. What torn files lose is told
+// to log and is no error.
+func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func(*keep.Note, *capture.Frame) error) error {
+	err := readNotes(ctx, src, do)
+	for _, torn := range src.Torn() {
+		fmt.Fprintf(log, "%v: what follows in this file is lost\n", torn)
+	}
+	if errors.Is(err, recording.ErrTorn) {
+		fmt.Fprintf(log, "%v: what follows is lost\n", err)
+		return nil
+	}
+	return err
+}
+
+func readNotes(ctx context.Context, src *recording.Source, do func(*keep.Note, *capture.Frame) error) error {
+	var frame *capture.Frame
+	for {
+		f, text, err := src.Read(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case f != nil:
+			frame = f
+			continue
+		}
+		var n keep.Note
+		if err := json.Unmarshal(text, &n); err != nil {
+			return fmt.Errorf("%s: a note is not cull's: %w", src.Name(), err)
+		}
+		if !n.HasFrame {
+			frame = nil
+		}
+		if err := do(&n, frame); err != nil {
+			return fmt.Errorf("%s: %w", src.Name(), err)
+		}
+		frame = nil
+	}
+}
