@@ -83,11 +83,12 @@ func (p *picturer) note(n *keep.Note, f *capture.Frame) error {
 	return nil
 }
 
-// pictureName is a part's id, verdict and reason, as in 00000042-reject-score.
+// pictureName is a part's id and verdict, and the reason unless it passed, as in 00000042-reject-score.
 func pictureName(n *keep.Note) string {
-	words := []string{fmt.Sprintf("%08d", n.Part)}
-	for _, text := range []string{n.Verdict, n.Reason} {
-		words = append(words, strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r < 'a' || r > 'z' })...)
+	why := n.Reason
+	if n.Verdict == line.Pass.String() {
+		why = ""
 	}
-	return strings.Join(words, "-")
+	words := strings.FieldsFunc(strings.ToLower(n.Verdict+" "+why), func(r rune) bool { return r < 'a' || r > 'z' })
+	return fmt.Sprintf("%08d-%s", n.Part, strings.Join(words, "-"))
 }
