@@ -14,7 +14,7 @@ import (
 	"cull/device/internal/record"
 )
 
-const framesSynopsis = "[--of VERDICT] RECORDING -o FOLDER"
+const framesSynopsis = "[--of VERDICT] [--part ID] RECORDING -o FOLDER"
 
 func framesCommand() Command {
 	return Command{
@@ -28,6 +28,7 @@ func framesCommand() Command {
 func Frames(ctx context.Context, env Env, args []string) error {
 	fs := flag.NewFlagSet("frames", flag.ContinueOnError)
 	of := fs.String("of", "", "parts of this `verdict` alone: pass, reject or stop")
+	part := fs.Uint64("part", 0, "the part of this `id` alone, as journal and verdict log name it")
 	dir := fs.String("o", "", "`folder` for the pictures; it is made, or must have none")
 	rest, err := parse(env, "frames", framesSynopsis, fs, args)
 	verdict := strings.ToUpper(*of)
@@ -47,9 +48,12 @@ func Frames(ctx context.Context, env Env, args []string) error {
 	if err := emptyFolder("frames", *dir); err != nil {
 		return err
 	}
-	p := picturer{dir: *dir, of: verdict, seen: map[uint64]bool{}}
+	p := picturer{dir: *dir, of: verdict, only: *part, seen: map[uint64]bool{}}
 	if err := eachNote(ctx, src, env.Stderr, p.note); err != nil {
 		return fmt.Errorf("frames: %w", err)
+	}
+	if *part != 0 && !p.seen[*part] {
+		return Hint(fmt.Errorf("frames: %s has no part %d", rest[0], *part), "CULL_IMAGE of its journal record names the recording that keeps it; the oldest go first")
 	}
 	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d parts without a frame\n", p.pictures, *dir, p.blind)
 	return err
@@ -57,15 +61,16 @@ func Frames(ctx context.Context, env Env, args []string) error {
 
 // A picturer makes pictures of parts' frames.
 type picturer struct {
-	dir, of string
-	seen    map[uint64]bool
+	dir, of string          // of: empty for all verdicts
+	only    uint64          // part, 0: all
+	seen    map[uint64]bool // parts
 
 	pictures, blind int
 }
 
 // note makes the picture of a part.
 func (p *picturer) note(n *keep.Note, f *capture.Frame) error {
-	if n.Kind != record.KindPart || p.of != "" && n.Verdict != p.of {
+	if n.Kind != record.KindPart || p.of != "" && n.Verdict != p.of || p.only != 0 && n.Part != p.only {
 		return nil
 	}
 	if p.seen[n.Part] {

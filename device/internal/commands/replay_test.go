@@ -93,6 +93,10 @@ func testFrames(t *testing.T, b *bench, recording, product string) {
 	if err != nil || len(all) != 20 || !strings.HasPrefix(out, "20 pictures in ") || !strings.HasSuffix(out, ", 0 parts without a frame\n") {
 		t.Fatalf("%q, %v, %v", out, all, err)
 	}
+	_, one, err := frames("--part", "7")
+	if err != nil || len(one) != 1 || !strings.HasPrefix(filepath.Base(one[0]), "00000007-") {
+		t.Fatalf("%v, %v", one, err)
+	}
 	_, rejected, err := frames("--of", "reject")
 	if err != nil || len(rejected) == 0 || len(rejected) == 20 {
 		t.Fatalf("%v, %v", rejected, err)
@@ -145,6 +149,7 @@ func TestFramesMistakes(t *testing.T) {
 		{[]string{file, "--of", "good", "-o", dir}, "no verdict", true},
 		{[]string{dir + "/none", "-o", dir}, "no such file", false},
 		{[]string{file, "-o", full}, "has pictures already", false},
+		{[]string{file, "-o", dir, "--part", "9"}, "has no part 9", false},
 		{[]string{file, "-o", dir}, "a.cullrec: part 7 is recorded twice", false},
 	} {
 		err := Frames(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, c.args)
