@@ -44,16 +44,19 @@ type Item struct {
 
 // HasMasks reports whether every bad test picture has a mask.
 func (c *Category) HasMasks() bool {
-	bad := 0
+	bad := slices.ContainsFunc(c.Test, func(it Item) bool { return !it.Good })
+	return bad && c.Unmasked() == nil
+}
+
+// Unmasked returns the kinds of defects that have no masks, in the order of Test; nil where all have.
+func (c *Category) Unmasked() []string {
+	var kinds []string
 	for _, it := range c.Test {
-		if !it.Good {
-			bad++
-			if it.Mask == "" {
-				return false
-			}
+		if !it.Good && it.Mask == "" && !slices.Contains(kinds, it.Kind) {
+			kinds = append(kinds, it.Kind)
 		}
 	}
-	return bad > 0
+	return kinds
 }
 
 // Open returns the category at path, or those in the folders at path. Folders

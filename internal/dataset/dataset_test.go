@@ -84,6 +84,13 @@ func TestNoMasksAtAll(t *testing.T) {
 	}
 }
 
+func TestMasksOfSomeKinds(t *testing.T) {
+	cs, err := Open(tree(t, "train/good/0.png", "test/good/0.png", "test/bad/0.png", "test/bad/1.png", "test/worse/0.png", "ground_truth/worse/0_mask.png"))
+	if err != nil || cs[0].HasMasks() || !slices.Equal(cs[0].Unmasked(), []string{"bad"}) {
+		t.Errorf("%+v, %v", cs, err)
+	}
+}
+
 func TestErrorsNameTheFolder(t *testing.T) {
 	for _, c := range []struct {
 		names []string

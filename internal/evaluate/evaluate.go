@@ -134,7 +134,7 @@ func (r *run) category(ctx context.Context) (*Category, error) {
 	r.train = dataset.Subset(r.set.Train, r.Train, r.Seed)
 	c := &Category{
 		Name: r.set.Name, TrainGood: len(r.train), TrainAvailable: len(r.set.Train),
-		TargetFRR:  r.Fit.TargetFRR,
+		TargetFRR: r.Fit.TargetFRR, Unmasked: r.set.Unmasked(),
 		PixelAUROC: Figure(math.NaN()), AUPRO30: Figure(math.NaN()), AUPRO05: Figure(math.NaN()),
 	}
 	if r.Features == Grey {

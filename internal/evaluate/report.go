@@ -73,9 +73,9 @@ type Category struct {
 	TestBad   int    `json:"test_bad"`
 
 	ImageAUROC Figure `json:"image_auroc"`
-	PixelAUROC Figure `json:"pixel_auroc"` // null without masks
-	AUPRO30    Figure `json:"aupro30"`     // null without masks
-	F1Max      Figure `json:"f1_max"`      // over all thresholds, knowing the bad parts
+	PixelAUROC Figure `json:"pixel_auroc"` // null unless all kinds of defects have masks, as AUPRO
+	AUPRO30    Figure `json:"aupro30"`
+	F1Max      Figure `json:"f1_max"` // over all thresholds, knowing the bad parts
 
 	// Threshold comes from good training parts alone.
 	Threshold        Figure  `json:"threshold"`
@@ -102,6 +102,9 @@ type Category struct {
 	SecondsTeach     float64 `json:"seconds_teach"`
 	// Mirrors are those in which good parts were taught too.
 	Mirrors []mirror.Mirror `json:"mirrors,omitempty"`
+
+	// Unmasked are the kinds of defects without masks. Where there are any, the category has no pixel figures.
+	Unmasked []string `json:"kinds_without_masks,omitempty"`
 
 	// Statistics are the image AUROC of single grey numbers, features grey only:
 	// below 0.5 where bad parts have the lower number. The best of them, turned

@@ -209,7 +209,15 @@ func writeTable(w io.Writer, r *evaluate.Report) error {
 	}
 	fmt.Fprintf(t, "mean\t\t\t\t%s\t\t%s\t%s\t\t\t\t\t\t\t\n",
 		figure(r.Mean.ImageAUROC), figure(r.Mean.PixelAUROC), figure(r.Mean.AUPRO30))
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, c := range r.Categories {
+		if c.Unmasked != nil {
+			fmt.Fprintf(w, "%s: no pixel figures, for there are no masks of %s\n", c.Name, strings.Join(c.Unmasked, ", "))
+		}
+	}
+	return nil
 }
 
 // figure prints three places, and a dash for what does not exist.

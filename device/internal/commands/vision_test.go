@@ -334,7 +334,7 @@ func TestEvalWritesTableJSONAndOverlays(t *testing.T) {
 	file := b.path("out.json")
 	table := mustCull(t, "eval", "--net", b.net, "--size", "64", "--controls", "--train", "16",
 		"--json", file, "--overlay", b.path("heat"), b.dir)
-	for _, want := range []string{"features net", "features taps", "features random", "features grey", "plate", "image AUROC"} {
+	for _, want := range []string{"features net", "features taps", "features random", "features grey", "plate", "image AUROC", "plate: no pixel figures, for there are no masks of hole"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
