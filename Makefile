@@ -39,6 +39,7 @@ soak: ## the line against fakes under random faults: two processes of SOAK_PARTS
 
 .PHONY: eval
 eval: build ## measure on the real sets in DATA, with every control (needs DATA=../shared/data)
+	@mkdir -p out
 	$(BIN)/cull eval $(DATA) --controls --json out/eval.json
 
 # Every kernel this CPU has, then every step with the fastest: the lines RESULT are what doc/performance.md quotes.

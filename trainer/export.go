@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -35,6 +36,8 @@ const (
 	formatONNX        = "onnx"
 	formatONNXInt8    = "onnx-int8"
 	formatSafeTensors = "safetensors"
+
+	extSafeTensors = "." + formatSafeTensors
 )
 
 // An exportJob is a command line of export.
@@ -71,7 +74,7 @@ func runExport(args []string, stderr io.Writer) int {
 	case errors.As(err, &misfit):
 		return misuse(f, err)
 	case err != nil:
-		return fail(stderr, err, "")
+		return fail(stderr, err, cmp.Or(remedy(err), "doc/onnx.md says what can be exported"))
 	}
 	if err := container.WriteFile(j.out, b); err != nil {
 		return fail(stderr, err, "")
@@ -83,9 +86,13 @@ func runExport(args []string, stderr io.Writer) int {
 func (j *exportJob) check(path string) error {
 	if j.format == "" {
 		j.format = formatONNX
-		if strings.HasSuffix(j.out, ".safetensors") {
+		if strings.HasSuffix(j.out, extSafeTensors) {
 			j.format = formatSafeTensors
 		}
+	}
+	ext := ".onnx"
+	if j.format == formatSafeTensors {
+		ext = extSafeTensors
 	}
 	checkpoint := strings.HasSuffix(path, ".ckpt")
 	switch {
@@ -95,6 +102,8 @@ func (j *exportJob) check(path string) error {
 		return errors.New("no output named: -o FILE")
 	case j.format != formatONNX && j.format != formatONNXInt8 && j.format != formatSafeTensors:
 		return fmt.Errorf("no format %q", j.format)
+	case !strings.HasSuffix(j.out, ext):
+		return fmt.Errorf("-o %s: the name of format %s ends in %s", j.out, j.format, ext)
 	case checkpoint && j.format != formatSafeTensors:
 		return errors.New("a .ckpt file goes to a .safetensors file; quantize makes a .net file of it, which goes to ONNX")
 	case !checkpoint && (j.folder != "" || j.teacher != ""):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -97,7 +98,7 @@ func runImport(args []string, stderr io.Writer) int {
 	limit(j.threads)
 	m, err := j.run(stderr)
 	if err != nil {
-		return fail(stderr, err, "")
+		return fail(stderr, err, cmp.Or(remedy(err), "doc/onnx.md says what can be imported"))
 	}
 	return deliver(m, j.out, stderr)
 }

@@ -171,6 +171,9 @@ func showProduct(t io.Writer, p *product.Product) {
 	if !p.Plan.Region.Empty() {
 		fmt.Fprintf(t, "region\t%v\n", p.Plan.Region)
 	}
+	if p.Model.Ignored() != nil {
+		fmt.Fprintf(t, "ignored\t%s\n", ignoredOf(p))
+	}
 	if p.Light != nil {
 		fmt.Fprintf(t, "light\t%s\n", lightOf(p))
 	}
@@ -187,6 +190,17 @@ func showProduct(t io.Writer, p *product.Product) {
 	for _, g := range p.Goldens {
 		fmt.Fprintf(t, "golden\t%s: %v, score %.4g\n", g.Name, g.Verdict, g.Score)
 	}
+}
+
+// ignoredOf says how much of the picture a mask or the bars of a letterbox hide.
+func ignoredOf(p *product.Product) string {
+	cells, n := p.Model.Ignored(), 0
+	for _, ignored := range cells {
+		if ignored {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d of %d cells, behind the mask or outside the frame", n, len(cells))
 }
 
 func prefixed(prefix, s string) string {

@@ -49,13 +49,17 @@ func Frames(ctx context.Context, env Env, args []string) error {
 		return err
 	}
 	p := picturer{dir: *dir, of: verdict, only: *part, seen: map[uint64]bool{}}
-	if err := eachNote(ctx, src, env.Stderr, p.note); err != nil {
+	damage, err := eachNote(ctx, src, env.Stderr, p.note)
+	if err != nil {
 		return fmt.Errorf("frames: %w", err)
 	}
 	if *part != 0 && !p.seen[*part] {
 		return Hint(fmt.Errorf("frames: %s has no part %d", rest[0], *part), "CULL_IMAGE of its journal record names the recording that keeps it; the oldest go first")
 	}
 	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d parts without a frame\n", p.pictures, *dir, p.blind)
+	if damage != nil && err == nil {
+		err = fmt.Errorf("frames: %w", damage)
+	}
 	return err
 }
 

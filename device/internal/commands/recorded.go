@@ -22,17 +22,21 @@ func openRecording(cmd, path string) (*recording.Source, error) {
 }
 
 // eachNote calls do with every note of src and the frame that belongs to it, nil for none. What torn files lose is told
-// to log and is no error.
-func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func(*keep.Note, *capture.Frame) error) error {
-	err := readNotes(ctx, src, do)
-	for _, torn := range src.Torn() {
-		fmt.Fprintf(log, "%v: what follows in this file is lost\n", torn)
-	}
+// to log. A file that ends too early is what a killed writer leaves and no error; any other damage is returned as the first
+// value, after all that could be read.
+func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func(*keep.Note, *capture.Frame) error) (damage, err error) {
+	err = readNotes(ctx, src, do)
+	torn := src.Torn()
 	if errors.Is(err, recording.ErrTorn) {
-		fmt.Fprintf(log, "%v: what follows is lost\n", err)
-		return nil
+		torn, err = append(torn, err), nil
 	}
-	return err
+	for _, t := range torn {
+		fmt.Fprintf(log, "%v: what follows in this file is lost\n", t)
+		if damage == nil && !errors.Is(t, io.ErrUnexpectedEOF) && !errors.Is(t, io.EOF) {
+			damage = Hint(t, "look at the disk; what was read before the damage counts")
+		}
+	}
+	return damage, err
 }
 
 func readNotes(ctx context.Context, src *recording.Source, do func(*keep.Note, *capture.Frame) error) error {

@@ -48,14 +48,21 @@ func Replay(ctx context.Context, env Env, args []string) error {
 	p := replayer{out: env.Stdout, product: *other, net: *net, changed: *other != "", seen: map[uint64]bool{}}
 	defer p.close()
 	start := time.Now()
-	if err := eachNote(ctx, src, env.Stderr, p.note); err != nil {
+	damage, err := eachNote(ctx, src, env.Stderr, p.note)
+	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
 	if took := time.Since(start); p.parts > 1 {
 		fmt.Fprintf(env.Stderr, "recorded in %v, replayed in %v\n",
 			(p.last - p.first).Round(time.Millisecond), took.Round(time.Millisecond))
 	}
-	return p.verdict()
+	if err := p.verdict(); err != nil {
+		return err
+	}
+	if damage != nil {
+		return fmt.Errorf("replay: %w", damage)
+	}
+	return nil
 }
 
 // A replayer judges a recording.
@@ -125,10 +132,10 @@ func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	}
 	p.seen[n.Part] = true
 	if at := time.Duration(n.TriggerNS); at > 0 {
-		if p.first == 0 {
+		if p.first == 0 { // a rejected part's note comes behind those of parts that passed after it
 			p.first = at
 		}
-		p.last = at
+		p.first, p.last = min(p.first, at), max(p.last, at)
 	}
 	p.parts++
 	if n.Score == nil || f == nil {

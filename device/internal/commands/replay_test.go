@@ -61,6 +61,7 @@ func TestReplayOfAShift(t *testing.T) {
 		t.Errorf("another product: %q, %v", out, err)
 	}
 	testFrames(t, b, frames, product)
+	testDamage(t, frames)
 	if err := os.Rename(other, product); err != nil { // the line's product is no longer what it was
 		t.Fatal(err)
 	}
@@ -120,6 +121,42 @@ func testFrames(t *testing.T, b *bench, recording, product string) {
 	}
 	if bad != len(rejected) {
 		t.Errorf("%d of all are rejected, and %v", bad, rejected)
+	}
+}
+
+// testDamage replays the recording with an end cut off, which a killed writer leaves, and with a spot that is overwritten.
+func testDamage(t *testing.T, frames string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(frames, "*"))
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	whole, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwritten := bytes.Clone(whole)
+	overwritten[len(whole)/2] ^= 1
+	for _, c := range []struct {
+		name string
+		data []byte
+		rest string // of the error
+	}{
+		{"cut", whole[:len(whole)-9], ""},
+		{"overwritten", overwritten, "wrong checksum"},
+	} {
+		file := filepath.Join(t.TempDir(), "a.cullrec")
+		if err := os.WriteFile(file, c.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, log bytes.Buffer
+		err := Replay(t.Context(), Env{&out, &log}, []string{file})
+		if (err == nil) != (c.rest == "") || err != nil && !strings.Contains(err.Error(), c.rest) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if !strings.HasPrefix(out.String(), "parts ") || strings.HasPrefix(out.String(), "parts 0 ") || !strings.Contains(out.String(), " differ 0 ") || !strings.Contains(log.String(), "is lost") {
+			t.Errorf("%s: %q, %q", c.name, out.String(), log.String())
+		}
 	}
 }
 

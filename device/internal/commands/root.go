@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"runtime"
@@ -54,10 +55,14 @@ func versionCommand() Command {
 	return Command{
 		Name: "version", Does: "prints version, commit and platform",
 		Run: func(_ context.Context, env Env, args []string) error {
-			if len(args) > 0 {
+			rest, err := parse(env, "version", "", flag.NewFlagSet("version", flag.ContinueOnError), args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
 				return Hint(usagef("version: takes no arguments"), "cull version")
 			}
-			_, err := fmt.Fprintln(env.Stdout, Version())
+			_, err = fmt.Fprintln(env.Stdout, Version())
 			return err
 		},
 	}

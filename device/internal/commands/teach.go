@@ -192,6 +192,9 @@ func printTaught(w io.Writer, p *product.Product, path string, name func(part in
 		fmt.Fprintf(w, "detail    one pixel here is %.3g x %.3g of the camera's, and what is smaller is lost: "+
 			"--roi and a larger --size keep more of it\n", across, down)
 	}
+	if p.Model.Ignored() != nil {
+		fmt.Fprintf(w, "ignored   %s\n", ignoredOf(p))
+	}
 	fmt.Fprintf(w, "mode      %v%s\n", r.Mode, whyMode(r))
 	if p.Light != nil {
 		fmt.Fprintf(w, "light     %s\n", lightOf(p))

@@ -21,6 +21,7 @@ import (
 	"cull/infer/prep"
 	"cull/internal/container"
 	"cull/internal/imagefile"
+	"cull/internal/impl"
 	"cull/internal/inspect"
 	"cull/internal/light"
 	"cull/padim"
@@ -30,6 +31,9 @@ import (
 // openNetwork reads the network file at path, or the built-in one for none, and
 // replays its known answers.
 func openNetwork(path string) (*infer.Model, error) {
+	if err := impl.Check(); err != nil {
+		return nil, Hint(err, "leave %s unset: the fastest kernels are chosen", impl.Variable)
+	}
 	var m *infer.Model
 	var err error
 	if path == "" {
@@ -38,8 +42,11 @@ func openNetwork(path string) (*infer.Model, error) {
 		m, err = infer.Open(path)
 	}
 	if err != nil {
-		if isOtherFile(path, err) {
+		switch {
+		case isOtherFile(path, err):
 			return nil, Hint(err, "name a .net file, or none for the built-in network")
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, Hint(err, "the path counts from the working directory; name none for the built-in network")
 		}
 		return nil, Hint(err, "copy the file again, or name none for the built-in network")
 	}

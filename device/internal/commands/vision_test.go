@@ -187,7 +187,11 @@ func TestTeachOnARegionAndWithAMask(t *testing.T) {
 	}
 	writePNG(t, b.path("mask.png"), mask)
 	p := b.path("p")
-	mustCull(t, "teach", "--net", b.net, "--mask", b.path("mask.png"), "--mode", "part", b.parts, "-o", p)
+	const hidden = "48 of 64 cells, behind the mask"
+	said := mustCull(t, "teach", "--net", b.net, "--mask", b.path("mask.png"), "--mode", "part", b.parts, "-o", p)
+	if shown := mustCull(t, "bundle", "show", p); !strings.Contains(said, hidden) || !strings.Contains(shown, hidden) {
+		t.Errorf("no %q in\n%s\n%s", hidden, said, shown)
+	}
 	if out := mustCull(t, "inspect", "--net", b.net, p, b.bad); !strings.HasPrefix(out, "PASS") {
 		t.Errorf("the hole is masked: %s", out)
 	}
