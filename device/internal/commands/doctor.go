@@ -44,6 +44,9 @@ func Doctor(ctx context.Context, env Env, args []string) error {
 		o.Config = &c
 	}
 	found := doctor.Examine(ctx, o)
+	if o.Config != nil {
+		found = append(found, examineModels(o.Config)...)
+	}
 	faults := 0
 	for _, f := range found {
 		if f.State == doctor.Fault {
@@ -58,9 +61,21 @@ func Doctor(ctx context.Context, env Env, args []string) error {
 		err = printFindings(env, found)
 	}
 	if err == nil && faults > 0 {
-		err = fmt.Errorf("doctor: %d faults", faults)
+		err = fmt.Errorf("doctor: faults: %d", faults)
 	}
 	return err
+}
+
+// examineModels looks at network and product, as cull run --check does.
+func examineModels(c *config.Config) (found []doctor.Finding) {
+	s := station{Config: *c}
+	say := func(key, format string, args ...any) {
+		found = append(found, doctor.Finding{Check: key, State: doctor.OK, Text: fmt.Sprintf(format, args...)})
+	}
+	if key, err := s.checkModels(say); err != nil {
+		found = append(found, doctor.Finding{Check: key, State: doctor.Fault, Text: err.Error(), Remedy: HintOf(err)})
+	}
+	return found
 }
 
 func printFindings(env Env, found []doctor.Finding) error {

@@ -153,25 +153,8 @@ func (s *station) check(env Env, file string) error {
 	say := func(key, format string, args ...any) {
 		said = append(said, fmt.Sprintf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
-	model, err := openNetwork(s.Config.Network)
-	if err != nil {
-		return fmt.Errorf("run: network: %w", err)
-	}
-	if s.Config.Network != "" {
-		say("network", "%s is %s", s.Config.Network, model.Meta.Name)
-	}
-	if s.Product != "" {
-		p, err := product.Open(s.Product, model.Digest())
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return Hint(fmt.Errorf("run: product: %w", err), "the path counts from the working directory")
-			}
-			return productHint(s.Product, fmt.Errorf("run: product: %w", err))
-		}
-		if err := s.checkFormat(p); err != nil {
-			return err
-		}
-		say("product", "%s was taught on this network, %d good parts", s.Product, p.Report.Parts)
+	if key, err := s.checkModels(say); err != nil {
+		return fmt.Errorf("run: %s: %w", key, err)
 	}
 	for _, f := range []struct{ key, path string }{
 		{"camera.folder", s.Camera.Folder}, {"camera.recording", s.Camera.Recording},
@@ -204,8 +187,34 @@ func (s *station) check(env Env, file string) error {
 	for _, line := range said {
 		fmt.Fprintln(env.Stdout, line)
 	}
-	_, err = fmt.Fprintf(env.Stdout, "%s: ok\n", file)
+	_, err := fmt.Fprintf(env.Stdout, "%s: ok\n", file)
 	return err
+}
+
+// checkModels opens network and product and says what they are. key is that of err.
+func (s *station) checkModels(say func(key, format string, args ...any)) (key string, err error) {
+	model, err := openNetwork(s.Config.Network)
+	if err != nil {
+		return "network", err
+	}
+	if s.Config.Network != "" {
+		say("network", "%s is %s", s.Config.Network, model.Meta.Name)
+	}
+	if s.Product == "" {
+		return "", nil
+	}
+	p, err := product.Open(s.Product, model.Digest())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "product", Hint(err, "the path counts from the working directory")
+	} else if err != nil {
+		return "product", productHint(s.Product, err)
+	}
+	defer p.Close() //nolint:errcheck // it is only looked at
+	if err := s.checkFormat(p); err != nil {
+		return sizeKeys, err
+	}
+	say("product", "%s was taught on this network, %d good parts", s.Product, p.Report.Parts)
+	return "", nil
 }
 
 // checkNames looks for the camera and the GPIO lines by their names.

@@ -227,7 +227,9 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 			return nil, productHint(s.Product, err)
 		}
 		s.frame = p.Frame
-		err = s.checkFormat(p)
+		if err = s.checkFormat(p); err != nil {
+			err = fmt.Errorf("run: %s: %w", sizeKeys, err)
+		}
 	} else {
 		p, err = s.teach(ctx, j, parts, model)
 	}
@@ -241,15 +243,15 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	return in, Hint(err, "teach the product again on this machine")
 }
 
+// sizeKeys are the keys of the camera's format.
+const sizeKeys = "camera.width, camera.height"
+
 // checkFormat returns an error where the camera is not set to the format that p was taught in.
 func (s *station) checkFormat(p *product.Product) error {
 	if s.Camera.Kind != "v4l2" {
 		return nil
 	}
 	err := inspect.CheckFormat(p.Plan, p.Frame, image.Pt(s.Camera.Width, s.Camera.Height))
-	if err != nil {
-		err = fmt.Errorf("run: camera.width, camera.height: %w", err)
-	}
 	return Hint(err, "width = %d and height = %d in [camera]", p.Frame.X, p.Frame.Y)
 }
 

@@ -323,6 +323,15 @@ func TestRunMistakes(t *testing.T) {
 			t.Errorf("%q: %v (hint %q)", tc.args, err, HintOf(err))
 		}
 	}
+	for _, file := range []struct{ config, want string }{
+		{gone, "fault    product: product: container: open no/such.product: no such file or directory\n         the path counts from the working directory\n"},
+		{noNet, "fault    network: infer: " + typo + ": container: not a cull file\n         name a .net file, or none"},
+	} {
+		var out bytes.Buffer
+		if err := Doctor(t.Context(), Env{&out, &bytes.Buffer{}}, []string{"--config", file.config}); err == nil || !strings.Contains(out.String(), file.want) {
+			t.Errorf("doctor: %v, no %q in\n%s", err, file.want, out.String())
+		}
+	}
 	out, _, err := d.run(t, t.Context(), "--check")
 	if err != nil || out != "network: "+filepath.Join(d.dir, "random.net")+" is random\n"+d.config+": ok\n" {
 		t.Errorf("--check: %q, %v", out, err)
