@@ -89,13 +89,22 @@ func TestPretrainWritesAFileThatRuns(t *testing.T) {
 		}
 	}
 
+	third := filepath.Join(filepath.Dir(recipe), "third.net")
+	quantize := []string{checkpoint, "-o", third, "--against", plates, "--size", "64"}
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
+	log := canceller{at: "plate, float", cancel: cancel}
+	if code := runQuantize(ctx, quantize, io.Discard, &log); code != exitError || !strings.Contains(log.String(), "stopped while measuring; "+third+" is written") {
+		t.Errorf("stopped while measuring: exit %d:\n%s", code, log.String())
+	}
+	if err := os.Remove(third); err != nil {
+		t.Fatal(err)
+	}
 	stderr.Reset()
-	code := runQuantize(ctx, []string{checkpoint, "-o", again, "--against", plates, "--size", "64"},
-		io.Discard, &stderr)
-	if code != exitError || !strings.Contains(stderr.String(), "stopped while measuring; "+again+" is written") {
+	if code := runQuantize(ctx, quantize, io.Discard, &stderr); code != exitError || stderr.String() != "cull-trainer: stopped; nothing was written\n" {
 		t.Errorf("stopped: exit %d:\n%s", code, stderr.String())
+	}
+	if _, err := os.Stat(third); err == nil {
+		t.Error("stopped, and written")
 	}
 	untouched := filepath.Join(filepath.Dir(recipe), "untouched.net")
 	for _, c := range []struct {
@@ -116,6 +125,20 @@ func TestPretrainWritesAFileThatRuns(t *testing.T) {
 			t.Fatalf("%v: work was done before the mistake was found", c.more)
 		}
 	}
+}
+
+// A canceller is a log that cancels when it reads at.
+type canceller struct {
+	bytes.Buffer
+	at     string
+	cancel func()
+}
+
+func (c *canceller) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(c.at)) {
+		c.cancel()
+	}
+	return c.Buffer.Write(p)
 }
 
 func TestInterruptedPretrainSaysHowToGoOn(t *testing.T) {

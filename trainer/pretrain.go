@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -168,7 +169,14 @@ func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer)
 	if err := save(run, checkpoint); err != nil {
 		return fail(stderr, err, saveHint(err))
 	}
-	return export(run, out, stderr)
+	m, err := finish(ctx, run, stderr)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fail(stderr, errors.New("stopped before the network was written"), "the training is in "+checkpoint+": go on with --resume")
+	case err != nil:
+		return fail(stderr, err, "")
+	}
+	return deliver(m, out, stderr)
 }
 
 func saveHint(err error) string {
@@ -178,13 +186,26 @@ func saveHint(err error) string {
 	return ""
 }
 
-// export makes the .net file of a run.
-func export(run *pretrain.Run, out string, stderr io.Writer) int {
-	m, err := run.Finish(stderr)
-	if err != nil {
-		return fail(stderr, err, "")
+// finish is run.Finish, a minute or more, or the error of ctx. After that the program has to end: Finish goes on, and
+// nothing of it is kept.
+func finish(ctx context.Context, run *pretrain.Run, report io.Writer) (*infer.Model, error) {
+	var m *infer.Model
+	var said bytes.Buffer
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		m, err = run.Finish(&said)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			_, err = said.WriteTo(report)
+		}
+		return m, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return deliver(m, out, stderr)
 }
 
 // deliver writes the .net file, reads it back and replays its known answers.

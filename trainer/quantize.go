@@ -71,8 +71,11 @@ func runQuantize(ctx context.Context, args []string, stdout, stderr io.Writer) i
 	if err := j.openAll(path); err != nil {
 		return j.report(f, err)
 	}
-	m, err := j.run.Finish(stderr)
-	if err != nil {
+	m, err := finish(ctx, j.run, stderr)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fail(stderr, errors.New("stopped; nothing was written"), "")
+	case err != nil:
 		return fail(stderr, err, "")
 	}
 	if code := deliver(m, j.out, stderr); code != exitOK || len(j.sets) == 0 {
@@ -180,7 +183,7 @@ func (j *quantizeJob) compare(ctx context.Context, m *infer.Model, stdout, stder
 	parent := rounding.Parent{Net: j.run.Float(), Model: m}
 	if j.other != j.run {
 		var err error
-		if parent.Model, err = j.other.Finish(io.Discard); err != nil {
+		if parent.Model, err = finish(ctx, j.other, io.Discard); err != nil {
 			return err
 		}
 		parent.Net = j.other.Float()
