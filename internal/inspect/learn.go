@@ -217,6 +217,9 @@ func extract(
 // ErrMaskSize reports a mask that was drawn on pictures of another size.
 var ErrMaskSize = errors.New("mask and pictures differ in size")
 
+// ErrMaskEmpty reports a mask that marks nothing of what is looked at.
+var ErrMaskEmpty = errors.New("the mask ignores nothing")
+
 func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 	if m == nil || m.Width == f.Width && m.Height == f.Height {
 		return nil
@@ -238,6 +241,7 @@ func cellMask(o *Options, frame image.Point, maps []padim.Map) ([]bool, error) {
 	cell := gridCell(&o.Fit, maps)
 	h, w := o.Plan.Height/cell, o.Plan.Width/cell
 	mask, any := make([]bool, h*w), false
+	marks := o.Mask == nil // anything of what is looked at
 	for i := range mask {
 		marked := 0
 		for y := i / w * cell; y < (i/w+1)*cell; y++ {
@@ -250,14 +254,17 @@ func cellMask(o *Options, frame image.Point, maps []padim.Map) ([]bool, error) {
 				fx := src.Min.X + (2*(x-dst.Min.X)+1)*src.Dx()/(2*dst.Dx())
 				fy := src.Min.Y + (2*(y-dst.Min.Y)+1)*src.Dy()/(2*dst.Dy())
 				if o.Mask != nil && o.Mask.Pix[fy*o.Mask.Width+fx] {
-					marked++
+					marked, marks = marked+1, true
 				}
 			}
 		}
 		mask[i] = 2*marked > cell*cell
 		any = any || mask[i]
 	}
-	if !any {
+	switch {
+	case !marks:
+		return nil, ErrMaskEmpty
+	case !any:
 		return nil, nil
 	}
 	return mask, nil

@@ -108,6 +108,8 @@ func withTeachHint(err error) error {
 		return Hint(err, "take all pictures with the line's camera, in one format")
 	case errors.Is(err, prep.ErrRegion):
 		return Hint(err, "--roi must lie within the picture")
+	case errors.Is(err, inspect.ErrMaskEmpty):
+		return Hint(err, "a mask is black where the part is, and not black what is to be ignored; leave --mask out to look at everything")
 	case errors.Is(err, padim.ErrAllIgnored):
 		return Hint(err, "a mask is black where the part is: invert it")
 	case errors.Is(err, fs.ErrPermission):

@@ -244,6 +244,7 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	writePNG(t, b.path("small.png"), image.NewGray(image.Rect(0, 0, 9, 9)))
+	writePNG(t, b.path("black.png"), image.NewGray(image.Rect(0, 0, testSide, testSide)))
 	mixed := b.path("mixed")
 	writePart(t, filepath.Join(mixed, "1.png"), 1, false)
 	writePNG(t, filepath.Join(mixed, "2.png"), image.NewGray(image.Rect(0, 0, 64, 48)))
@@ -268,6 +269,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{"teach", "--net", b.net, mixed, "-o", out}, "2.png: 64x48, good parts 64x64", false},
 		{[]string{"teach", "--net", b.net, "--roi", "40,40,40,40", b.parts, "-o", out}, "region", false},
 		{[]string{"teach", "--net", b.net, "--mask", b.path("small.png"), b.parts, "-o", out}, "mask 9x9", false},
+		{[]string{"teach", "--net", b.net, "--mask", b.path("black.png"), b.parts, "-o", out}, "the mask ignores nothing", false},
 		{[]string{"teach", "--net", b.net, b.parts, "-o", b.path("no/such/folder.product")}, "no/such", false},
 		{[]string{"teach", "--net", b.net, b.parts, "-o", b.parts}, "parts", false},
 		{[]string{"teach", "--net", b.net, b.parts}, "-o PRODUCT", true},
