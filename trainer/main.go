@@ -152,8 +152,13 @@ func remedy(err error) string {
 		return "put pictures into the folder, or name another"
 	case errors.Is(err, container.ErrForeign), errors.Is(err, container.ErrKind):
 		return "pretrain writes .ckpt and .net files"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case isDiskFull(err):
 		return "the disk is full: make room"
 	}
 	return ""
+}
+
+// isDiskFull reports whether there is no room for what was to be written.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"cull/infer"
@@ -180,7 +179,7 @@ func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer)
 }
 
 func saveHint(err error) string {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+	if isDiskFull(err) {
 		return "the disk is full; the last good checkpoint is intact: make room and --resume it"
 	}
 	return ""

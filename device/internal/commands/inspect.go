@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"cull/capture"
+	"cull/infer"
 	"cull/infer/prep"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
@@ -96,12 +97,21 @@ func openProduct(path, net string) (*inspect.Inspector, *product.Product, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := product.Open(path, m.Digest())
+	p, err := readProduct(path, m)
 	if err != nil {
-		return nil, nil, productHint(path, err)
+		return nil, nil, err
 	}
 	in, err := inspect.Open(p, m, runtime.GOMAXPROCS(0))
 	return in, p, Hint(err, "teach the product again on this machine")
+}
+
+// readProduct reads the product at path, which must have been taught on m.
+func readProduct(path string, m *infer.Model) (*product.Product, error) {
+	p, err := product.Open(path, m.Digest())
+	if err != nil {
+		return nil, productHint(path, err)
+	}
+	return p, nil
 }
 
 // productHint adds the remedy to the error of opening the product at path.

@@ -18,7 +18,6 @@ import (
 	"cull/device/internal/config"
 	"cull/device/internal/line"
 	"cull/device/internal/wiring"
-	"cull/internal/product"
 	"cull/reject/gpio"
 	"cull/reject/hostpin"
 )
@@ -203,11 +202,12 @@ func (s *station) checkModels(say func(key, format string, args ...any)) (key st
 	if s.Product == "" {
 		return "", nil
 	}
-	p, err := product.Open(s.Product, model.Digest())
-	if errors.Is(err, fs.ErrNotExist) {
+	p, err := readProduct(s.Product, model)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "product", Hint(err, "the path counts from the working directory")
-	} else if err != nil {
-		return "product", productHint(s.Product, err)
+	case err != nil:
+		return "product", err
 	}
 	defer p.Close() //nolint:errcheck // it is only looked at
 	if err := s.checkFormat(p); err != nil {

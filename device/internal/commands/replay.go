@@ -14,7 +14,6 @@ import (
 	"cull/device/internal/line"
 	"cull/device/internal/record"
 	"cull/internal/inspect"
-	"cull/internal/product"
 )
 
 const replaySynopsis = "[--product P] [--net NET] RECORDING"
@@ -113,9 +112,9 @@ func (p *replayer) start(n *keep.Note) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := product.Open(path, model.Digest())
+	loaded, err := readProduct(path, model)
 	if err != nil {
-		return productHint(path, err)
+		return err
 	}
 	p.close()
 	p.in, err = inspect.Open(loaded, model, runtime.GOMAXPROCS(0))

@@ -223,8 +223,8 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	threads := max(1, runtime.GOMAXPROCS(0)-1)
 	var p *product.Product
 	if s.Product != "" {
-		if p, err = product.Open(s.Product, model.Digest()); err != nil {
-			return nil, productHint(s.Product, err)
+		if p, err = readProduct(s.Product, model); err != nil {
+			return nil, err
 		}
 		s.frame = p.Frame
 		if err = s.checkFormat(p); err != nil {
