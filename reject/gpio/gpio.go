@@ -137,6 +137,9 @@ func (k kernel) find(ref string) (LineInfo, error) {
 			return LineInfo{}, fmt.Errorf("gpio: there is no line %q on the chips that can be opened (%s): %w",
 				ref, strings.Join(labels, ", "), denied)
 		}
+		if len(chips) == 0 {
+			return LineInfo{}, fmt.Errorf("gpio: there is no line %q, for this machine has no GPIO chip: %w", ref, fs.ErrNotExist)
+		}
 		return LineInfo{}, fmt.Errorf("gpio: there is no line %q; the chips are: %s (gpioinfo lists their lines): %w",
 			ref, strings.Join(labels, ", "), fs.ErrNotExist)
 	}

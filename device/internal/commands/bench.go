@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -362,12 +363,20 @@ func (a *benchAnswer) kernels() string {
 	return fmt.Sprintf("network %s, scorer %s, preprocessing %s, fixed maps %s", a.Kernel, a.Scorer, a.Prep, a.Fixed)
 }
 
+// digits writes v with four significant digits, or all before the point.
+func digits(v float64) string {
+	if math.Abs(v) >= 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
 // printResults writes what replaces a board's budget in doc/performance.md.
 func (a *benchAnswer) printResults(w io.Writer) error {
 	fmt.Fprintf(w, "\n--- measured; to replace a budget in doc/performance.md, send in all lines from here on\n")
 	fmt.Fprintf(w, "board   %s\ncpu     %s, %d CPUs\nsystem  %s\ncull    %s, network %s\nkernels %s\n",
 		a.Board, a.CPU, a.CPUs, a.OS, a.Version, a.NetSHA256[:12], a.kernels())
-	result := func(name string, v float64, unit string) { fmt.Fprintf(w, "RESULT %s %.4g %s\n", name, v, unit) }
+	result := func(name string, v float64, unit string) { fmt.Fprintf(w, "RESULT %s %s %s\n", name, digits(v), unit) }
 	if a.PeakGOPS > 0 {
 		result("peak_1t", a.PeakGOPS, "GOP/s")
 	}

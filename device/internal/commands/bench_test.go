@@ -115,7 +115,7 @@ func TestBench(t *testing.T) {
 func TestJitterAnswerCanBeSentIn(t *testing.T) {
 	a := jitterAnswer{
 		Board: "Raspberry Pi 9", CPUs: 4, NetSHA256: strings.Repeat("0", 64), FIFO: "operation not permitted",
-		Figures: []jitterFigures{{Load: "loaded", Way: "pulse", N: 3, P50: 38.25, P999: 957}},
+		Figures: []jitterFigures{{Load: "loaded", Way: "pulse", N: 3, P50: 38.25, P999: 957, Worst: 12223.4}},
 	}
 	var out bytes.Buffer
 	if err := a.print(&out); err != nil {
@@ -124,6 +124,7 @@ func TestJitterAnswerCanBeSentIn(t *testing.T) {
 	_, block, _ := strings.Cut(out.String(), "\n---")
 	for _, want := range []string{
 		"Raspberry Pi 9", "fifo    operation not permitted", "RESULT jitter_loaded_pulse_p50 38.25 us", "RESULT jitter_loaded_pulse_p99.9 957 us",
+		"RESULT jitter_loaded_pulse_max 12223 us",
 	} {
 		if !strings.Contains(block, want) {
 			t.Errorf("no %q in\n%s", want, block)

@@ -275,7 +275,7 @@ func (a *jitterAnswer) print(w io.Writer) error {
 			name string
 			us   float64
 		}{{"p50", f.P50}, {"p99", f.P99}, {"p99.9", f.P999}, {"max", f.Worst}} {
-			fmt.Fprintf(w, "RESULT jitter_%s_%s_%s %.4g us\n", f.Load, f.Way, q.name, q.us)
+			fmt.Fprintf(w, "RESULT jitter_%s_%s_%s %s us\n", f.Load, f.Way, q.name, digits(q.us))
 		}
 	}
 	_, err := fmt.Fprintln(w, "---")

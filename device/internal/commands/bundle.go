@@ -143,7 +143,9 @@ func showNet(t io.Writer, m *infer.Model) {
 	if m.Meta.CreatedBy != "" {
 		fmt.Fprintf(t, "made by\t%s\n", m.Meta.CreatedBy)
 	}
-	fmt.Fprintf(t, "trained on\t%d images, seed %d\n", m.Meta.Images, m.Meta.Seed)
+	if m.Meta.Images > 0 { // an imported network does not say
+		fmt.Fprintf(t, "trained on\t%d images, seed %d\n", m.Meta.Images, m.Meta.Seed)
+	}
 	for _, s := range m.Meta.Sources {
 		fmt.Fprintf(t, "source\t%s, %s%s\n", s.Name, s.Licence, prefixed(", ", s.Note))
 	}

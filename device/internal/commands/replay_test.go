@@ -33,8 +33,8 @@ func TestReplayOfAShift(t *testing.T) {
 	frames := b.path("frames")
 	config := b.path("cull.toml")
 	text := fmt.Sprintf("product = %q\nnetwork = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n[line]\npulse_late_ms = 5000\n"+
-		"[record]\nframes = \"all\"\nframes_dir = %q\n[sim]\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 600\nspeed_mm_s = 300\n",
-		product, b.net, b.path("shift"), frames)
+		"[record]\ndir = %q\nframes = \"all\"\nframes_dir = %q\n[sim]\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 600\nspeed_mm_s = 300\n",
+		product, b.net, b.path("shift"), b.path("verdicts"), frames)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -113,6 +113,7 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"confirm", "[line]\nconfirm_from_ms = 500\n", "f.toml:2: line.confirm_from_ms: 500 is not before", ""},
 		{"quiet", "[line]\nquiet_counts = 5\n", "f.toml:2: line.quiet_counts: needs an encoder", "set line.travel_counts"},
 		{"frames", "[record]\nframes = \"all\"\n", "f.toml: record.frames_dir: is needed with frames \"all\"", "set it to"},
+		{"frames without a log", "[record]\nframes = \"all\"\nframes_dir = \"a\"\n", "f.toml: record.dir: is needed with frames \"all\"", "set it to"},
 		{"nested", "[io.in.trigger]\nbias = \"pull\"\n", `f.toml:2: io.in.trigger.bias: "pull" is none of: as-is, off, up, down`, ""},
 		{"nested bounds", "[io.in.trigger]\n\ndebounce_us = -1\n", "f.toml:3: io.in.trigger.debounce_us: -1 is out of bounds", ""},
 		{"real camera, simulated rest", realCamera, "f.toml: io.kind: \"simulated\" has no place", "set io.kind"},

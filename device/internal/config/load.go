@@ -213,6 +213,8 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("record.frames_dir", "set it to a directory of this daemon's own", "is needed with frames %q", c.Record.Frames)
 	case c.Record.Frames != "none" && filepath.Clean(c.Record.FramesDir) == filepath.Clean(c.Record.Dir):
 		return bad("record.frames_dir", "choose another directory", "is record.dir too")
+	case c.Record.Frames != "none" && c.Record.Dir == "": // its log counts parts on over restarts
+		return bad("record.dir", "set it to a directory of this daemon's own", "is needed with frames %q: without a log parts are counted from 1 at every start", c.Record.Frames)
 	}
 	if c.Camera.Kind == "v4l2" || c.IO.Kind == "gpio" {
 		return c.real(bad)

@@ -337,32 +337,43 @@ func tryCamera(ctx context.Context, c v4l2.Config) (v4l2.Stats, error) {
 }
 
 func (e *examination) disk() {
-	if e.Config == nil || e.Config.Record.Dir == "" {
+	if e.Config == nil {
 		return
 	}
 	r := &e.Config.Record
-	mend := "mkdir -p " + r.Dir + " && chown cull: " + r.Dir
-	var st unix.Statfs_t
-	dir := r.Dir
-	err := unix.Statfs(dir, &st)
-	if errors.Is(err, os.ErrNotExist) {
-		dir = filepath.Dir(dir) // the daemon makes it
-		err = unix.Statfs(dir, &st)
+	e.directory("record.dir", r.Dir, "record.quota_mib", r.QuotaMiB)
+	if r.Frames != "none" {
+		e.directory("record.frames_dir", r.FramesDir, "record.frames_quota_mib", r.FramesQuotaMiB)
 	}
-	if err != nil {
-		e.say("record.dir", Fault, mend, "%s: %v", r.Dir, err)
+}
+
+// directory looks at what key names, which the daemon makes where it is not there, and at the space for quota MiB.
+func (e *examination) directory(key, dir, quotaKey string, quota int) {
+	if dir == "" {
 		return
 	}
-	if err := tryWrite(dir); err != nil {
-		e.say("record.dir", Fault, mend, "%v", err)
+	mend := "mkdir -p " + dir + " && chown cull: " + dir
+	there, state := dir, "can be written"
+	var st unix.Statfs_t
+	err := unix.Statfs(there, &st)
+	for errors.Is(err, os.ErrNotExist) && there != filepath.Dir(there) {
+		there, state = filepath.Dir(there), "can be made"
+		err = unix.Statfs(there, &st)
+	}
+	if err != nil {
+		e.say(key, Fault, mend, "%s: %v", there, err)
+		return
+	}
+	if err := tryWrite(there); err != nil {
+		e.say(key, Fault, mend, "%v", err)
 		return
 	}
 	free := int64(st.Bavail) * int64(st.Bsize) >> 20 //nolint:unconvert // their types differ between architectures
-	if free < int64(r.QuotaMiB) {
-		e.say("record.dir", Warn, "free some space, or lower record.quota_mib", "%d MiB are free, %d may be used", free, r.QuotaMiB)
+	if free < int64(quota) {
+		e.say(key, Warn, "free some space, or lower "+quotaKey, "%d MiB are free, %d may be used", free, quota)
 		return
 	}
-	e.say("record.dir", OK, "", "%s can be written, %d MiB are free", dir, free)
+	e.say(key, OK, "", "%s %s, %d MiB are free", dir, state, free)
 }
 
 func tryWrite(dir string) error {

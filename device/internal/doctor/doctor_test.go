@@ -69,7 +69,19 @@ func TestDiskAndMissingHardware(t *testing.T) {
 			t.Errorf("%+v, want %s", f, want)
 		}
 	}
-	c.Record.Dir = filepath.Join(t.TempDir(), "no", "such", "place")
+	c.Record.Dir = filepath.Join(t.TempDir(), "not", "there", "yet") // the daemon makes all of it
+	c.Record.Frames, c.Record.FramesQuotaMiB = "all", 1<<40
+	c.Record.FramesDir = t.TempDir()
+	all = Examine(t.Context(), Options{Config: &c})
+	if f := find(t, all, "record.dir"); f.State != OK || !strings.Contains(f.Text, c.Record.Dir+" can be made") {
+		t.Errorf("%+v", f)
+	}
+	if f := find(t, all, "record.frames_dir"); f.State != Warn || !strings.Contains(f.Remedy, "record.frames_quota_mib") {
+		t.Errorf("%+v", f)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	put(t, filepath.Dir(file), "file", "")
+	c.Record.Dir = filepath.Join(file, "verdicts")
 	all = Examine(t.Context(), Options{Config: &c})
 	if f := find(t, all, "record.dir"); f.State != Fault {
 		t.Errorf("%+v", f)
