@@ -15,6 +15,7 @@ import (
 	"golang.org/x/image/font/basicfont"
 	"golang.org/x/image/math/fixed"
 
+	"cull/internal/container"
 	"cull/synth"
 )
 
@@ -121,7 +122,7 @@ func (j *synthJob) sweeps(ctx context.Context, dir string) error {
 			return err
 		}
 		path := filepath.Join(dir, "sweep-"+p.Name+".png")
-		err = writeFile(path, func(w io.Writer) error { return png.Encode(w, img) })
+		err = container.Write(path, func(w io.Writer) error { return png.Encode(w, img) })
 		if err != nil {
 			return err
 		}

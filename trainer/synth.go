@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,7 +187,10 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 			if dir != "" && filepath.Dir(path) == filepath.Clean(j.out) {
 				path = filepath.Join(dir, filepath.Base(path)) // into the folder that is being made
 			}
-			if err := writeFile(path, func(w io.Writer) error { return j.drawSheet(ctx, w) }); err != nil {
+			if err := container.CanWrite(path); err != nil {
+				return hinted{fmt.Errorf("sheet: %w", err), "name a file in a folder that exists and may be written to"}
+			}
+			if err := container.Write(path, func(w io.Writer) error { return j.drawSheet(ctx, w) }); err != nil {
 				return fmt.Errorf("sheet: %w", err)
 			}
 			said = append(said, fmt.Sprintf("sheet of %d samples: %s", j.count, j.sheet))
@@ -211,37 +213,6 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 		err = writeDir(j.out, work)
 	}
 	return strings.Join(said, "\n"), err
-}
-
-// writeFile creates path by way of a temporary file beside it; nothing is left of a failure.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	if err := container.CanWrite(path); err != nil {
-		return hinted{err, "name a file in a folder that exists and may be written to"}
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-		}
-	}()
-	w := bufio.NewWriter(tmp)
-	if err = write(w); err != nil {
-		return err
-	}
-	if err = w.Flush(); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }
 
 // writeDir fills a directory by way of a temporary one beside it. dir must not exist or be empty.
@@ -315,7 +286,7 @@ func (j *synthJob) samples(ctx context.Context, dir string) error {
 		batch[i] = new(synth.Sample)
 	}
 	meter := newMeter(j.stderr, j.count)
-	return writeFile(filepath.Join(dir, "samples.jsonl"), func(w io.Writer) error {
+	return container.Write(filepath.Join(dir, "samples.jsonl"), func(w io.Writer) error {
 		lines := json.NewEncoder(w)
 		for done := 0; done < j.count; {
 			if ctx.Err() != nil {

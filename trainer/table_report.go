@@ -13,6 +13,7 @@ import (
 
 	"cull/capture"
 	"cull/infer/prep"
+	"cull/internal/container"
 	"cull/internal/dataset"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
@@ -109,7 +110,7 @@ func (j *tableJob) writeReport(t *table.Table, m *maps) error {
 		return err
 	}
 	sheets := append(append([]report.Sheet(nil), m.sheets...), s)
-	return writeFile(filepath.Join(j.out, "report.html"), func(w io.Writer) error {
+	return container.Write(filepath.Join(j.out, "report.html"), func(w io.Writer) error {
 		return report.Write(w, t, sheets)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -221,6 +222,22 @@ func TestWriteFileLeavesNothingHalf(t *testing.T) {
 		t.Errorf("after a failed write: %q, %v", got, err)
 	}
 	onlyEntry(t, dir, "a.net")
+}
+
+// What the writer of the contents says is its own business, and leaves nothing either.
+func TestWriteGivenUp(t *testing.T) {
+	dir := t.TempDir()
+	interrupted := errors.New("interrupted")
+	err := container.Write(filepath.Join(dir, "a.jsonl"), func(w io.Writer) error {
+		if _, err := w.Write(make([]byte, 1<<17)); err != nil {
+			return err
+		}
+		return interrupted
+	})
+	if err != interrupted { //nolint:errorlint // unwrapped, which is the point
+		t.Errorf("error %v", err)
+	}
+	onlyEntry(t, dir)
 }
 
 func TestWriteFileUnwritable(t *testing.T) {

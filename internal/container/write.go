@@ -1,27 +1,67 @@
 package container
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// WriteFile makes b the contents of path, all or nothing: a temporary file in
-// the same folder is written, flushed to disk and renamed, then the folder is
-// flushed. After an error path holds what it held before. What is there and no file,
-// a folder or a device, is never replaced.
+// WriteFile makes b the contents of path as Write does.
 func WriteFile(path string, b []byte) error {
-	err := replaceable(path)
-	if err == nil {
-		err = writeFile(path, b)
-	}
-	if err != nil {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// Write makes what write writes the contents of path, all or nothing: a temporary file in
+// the same folder is written, flushed to disk and renamed, then the folder is
+// flushed. After an error, which may be write's own, path holds what it held before. What is there
+// and no file, a folder or a device, is never replaced.
+func Write(path string, write func(io.Writer) error) (err error) {
+	named := func(err error) error {
+		if err == nil {
+			return nil
+		}
 		return fmt.Errorf("container: write %s: %w", path, cause(err))
+	}
+	if err := replaceable(path); err != nil {
+		return named(err)
+	}
+	tmp, err := temporary(path)
+	if err != nil {
+		return named(err)
+	}
+	defer func() {
+		if err != nil {
+			tmp.Close() //nolint:errcheck // closed already, or given up
+			os.Remove(tmp.Name())
+		}
+	}()
+	w := bufio.NewWriter(writer(func(b []byte) (int, error) {
+		n, err := tmp.Write(b)
+		return n, named(err)
+	}))
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := publish(tmp, path); err != nil {
+		return named(err)
 	}
 	return nil
 }
+
+// A writer is a function that writes.
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 // CanWrite returns the error that WriteFile would fail with as the folder of path is now, for
 // commands to ask before their work.
@@ -55,20 +95,9 @@ func temporary(path string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 }
 
-func writeFile(path string, b []byte) (err error) {
-	tmp, err := temporary(path)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
+// publish flushes tmp to disk, closes it and makes it path.
+func publish(tmp *os.File, path string) error {
+	err := tmp.Chmod(0o644)
 	if err == nil {
 		err = tmp.Sync()
 	}
