@@ -160,7 +160,7 @@ func TestInterruptedPretrainSaysHowToGoOn(t *testing.T) {
 	}
 	stderr.Reset()
 	code := run([]string{"pretrain", recipe, "--images", "20", "--resume", checkpoint, "-o", out}, nil, &stderr)
-	if code != exitError || !strings.Contains(stderr.String(), "another recipe") {
+	if code != exitError || !strings.Contains(stderr.String(), "another recipe (training.images is 20, there ") {
 		t.Errorf("exit %d:\n%s", code, stderr.String())
 	}
 }

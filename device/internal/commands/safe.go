@@ -55,7 +55,7 @@ func Safe(ctx context.Context, env Env, args []string) error {
 	var failed []error
 	for _, o := range outs {
 		if err := makeSafe(ctx, o); err != nil {
-			failed = append(failed, fmt.Errorf("safe: %s: %w", o.Key, err))
+			failed = append(failed, fmt.Errorf("safe: %w", err))
 			j.Say(journal.OutputsUnsafe, slog.String("output", o.Key), slog.Any("error", err))
 		}
 	}
@@ -117,6 +117,9 @@ func makeSafe(ctx context.Context, o wiring.Output) error {
 			err = line.Set(false)
 			if c, ok := line.(io.Closer); ok {
 				err = errors.Join(err, c.Close())
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", o.Key, err)
 			}
 			return err
 		}

@@ -1,7 +1,6 @@
 package pretrain
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -41,9 +40,9 @@ func (r *Run) state() [][]float32 {
 	return all
 }
 
-// identity is a recipe as a checkpoint keeps it: all of it but the folder where the teacher lies,
+// kept is a recipe as a checkpoint keeps it: all of it but the folder where the teacher lies,
 // whose digest is in it.
-func identity(r *recipe.Recipe) ([]byte, error) {
+func kept(r *recipe.Recipe) *recipe.Recipe {
 	c := *r
 	if c.Teacher.Model != "" {
 		c.Teacher.Model = filepath.Base(c.Teacher.Model)
@@ -51,28 +50,20 @@ func identity(r *recipe.Recipe) ([]byte, error) {
 	if len(c.Discriminant.Channels) == 0 { // checkpoints of before this key have none
 		c.Discriminant = recipe.Discriminant{}
 	}
-	return json.Marshal(&c)
+	return &c
 }
 
-// sameTraining reports whether two recipes train the same weights: they have the same identity but for
-// the discriminants, which are computed behind the finished trunk. So a trained checkpoint can be
-// finished with others.
-func sameTraining(a, b *recipe.Recipe) (bool, error) {
-	var ids [2][]byte
-	for i, r := range []*recipe.Recipe{a, b} {
-		c := *r
-		c.Discriminant = recipe.Discriminant{}
-		var err error
-		if ids[i], err = identity(&c); err != nil {
-			return false, fmt.Errorf("pretrain: %w", err)
-		}
-	}
-	return bytes.Equal(ids[0], ids[1]), nil
+// otherTraining says in what two recipes train other weights, empty if in nothing. The discriminants
+// are computed behind the finished trunk, so a trained checkpoint can be finished with others.
+func otherTraining(a, b *recipe.Recipe) string {
+	a, b = kept(a), kept(b)
+	a.Discriminant, b.Discriminant = recipe.Discriminant{}, recipe.Discriminant{}
+	return a.Difference(b)
 }
 
 // Checkpoint returns the run's state.
 func (r *Run) Checkpoint() ([]byte, error) {
-	id, err := identity(r.Recipe)
+	id, err := json.Marshal(kept(r.Recipe))
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
 	}
@@ -175,12 +166,8 @@ func ParseCheckpoint(b []byte) (*Checkpoint, error) {
 
 // Restore brings a new run of the same training to the checkpoint's state.
 func (r *Run) Restore(c *Checkpoint) error {
-	same, err := sameTraining(r.Recipe, c.Recipe)
-	if err != nil {
-		return err
-	}
-	if !same {
-		return fmt.Errorf("pretrain: %w (%s, here %s)", ErrRecipe, c.Recipe.Name, r.Recipe.Name)
+	if other := otherTraining(r.Recipe, c.Recipe); other != "" {
+		return fmt.Errorf("pretrain: %w (%s)", ErrRecipe, other)
 	}
 	n := 0
 	for _, s := range r.state() {

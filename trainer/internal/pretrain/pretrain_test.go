@@ -8,6 +8,7 @@ import (
 	"math"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -181,8 +182,13 @@ func TestCheckpointOfAnotherRecipeIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := start(t, string(bytes.Replace([]byte(small), []byte("form = 1.0"), []byte("form = 0.9"), 1)), 1)
-	if err := other.Restore(c); !errors.Is(err, ErrRecipe) {
-		t.Errorf("error %v, want ErrRecipe", err)
+	if err := other.Restore(c); !errors.Is(err, ErrRecipe) || !strings.Contains(err.Error(), "loss.form is 0.9, there 1.0") {
+		t.Errorf("error %v, want ErrRecipe and the key", err)
+	}
+	watched := start(t, small, 1) // how often it is looked at changes nothing
+	watched.Recipe.Training.Validate = 8
+	if err := watched.Restore(c); err != nil {
+		t.Error(err)
 	}
 }
 

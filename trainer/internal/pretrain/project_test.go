@@ -2,6 +2,7 @@ package pretrain
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -85,7 +86,7 @@ func TestDiscriminantsComeBehindTheTaps(t *testing.T) {
 // Checkpoints of before the key have none in their identity, and are read.
 func TestIdentityWithoutDiscriminants(t *testing.T) {
 	r := start(t, small, 1)
-	b, err := identity(r.Recipe)
+	b, err := json.Marshal(kept(r.Recipe))
 	if err != nil {
 		t.Fatal(err)
 	}

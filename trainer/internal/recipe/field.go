@@ -285,4 +285,22 @@ func literal(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
+// Difference names the first key in which r is not other, with both values; empty where all are the same. What JSON
+// leaves out changes no weights and does not count.
+func (r *Recipe) Difference(other *Recipe) string {
+	here, there := fields(reflect.ValueOf(r).Elem(), ""), fields(reflect.ValueOf(other).Elem(), "")
+	for i, f := range here {
+		if i == len(there) || there[i].key != f.key {
+			return "source"
+		}
+		if a, b := literal(f.v), literal(there[i].v); a != b && f.tag.Get("json") != "-" {
+			return fmt.Sprintf("%s is %s, there %s", f.key, a, b)
+		}
+	}
+	if len(there) > len(here) {
+		return "source"
+	}
+	return ""
+}
+
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
