@@ -1,9 +1,12 @@
 // Package dataset finds the pictures of inspection data sets on disk.
 //
-// Two layouts are known, for one category or a folder of categories:
+// Three layouts are known, for one category or a folder of categories:
 //
-//	MVTec AD  train/good  test/good  test/<kind>  ground_truth/<kind>/<stem>_mask.png
-//	BTAD      train/ok    test/ok    test/ko      ground_truth/ko/<stem>.png or .bmp
+//	MVTec AD    train/good  test/good  test/<kind>  ground_truth/<kind>/<stem>_mask.png
+//	MVTec AD 2  train/good  test_public/good  test_public/bad  test_public/ground_truth/bad/<stem>_mask.png
+//	BTAD        train/ok    test/ok    test/ko      ground_truth/ko/<stem>.png or .bmp
+//
+// Of MVTec AD 2 only the public test is read: the other parts have no labels.
 //
 // Paths come sorted by name, so that they are the same on every machine.
 package dataset
@@ -121,34 +124,40 @@ func openCategory(dir string) (*Category, error) {
 	if c.Train, err = imagefile.List(train); err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
-	kinds, err := os.ReadDir(filepath.Join(dir, "test"))
+	test, truth := filepath.Join(dir, "test"), filepath.Join(dir, "ground_truth")
+	if public := filepath.Join(dir, "test_public"); isDir(public) {
+		test, truth = public, filepath.Join(public, "ground_truth")
+	}
+	kinds, err := os.ReadDir(test)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	for _, k := range kinds {
-		if hidden(k) || !isDir(filepath.Join(dir, "test", k.Name())) {
+		kind := filepath.Join(test, k.Name())
+		if hidden(k) || kind == truth || !isDir(kind) {
 			continue
 		}
-		items, err := testItems(dir, k.Name())
+		items, err := testItems(kind, filepath.Join(truth, k.Name()))
 		if err != nil {
 			return nil, err
 		}
 		c.Test = append(c.Test, items...)
 	}
 	if len(c.Test) == 0 {
-		return nil, fmt.Errorf("dataset: %s: %w", filepath.Join(dir, "test"), imagefile.ErrNone)
+		return nil, fmt.Errorf("dataset: %s: %w", test, imagefile.ErrNone)
 	}
 	return c, nil
 }
 
-func testItems(dir, kind string) ([]Item, error) {
-	paths, err := imagefile.List(filepath.Join(dir, "test", kind))
+// testItems lists the test pictures of one kind. The folder of their masks need not be there.
+func testItems(dir, masks string) ([]Item, error) {
+	paths, err := imagefile.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
+	kind := filepath.Base(dir)
 	good := slices.Contains(goodNames, kind)
 	items := make([]Item, len(paths))
-	masks := filepath.Join(dir, "ground_truth", kind)
 	for i, p := range paths {
 		items[i] = Item{Path: p, Kind: kind, Good: good}
 		if good || !isDir(masks) {

@@ -77,6 +77,19 @@ func TestBTADLayout(t *testing.T) {
 	}
 }
 
+func TestMVTecAD2Layout(t *testing.T) {
+	dir := tree(t, "can/train/good/000_regular.png", "can/validation/good/000_regular.png", "can/test_private/000_regular.png",
+		"can/test_public/good/000_overexposed.png", "can/test_public/bad/001_regular.png",
+		"can/test_public/ground_truth/bad/001_regular_mask.png")
+	cs, err := Open(dir)
+	if err != nil || len(cs) != 1 || len(cs[0].Train) != 1 || len(cs[0].Test) != 2 {
+		t.Fatalf("%+v, %v", cs, err)
+	}
+	if c := cs[0]; !c.HasMasks() || c.Test[0].Kind != "bad" || c.Test[0].Good || !c.Test[1].Good {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestNoMasksAtAll(t *testing.T) {
 	cs, err := Open(tree(t, "train/good/0.png", "test/good/0.png", "test/bad/0.png"))
 	if err != nil || cs[0].HasMasks() {

@@ -25,7 +25,7 @@ const evalSynopsis = "[OPTION]... DATASET"
 func evalCommand() Command {
 	return Command{
 		Name: "eval", Synopsis: evalSynopsis,
-		Does: "measures detection on a data set in MVTec AD or BTAD layout",
+		Does: "measures detection on a data set in MVTec AD, MVTec AD 2 or BTAD layout",
 		Run:  Eval,
 	}
 }
