@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 
 	"cull/infer/net"
 	"cull/internal/container"
+	"cull/internal/regular"
 )
 
 // The .net format: see doc/format-net.md.
@@ -25,7 +25,7 @@ const (
 
 // Open reads and checks a .net file. It does not replay the known answers: see SelfTest.
 func Open(path string) (*Model, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("infer: %w", err)
 	}

@@ -9,11 +9,9 @@ import (
 	"cull/padim/internal/kernel"
 )
 
-// Bounds that keep every intermediate of the scorer finite: |W y| < 2^12 2^20
-// 2^31, its square below 2^126.
+// Bounds that keep every intermediate of the scorer finite.
 const (
 	maxFeature  = 1 << 30
-	maxFactor   = 1 << 20
 	maxTaps     = 1 << 10
 	maxFeatures = 1 << 26 // numbers of all cells
 	maxPixels   = 1 << 24 // of the score map
@@ -257,15 +255,21 @@ func (m *Model) validate() error {
 	return m.checkFactors()
 }
 
+// maxFactor bounds factors of d x d: a distance, the sum of d squares of d products of a factor and the
+// difference of two features, d^3 factor^2 2^62, stays below 2^126.
+func maxFactor(d int) float64 {
+	return min(1<<20, (1<<32)/math.Sqrt(float64(d)*float64(d)*float64(d)))
+}
+
 // checkFactors checks that all values are in range and all fillers zero.
 func (m *Model) checkFactors() error {
 	row, column := kernel.Order(m.proj.d) // not before factor, of that order, was there
-	d := int32(m.proj.d)
+	d, most := int32(m.proj.d), maxFactor(m.proj.d)
 	for i := range m.factors() {
 		for k, r := range row {
 			v := m.factorAt(i*len(row) + k)
 			if filler := r >= d || column[k] > r; filler && math.Float32bits(v) != 0 ||
-				!(math.Abs(float64(v)) <= maxFactor) {
+				!(math.Abs(float64(v)) <= most) {
 				return fmt.Errorf("factor %d, row %d, column %d is %g", i, r, column[k], v)
 			}
 		}

@@ -94,3 +94,38 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// A file that is no recording, such as the zeros of a power cut, costs itself alone. Brackets in a name are letters.
+func TestDirectoryWithADamagedFile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "line [1]")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string, data []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name+Ext), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file("1", nil)
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), dir+": nothing has been written") {
+		t.Errorf("an empty file alone: %v", err)
+	}
+	file("2", make([]byte, 4096))
+	if _, err := Open(dir); !errors.Is(err, errMagic) {
+		t.Errorf("zeros alone: %v", err)
+	}
+	var whole bytes.Buffer
+	write(t, NewWriter(&whole), 3, "a")
+	file("3", whole.Bytes())
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got, err := told(t, s); got != "3 a" || !errors.Is(err, io.EOF) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if lost := s.Torn(); len(lost) != 1 || !strings.Contains(lost[0].Error(), "2"+Ext) {
+		t.Errorf("lost: %v", lost)
+	}
+}

@@ -23,7 +23,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"cull/capture"
@@ -40,6 +39,8 @@ const (
 
 // ErrTorn reports that the recording ends within a frame, or that a frame is damaged.
 var ErrTorn = errors.New("recording: torn or damaged frame")
+
+var errMagic = errors.New("not a recording of this version")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -129,16 +130,38 @@ func Open(path string) (*Source, error) {
 	if !info.IsDir() {
 		return openFile(path)
 	}
-	files, err := filepath.Glob(filepath.Join(path, "*"+Ext))
-	if err != nil || len(files) == 0 {
+	files, err := Files(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
 		return nil, fmt.Errorf("recording: %s: no file *%s", path, Ext)
 	}
-	slices.Sort(files)
 	s := &Source{rest: files}
-	if err := s.follow(); err != nil {
+	switch err := s.follow(); {
+	case errors.Is(err, io.EOF) && len(s.lost) > 0:
+		return nil, s.lost[0]
+	case errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("recording: %s: nothing has been written to its files yet", path)
+	case err != nil:
 		return nil, err
 	}
 	return s, nil
+}
+
+// Files returns the paths of a recording's files in dir, by name.
+func Files(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("recording: %w", err)
+	}
+	var files []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == Ext {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 func openFile(path string) (*Source, error) {
@@ -155,13 +178,18 @@ func openFile(path string) (*Source, error) {
 	return s, nil
 }
 
-// follow goes on with the next file of a directory. One that its writer had just begun is empty.
+// follow goes on with the next file of a directory. One that its writer had just begun is empty; one that is no
+// recording, such as the zeros that a power cut leaves, is lost as a torn one is.
 func (s *Source) follow() error {
 	for len(s.rest) > 0 {
 		path := s.rest[0]
 		s.rest = s.rest[1:]
 		next, err := openFile(path)
 		if info, e := os.Stat(path); err != nil && e == nil && info.Size() < int64(len(magic)) {
+			continue
+		}
+		if errors.Is(err, errMagic) {
+			s.lost = append(s.lost, err)
 			continue
 		}
 		if err != nil {
@@ -181,7 +209,7 @@ func New(name string, r io.Reader) (*Source, error) {
 	s := &Source{name: name, r: bufio.NewReaderSize(r, 1<<16)}
 	var b [len(magic)]byte
 	if _, err := io.ReadFull(s.r, b[:]); err != nil || string(b[:]) != magic {
-		return nil, fmt.Errorf("recording: %s: not a recording of this version", name)
+		return nil, fmt.Errorf("recording: %s: %w", name, errMagic)
 	}
 	return s, nil
 }

@@ -25,6 +25,7 @@ import (
 	_ "golang.org/x/image/tiff" // register the format
 
 	"cull/capture"
+	"cull/internal/mjpeg"
 	"cull/internal/regular"
 )
 
@@ -111,14 +112,20 @@ func Image(f *capture.Frame) (image.Image, error) {
 		if _, _, err := config(f.Pix); err != nil {
 			return nil, fmt.Errorf("imagefile: %s: %w", f.Name, err)
 		}
-		img, err := decode(f.Pix)
+		img, err := decode(mjpeg.WithTables(f.Pix))
 		if err != nil {
 			return nil, fmt.Errorf("imagefile: %s: %w", f.Name, err)
 		}
 		return img, nil
 	case capture.Grey:
+		if err := enough(f, 1); err != nil {
+			return nil, err
+		}
 		return &image.Gray{Pix: f.Pix, Stride: f.Stride, Rect: image.Rect(0, 0, f.Width, f.Height)}, nil
 	case capture.RGB24:
+		if err := enough(f, 3); err != nil {
+			return nil, err
+		}
 		img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
 		for y := range f.Height {
 			src, dst := f.Pix[y*f.Stride:], img.Pix[y*img.Stride:]
@@ -130,6 +137,16 @@ func Image(f *capture.Frame) (image.Image, error) {
 		return img, nil
 	}
 	return nil, fmt.Errorf("imagefile: %s: %v frames have no picture", f.Name, f.Format)
+}
+
+// enough checks that f holds as many pixels of n bytes as it says.
+func enough(f *capture.Frame, n int) error {
+	row := n * f.Width
+	if f.Stride < row || int64(len(f.Pix)) < int64(f.Stride)*int64(f.Height-1)+int64(row) {
+		return fmt.Errorf("imagefile: %s: %d bytes, %d a row, are no %dx%d %v picture",
+			f.Name, len(f.Pix), f.Stride, f.Width, f.Height, f.Format)
+	}
+	return nil
 }
 
 // config reads the header of data and checks the size it promises.

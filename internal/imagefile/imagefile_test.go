@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -132,6 +133,57 @@ func TestImageKeepsTheColours(t *testing.T) {
 	got, err := Image(f)
 	if err != nil || !bytes.Equal(got.(*image.RGBA).Pix, want.Pix) {
 		t.Errorf("%v, want %v; %v", got, want, err)
+	}
+}
+
+// A frame that holds less than it says, as a crafted recording can, is an error and no panic.
+func TestImageOfAShortFrame(t *testing.T) {
+	for _, f := range []capture.Frame{
+		{Pix: make([]byte, 4), Format: capture.Grey, Width: 200, Height: 200, Stride: 200},
+		{Pix: make([]byte, 4), Format: capture.RGB24, Width: 200, Height: 200, Stride: 600},
+		{Pix: make([]byte, 1000), Format: capture.RGB24, Width: 10, Height: 10, Stride: 10},
+	} {
+		f.Name = "part 7"
+		if _, err := Image(&f); err == nil || !strings.Contains(err.Error(), "part 7") {
+			t.Errorf("%v: %v", f.Format, err)
+		}
+	}
+}
+
+// A camera's JPEG without Huffman tables has a picture as any other.
+func TestImageWithoutHuffmanTables(t *testing.T) {
+	var whole bytes.Buffer
+	grey := image.NewGray(image.Rect(0, 0, 16, 16))
+	for i := range grey.Pix {
+		grey.Pix[i] = byte(i)
+	}
+	if err := jpeg.Encode(&whole, grey, nil); err != nil {
+		t.Fatal(err)
+	}
+	data := whole.Bytes()
+	bare := bytes.Clone(data[:2])
+	for at := 2; ; {
+		if data[at+1] == 0xda { // start of scan
+			bare = append(bare, data[at:]...)
+			break
+		}
+		n := 2 + int(data[at+2])<<8 + int(data[at+3])
+		if data[at+1] != 0xc4 { // Huffman tables
+			bare = append(bare, data[at:at+n]...)
+		}
+		at += n
+	}
+	if len(bare) == len(data) {
+		t.Fatal("there were no tables")
+	}
+	f := &capture.Frame{Pix: bare, Format: capture.MJPEG, Width: 16, Height: 16}
+	got, err := Image(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("another picture, %v", err)
 	}
 }
 

@@ -24,9 +24,12 @@ type Result struct {
 }
 
 // Margin returns how far the score is below the threshold, as a share of it:
-// 1 at score 0, 0 at the threshold, negative for rejects.
+// 1 at score 0, 0 at the threshold, negative for rejects; -1 for a reject at threshold 0.
 func (r *Result) Margin() float64 {
-	if r.Threshold == 0 {
+	switch {
+	case r.Threshold == 0 && r.Verdict == padim.Reject:
+		return -1
+	case r.Threshold == 0:
 		return 0
 	}
 	return float64(r.Threshold-r.Score) / float64(r.Threshold)

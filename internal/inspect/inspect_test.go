@@ -233,6 +233,64 @@ func TestMaskOfAnotherSizeIsRefused(t *testing.T) {
 	}
 }
 
+// What a mask cannot do is said: it covers no cell, or the mode knows none.
+func TestMaskThatDoesNothingIsRefused(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	o := options(t)
+	o.Mask = &imagefile.Mask{Width: side, Height: side, Pix: make([]bool, side*side)}
+	for i := range o.Mask.Pix {
+		o.Mask.Pix[i] = i%side < 3
+	}
+	if _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskEmpty) {
+		t.Errorf("three columns: %v", err)
+	}
+	for i := range o.Mask.Pix {
+		o.Mask.Pix[i] = i%side < side/2
+	}
+	o.Fit.Mode = padim.Stock
+	if _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskStock) {
+		t.Errorf("stock mode: %v", err)
+	}
+}
+
+// A camera that hangs teaches nothing.
+func TestOnePictureIsNoTeaching(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if _, err := Learn(context.Background(), &frozen{n: 9}, e, options(t)); !errors.Is(err, ErrSame) {
+		t.Error(err)
+	}
+}
+
+// frozen gives one part again and again.
+type frozen struct{ n, given int }
+
+func (s *frozen) Next(context.Context) (*capture.Frame, error) {
+	if s.given == s.n {
+		return nil, io.EOF
+	}
+	s.given++
+	return part(1, false), nil
+}
+
+func (s *frozen) Close() error { return nil }
+
+func TestMarginAtThresholdZero(t *testing.T) {
+	if m := (&Result{Score: 1, Verdict: padim.Reject}).Margin(); m != -1 {
+		t.Errorf("margin of a reject is %v", m)
+	}
+	if m := (&Result{Verdict: padim.Pass}).Margin(); m != 0 {
+		t.Errorf("margin of a pass is %v", m)
+	}
+}
+
 // TestLearnLeavesNothingBehind, neither after success nor after any error.
 func TestLearnLeavesNothingBehind(t *testing.T) {
 	e, err := NewNetwork(network(t), side, side, 1)

@@ -72,6 +72,9 @@ type Taught struct {
 // with them. Memory does not depend on their number.
 func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Taught, error) {
 	if o.Fit.Mode == padim.Stock {
+		if o.Mask != nil {
+			return nil, ErrMaskStock
+		}
 		o.Light = 0
 	}
 	pictures, err := newSpool(o.SpoolDir, ctx.Err)
@@ -126,6 +129,8 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		return frame, nil, err
 	}
 	pic, meter, after := make([]int8, h*w*3), light.NewMeter(w, h), o.after(StagePictures, 1)
+	var first []int8
+	differ := false
 	for done := 1; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -144,6 +149,10 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err != nil {
 			return frame, nil, err
 		}
+		if done == 1 {
+			first = slices.Clone(pic)
+		}
+		differ = differ || !slices.Equal(pic, first)
 		if o.keep != nil {
 			o.keep(pic)
 		}
@@ -154,6 +163,9 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 			return frame, nil, err
 		}
 		after(done)
+	}
+	if pictures.Len() >= padim.MinParts && !differ { // fewer are an error of their own
+		return frame, nil, fmt.Errorf("inspect: %d pictures: %w", pictures.Len(), ErrSame)
 	}
 	if o.Light == 0 || pictures.Len() == 0 {
 		return frame, nil, nil
@@ -217,8 +229,14 @@ func extract(
 // ErrMaskSize reports a mask that was drawn on pictures of another size.
 var ErrMaskSize = errors.New("mask and pictures differ in size")
 
-// ErrMaskEmpty reports a mask that marks nothing of what is looked at.
+// ErrMaskEmpty reports a mask that covers no cell of what is looked at.
 var ErrMaskEmpty = errors.New("the mask ignores nothing")
+
+// ErrMaskStock reports a mask for stock mode, which looks at whole pictures.
+var ErrMaskStock = errors.New("inspect: stock mode knows no mask")
+
+// ErrSame reports good parts whose pictures are one and the same.
+var ErrSame = errors.New("all pictures are the same")
 
 func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 	if m == nil || m.Width == f.Width && m.Height == f.Height {
@@ -235,31 +253,32 @@ func cellMask(o *Options, frame image.Point, maps []padim.Map) ([]bool, error) {
 		return nil, err
 	}
 	whole := dst.Dx() == o.Plan.Width && dst.Dy() == o.Plan.Height
-	if o.Mask == nil && whole {
+	if o.Mask == nil && whole || o.Fit.Mode == padim.Stock {
 		return nil, nil
 	}
 	cell := gridCell(&o.Fit, maps)
 	h, w := o.Plan.Height/cell, o.Plan.Width/cell
 	mask, any := make([]bool, h*w), false
-	marks := o.Mask == nil // anything of what is looked at
+	marks := o.Mask == nil // any cell of what is looked at
 	for i := range mask {
-		marked := 0
+		outside, marked := 0, 0
 		for y := i / w * cell; y < (i/w+1)*cell; y++ {
 			for x := i % w * cell; x < (i%w+1)*cell; x++ {
 				if x < dst.Min.X || x >= dst.Max.X || y < dst.Min.Y || y >= dst.Max.Y {
-					marked++
+					outside++
 					continue
 				}
 				// the frame's pixel under the middle of the picture's
 				fx := src.Min.X + (2*(x-dst.Min.X)+1)*src.Dx()/(2*dst.Dx())
 				fy := src.Min.Y + (2*(y-dst.Min.Y)+1)*src.Dy()/(2*dst.Dy())
 				if o.Mask != nil && o.Mask.Pix[fy*o.Mask.Width+fx] {
-					marked, marks = marked+1, true
+					marked++
 				}
 			}
 		}
-		mask[i] = 2*marked > cell*cell
+		mask[i] = 2*(outside+marked) > cell*cell
 		any = any || mask[i]
+		marks = marks || mask[i] && 2*outside <= cell*cell
 	}
 	switch {
 	case !marks:

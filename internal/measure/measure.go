@@ -50,6 +50,9 @@ func AUROCInterval(good, bad []float64) (low, high float64) {
 	}
 	ofGood, ofBad := placements(good, bad)
 	sd := math.Sqrt(meanVariance(ofGood) + meanVariance(ofBad))
+	if sd == 0 { // all scores are equal, which says nothing
+		return 0, 1
+	}
 	logit := math.Log(a / (1 - a))
 	d := 1.959964 * sd / (a * (1 - a))
 	return logistic(logit - d), logistic(logit + d)

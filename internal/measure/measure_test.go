@@ -102,6 +102,9 @@ func TestAUROCIntervalCovers(t *testing.T) {
 	if low, high := AUROCInterval([]float64{1, 2, 3}, []float64{4, 5}); low > 0.3 || high != 1 {
 		t.Errorf("perfect separation of 3 and 2: %v..%v", low, high)
 	}
+	if low, high := AUROCInterval([]float64{1, 1, 1}, []float64{1, 1, 1}); low != 0 || high != 1 {
+		t.Errorf("all equal: %v..%v", low, high)
+	}
 }
 
 // Two detectors on the same parts, one with more noise: their difference varies less than

@@ -20,6 +20,7 @@ import (
 	"cull/infer/prep"
 	"cull/internal/container"
 	"cull/internal/imagefile"
+	"cull/internal/mjpeg"
 )
 
 const captureSynopsis = "--config FILE [--count N] [--every TIME] -o FOLDER"
@@ -150,14 +151,14 @@ func emptyFolder(cmd, dir string) error {
 	return Hint(fmt.Errorf("%s: %s has pictures already", cmd, dir), "choose a folder without any")
 }
 
-// keepPicture writes a frame to path and its ending: a JPEG as the camera made it, all else as PNG without loss. Only of YUYV and NV12
+// keepPicture writes a frame to path and its ending: a JPEG as the camera made it, with the Huffman tables that others need, all else as PNG without loss. Only of YUYV and NV12
 // does the line see other bits than teach: here colours are made before the picture is brought to size, there after.
 func keepPicture(path string, f *capture.Frame) error {
 	var data bytes.Buffer
 	switch f.Format {
 	case capture.MJPEG:
 		path += ".jpg"
-		data.Write(f.Pix)
+		data.Write(mjpeg.WithTables(f.Pix))
 	default:
 		path += ".png"
 		img, err := pictureOf(f)
@@ -176,18 +177,40 @@ func pictureOf(f *capture.Frame) (image.Image, error) {
 	if f.Format == capture.Grey || f.Format == capture.RGB24 {
 		return imagefile.Image(f)
 	}
-	p, err := prep.New(wholeFrame(f))
-	if err != nil {
-		return nil, err
-	}
-	pic := make([]int8, 3*f.Width*f.Height)
-	if err := p.Apply(pic, f); err != nil {
-		return nil, err
-	}
 	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
-	for i := range f.Width * f.Height {
-		at := func(c int) uint8 { return uint8(int(pic[3*i+c]) + 128) }
-		img.SetRGBA(i%f.Width, i/f.Width, color.RGBA{R: at(0), G: at(1), B: at(2), A: 255})
+	across, down := pieces(f.Width), pieces(f.Height)
+	for i := range len(down) - 1 {
+		for j := range len(across) - 1 {
+			if err := convert(img, f, image.Rect(across[j], down[i], across[j+1], down[i+1])); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return img, nil
+}
+
+// pieces returns where the pieces of a side of n pixels begin, and n: as few as prep takes, for it makes no larger pictures.
+func pieces(n int) (at []int) {
+	count := (n + prep.MaxSide - 1) / prep.MaxSide
+	for i := range count {
+		at = append(at, i*n/count&^1)
+	}
+	return append(at, n)
+}
+
+// convert brings the colours of part r of f into img.
+func convert(img *image.RGBA, f *capture.Frame, r image.Rectangle) error {
+	p, err := prep.New(prep.Plan{Width: r.Dx(), Height: r.Dy(), Region: r})
+	if err != nil {
+		return err
+	}
+	pic := make([]int8, 3*r.Dx()*r.Dy())
+	if err := p.Apply(pic, f); err != nil {
+		return err
+	}
+	for i := range r.Dx() * r.Dy() {
+		at := func(c int) uint8 { return uint8(int(pic[3*i+c]) + 128) }
+		img.SetRGBA(r.Min.X+i%r.Dx(), r.Min.Y+i/r.Dx(), color.RGBA{R: at(0), G: at(1), B: at(2), A: 255})
+	}
+	return nil
 }

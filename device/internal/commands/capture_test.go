@@ -134,6 +134,35 @@ func TestCaptureKeepsTheColours(t *testing.T) {
 	}
 }
 
+// A picture larger than prep makes is put together from pieces, the last no narrower than it can be.
+func TestPictureOfALargeFrame(t *testing.T) {
+	const w, h, part = prep.MaxSide + 2, 16, 64
+	large := &capture.Frame{Pix: make([]byte, 2*w*h), Format: capture.YUYV, Width: w, Height: h, Stride: 2 * w}
+	for i := range large.Pix {
+		large.Pix[i] = 128 // no colour, which would blur over the edges of a part
+		if i%2 == 0 {
+			large.Pix[i] = byte(i * 7 % 251)
+		}
+	}
+	got, err := pictureOf(large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x0 := range []int{0, w/2 - 32, w - part} {
+		small := *large
+		small.Pix, small.Width = large.Pix[2*x0:], part
+		want, err := pictureOf(&small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range part * h {
+			if x, y := i%part, i/part; got.At(x0+x, y) != want.At(x, y) {
+				t.Fatalf("column %d, row %d is %v, want %v", x0+x, y, got.At(x0+x, y), want.At(x, y))
+			}
+		}
+	}
+}
+
 func TestCaptureSaysWhatIsMissing(t *testing.T) {
 	dark := greyFrame(0)
 	clear(dark.Pix)

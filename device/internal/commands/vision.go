@@ -109,7 +109,11 @@ func withTeachHint(err error) error {
 	case errors.Is(err, prep.ErrRegion):
 		return Hint(err, "--roi must lie within the picture")
 	case errors.Is(err, inspect.ErrMaskEmpty):
-		return Hint(err, "a mask is black where the part is, and not black what is to be ignored; leave --mask out to look at everything")
+		return Hint(err, "a mask is black where the part is, and not black what is to be ignored, most of a cell of 8 x 8 pixels of the input picture at the least; leave --mask out to look at everything")
+	case errors.Is(err, inspect.ErrMaskStock):
+		return Hint(err, "leave out --mask, or --mode stock")
+	case errors.Is(err, inspect.ErrSame):
+		return Hint(err, "a camera that hangs repeats one picture: take each of another good part")
 	case errors.Is(err, padim.ErrAllIgnored):
 		return Hint(err, "a mask is black where the part is: invert it")
 	case errors.Is(err, fs.ErrPermission):

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"cull/internal/regular"
 )
 
 // MaxFile bounds the file.
@@ -52,7 +54,7 @@ func LoadCamera(path string) (Camera, error) {
 }
 
 func load(path string, complete bool) (Config, error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("config: %w", err)
 	}

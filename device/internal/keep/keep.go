@@ -201,11 +201,10 @@ func (w *files) path(number int) string {
 }
 
 func (w *files) find() error {
-	names, err := filepath.Glob(filepath.Join(w.o.Dir, "*"+recording.Ext))
+	names, err := recording.Files(w.o.Dir)
 	if err != nil {
 		return fmt.Errorf("keep: %w", err)
 	}
-	slices.Sort(names)
 	for _, name := range names {
 		number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), recording.Ext))
 		if err != nil {
