@@ -36,7 +36,7 @@ func (r *run) supervise(o *line.Options) error {
 		if err != nil {
 			return nil, err
 		}
-		return &watchedCamera{Source: src, check: check, ready: func() { w.Ready("inspecting " + r.productName()) }}, nil
+		return &watchedCamera{Source: src, check: check, ready: w.Ready}, nil
 	}
 	o.Inspector = watchedInspector{o.Inspector, w}
 	o.Outputs.Heartbeat = watchedHeartbeat{o.Outputs.Heartbeat, w}
@@ -47,13 +47,12 @@ func (r *run) supervise(o *line.Options) error {
 type watchedCamera struct {
 	capture.Source
 	check func(*capture.Frame) error // nil: every frame is good
-	ready func()                     // nil: told
+	ready func() bool                // reports that it is told; nil: it was
 }
 
 func (c *watchedCamera) Next(ctx context.Context) (*capture.Frame, error) {
 	f, err := c.Source.Next(ctx)
-	if err == nil && c.ready != nil && (c.check == nil || c.check(f) == nil) {
-		c.ready()
+	if err == nil && c.ready != nil && (c.check == nil || c.check(f) == nil) && c.ready() {
 		c.ready = nil
 	}
 	return f, err
@@ -84,16 +83,28 @@ func (h watchedHeartbeat) Set(active bool) error {
 	return h.line.Set(active)
 }
 
-// tellManager keeps the status that systemctl shows.
-func tellManager(e line.Event) {
-	state := map[line.Kind]string{
-		line.Running: "STATUS=inspecting", line.Stopped: "STATUS=line stopped: " + string(e.Reason),
-		line.CameraLost: "STATUS=camera lost, opening it again", line.CameraBack: "STATUS=inspecting",
-		line.Draining: "STOPPING=1\nSTATUS=finishing parts under way",
-	}[e.Kind]
-	if state != "" {
-		systemd.Notify(state) //nolint:errcheck // it is for information
+// A status is what systemctl shows of the line.
+type status struct {
+	now string // but for the camera
+}
+
+// event says what has changed. A camera that is back does not make a stopped line run.
+func (s *status) event(e line.Event, product string) {
+	switch e.Kind {
+	case line.Running:
+		s.now = "STATUS=inspecting " + product
+	case line.Stopped:
+		s.now = "STATUS=line stopped: " + string(e.Reason)
+	case line.Draining:
+		s.now = "STOPPING=1\nSTATUS=finishing parts under way"
+	case line.CameraBack:
+	case line.CameraLost:
+		systemd.Notify("STATUS=camera lost, opening it again") //nolint:errcheck // it is for information
+		return
+	default:
+		return
 	}
+	systemd.Notify(s.now) //nolint:errcheck // it is for information
 }
 
 // failed puts why the daemon ends into the journal, where main's line on stderr has no message id.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,7 +34,7 @@ func (f *frames) Close() error { return nil }
 // A frame that cannot be judged does not make the service ready, and it is told once.
 func TestReadyWithTheFirstGoodFrame(t *testing.T) {
 	ready := 0
-	c := watchedCamera{Source: &frames{}, ready: func() { ready++ }, check: func(f *capture.Frame) error {
+	c := watchedCamera{Source: &frames{}, ready: func() bool { ready++; return true }, check: func(f *capture.Frame) error {
 		if f.Seq < 3 {
 			return errors.New("black")
 		}
@@ -66,7 +67,7 @@ func TestStuckInspectionStarvesTheWatchdog(t *testing.T) {
 		}
 		return nil
 	})
-	w.Ready("")
+	w.Ready()
 	s := stuck{make(chan struct{}), make(chan struct{})}
 	heart := watchedHeartbeat{nil, w}
 	beat := func() int {
@@ -233,4 +234,52 @@ func stepped(t time.Time, d time.Duration) time.Time {
 	}
 	(*layout)(unsafe.Pointer(&t)).wall += uint64(d/time.Second) << 30
 	return t
+}
+
+// READY=1 that the socket did not take goes out with the next good frame.
+func TestReadyIsToldAgain(t *testing.T) {
+	answers, said := []bool{false, true}, 0
+	c := &watchedCamera{Source: &strip{frames: repeated(4, capture.Frame{})}, ready: func() bool {
+		said++
+		return answers[said-1]
+	}}
+	for range 4 {
+		if _, err := c.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said != 2 {
+		t.Errorf("told %d times, want 2", said)
+	}
+}
+
+// What systemctl shows of a stopped line is that it is stopped, whatever its camera does.
+func TestStatusOfAStoppedLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	var s status
+	for _, step := range []struct {
+		e    line.Event
+		want string
+	}{
+		{line.Event{Kind: line.Running}, "STATUS=inspecting x.product"},
+		{line.Event{Kind: line.CameraLost}, "STATUS=camera lost, opening it again"},
+		{line.Event{Kind: line.CameraBack}, "STATUS=inspecting x.product"},
+		{line.Event{Kind: line.Stopped, Reason: line.TriggerMissed}, "STATUS=line stopped: " + string(line.TriggerMissed)},
+		{line.Event{Kind: line.CameraLost}, "STATUS=camera lost, opening it again"},
+		{line.Event{Kind: line.CameraBack}, "STATUS=line stopped: " + string(line.TriggerMissed)},
+		{line.Event{Kind: line.Draining}, "STOPPING=1\nSTATUS=finishing parts under way"},
+	} {
+		s.event(step.e, "x.product")
+		b := make([]byte, 4096)
+		n, err := c.Read(b)
+		if got := string(b[:n]); err != nil || got != step.want {
+			t.Errorf("%v: %q, %v; want %q", step.e.Kind, got, err, step.want)
+		}
+	}
 }

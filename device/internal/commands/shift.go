@@ -30,6 +30,7 @@ type run struct {
 	belt      *sim.Belt // nil: the line is real
 	line      *line.Line
 	lens      lens // of a real line
+	status    status
 
 	epoch  time.Time                                  // of frames' times
 	check  atomic.Pointer[func(*capture.Frame) error] // nil: none
@@ -206,7 +207,7 @@ func (r *run) note(e record.Entry) {
 // event is line.Options.Notify: changes of state go into the log too.
 func (r *run) event(e line.Event) {
 	r.j.event(e, r.image(e.Part)...)
-	tellManager(e)
+	r.status.event(e, r.productName())
 	state, ok := map[line.Kind]string{
 		line.Running: "ready", line.Stopped: "stopped", line.Draining: "stopping",
 		line.CameraLost: "camera lost", line.CameraBack: "camera back",

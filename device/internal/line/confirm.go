@@ -43,12 +43,16 @@ func (t *tracker) confirmed(p *tracked) {
 		t.surprise(p)
 		return true
 	})
-	t.end(p, Reject, p.Reason)
+	t.rejected(p)
 }
 
 // missing ends a bad part that may still be on the belt.
 func (t *tracker) missing(p *tracked) {
 	p.Confirm = ConfirmMissing
+	if p.unsure { // the belt may have stopped short of the rejecter
+		t.rejected(p)
+		return
+	}
 	t.counts.Missing++
 	t.notSeen++
 	t.note(Event{Kind: NotSeen, Part: p.copy(), N: t.notSeen})

@@ -11,7 +11,7 @@ const maxMissed = 1 << 16
 
 // trigger begins a part.
 func (t *tracker) trigger(tr Trigger, now time.Time) {
-	t.recent[t.edges%len(t.recent)] = tr.At
+	t.recent[t.edges%uint64(len(t.recent))] = tr.At
 	t.edges++
 	t.quiet = tr.Count
 	if !t.seen && tr.Seq > 1 { // the first of all was lost
@@ -91,7 +91,7 @@ func (t *tracker) orphan(at time.Time) {
 	if !t.o.FramePerTrigger || at.Before(t.began) {
 		return
 	}
-	for _, edge := range t.recent[:min(t.edges, len(t.recent))] {
+	for _, edge := range t.recent[:min(t.edges, uint64(len(t.recent)))] {
 		if t.within(at, Trigger{At: edge}) {
 			return
 		}

@@ -388,3 +388,31 @@ func TestStormOfEdges(t *testing.T) {
 		}
 	})
 }
+
+// A part that was fired at after the line had stopped is seen to go by the sensor that waits for it; nobody knows what it was.
+func TestConfirmationOfAHaltedPart(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		sees bool
+		want line.Confirmation
+	}{{"seen", true, line.Confirmed}, {"not seen", false, line.ConfirmMissing}} {
+		run(t, c.name, confirms(nil), func(r *rig) {
+			r.pass(true) // its pulse is due at 500 ms
+			time.Sleep(100 * ms)
+			r.seq++
+			r.edge() // one was lost: the line stops
+			if c.sees {
+				r.see(506 * ms)
+			}
+			time.Sleep(time.Second)
+			r.interrupt()
+			p := r.records[slices.IndexFunc(r.records, func(p line.Part) bool { return p.ID == 1 })]
+			if p.Verdict != line.Stop || p.Fired.IsZero() || p.Confirm != c.want {
+				r.t.Errorf("%v, fired at %v, confirmation %v", p.Verdict, p.Fired, p.Confirm)
+			}
+			if r.saw(line.Unexpected) || r.saw(line.NotSeen) {
+				r.t.Errorf("%+v", r.Counts())
+			}
+		})
+	}
+}

@@ -639,6 +639,23 @@ func TestEncoderTravel(t *testing.T) {
 	})
 }
 
+// The first edge after a long stand says a speed by which a way takes years.
+func TestBeltThatStoodForLong(t *testing.T) {
+	const stand = 10 * time.Minute
+	run(t, "20 million counts", func(r *rig, o *line.Options) {
+		r.enc = encoder{start: r.start, moves: []time.Duration{0, 200 * ms, stand, stand + 24*time.Hour}, perTick: 6 * ms}
+		o.Travel, o.Encoder = line.Travel{Counts: 20e6}, &r.enc
+	}, func(r *rig) {
+		time.Sleep(100 * ms)
+		r.pass(true)
+		time.Sleep(stand - time.Since(r.start) + 300*ms)
+		if r.saw(line.Stopped) || len(r.records) > 0 {
+			r.t.Errorf("stopped %t, ended %+v", r.saw(line.Stopped), r.records)
+		}
+		r.interrupt()
+	})
+}
+
 func TestShutdownWithPartsUnderWay(t *testing.T) {
 	run(t, "they end if they can", nil, func(r *rig) {
 		r.pass(true)                                // verdict at 30 ms, pulse at 500 ms
@@ -668,6 +685,38 @@ func TestShutdownWithPartsUnderWay(t *testing.T) {
 		r.want("REJECT deadline missed")
 		time.Sleep(2 * time.Hour)
 	})
+}
+
+// What has a backlog, or takes longer than parts may, is slow and not stuck.
+func TestSlowShutdownIsNotStuck(t *testing.T) {
+	run(t, "frames that wait for the inspector", func(r *rig, o *line.Options) {
+		o.Travel, o.StopAfter = line.Travel{Time: 300 * ms}, 1000
+		r.judge = func(f *capture.Frame) (line.Finding, error) { time.Sleep(2 * time.Second); return finding(f), nil }
+	}, func(r *rig) {
+		for range 6 {
+			r.pass(false)
+			time.Sleep(10 * ms)
+		}
+		r.interrupt()
+	})
+	run(t, "an inspection longer than drain_ms", func(r *rig, o *line.Options) {
+		o.Drain = 20 * ms
+		r.judge = func(f *capture.Frame) (line.Finding, error) { time.Sleep(300 * ms); return finding(f), nil }
+	}, func(r *rig) {
+		r.pass(false)
+		r.interrupt()
+	})
+	run(t, "a camera that closes more slowly than drain_ms", func(r *rig, o *line.Options) {
+		o.Drain = 50 * ms
+		o.Camera = func(context.Context) (capture.Source, error) { return slowClose{camera{r}}, nil }
+	}, func(r *rig) { r.interrupt() })
+}
+
+type slowClose struct{ camera }
+
+func (slowClose) Close() error {
+	time.Sleep(200 * ms)
+	return nil
 }
 
 func TestManyPartsUnderWay(t *testing.T) {

@@ -159,14 +159,30 @@ func (l *Line) Run(ctx context.Context) (err error) {
 			err = fmt.Errorf("%w: %w", ErrRejecter, e)
 		}
 	}
-	close(l.jobs)
+	l.dropJobs()
 	select {
 	case <-inspected:
-	case <-time.After(l.o.Drain):
+	case <-time.After(l.patience()):
 		return errors.Join(err, ErrStuck)
 	}
 	return err
 }
+
+// dropJobs ends the inspector: the parts of the frames that wait for it have ended.
+func (l *Line) dropJobs() {
+	defer close(l.jobs)
+	for {
+		select {
+		case j := <-l.jobs:
+			j.frame.Release()
+		default:
+			return
+		}
+	}
+}
+
+// patience is how long a driver or an inspection may take to return at the end. One that is slow is not stuck.
+func (l *Line) patience() time.Duration { return max(l.o.Drain, 5*time.Second) }
 
 // loop is the one goroutine that owns the tracker. It reports whether the rejecter ended.
 func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded bool, err error) {
@@ -271,7 +287,7 @@ const coast = 100 * time.Millisecond
 // sweep takes what the inputs still hand over while they end, so that every edge
 // becomes a part. It reports false when one of them does not end.
 func (l *Line) sweep(wg *sync.WaitGroup, stopInputs func()) bool {
-	stop, late := time.After(coast), time.After(coast+l.o.Drain)
+	stop, late := time.After(coast), time.After(coast+l.patience())
 	l.t.stopped, l.t.draining = true, true
 	l.t.halt()
 	ended := make(chan struct{})

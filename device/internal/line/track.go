@@ -22,6 +22,7 @@ type tracked struct {
 	pushed bool // the rejecter has its pulse
 	halted bool // travels by time, and the line stopped on its way: nobody knows where it is
 	astray bool // ... and was reset since: its pulse would hit another
+	unsure bool // ... and was fired at: nobody knows what was hit
 
 	earliest time.Time // of the instants that the rejecter was told: which of them it fired at, its outcome says
 }
@@ -53,7 +54,7 @@ type tracker struct {
 	last     Trigger       // newest edge
 	seen     bool          // there was one
 	recent   [64]time.Time // the newest edges, at edges modulo its length
-	edges    int
+	edges    uint64
 	orphans  []time.Time // frames of parts that were known by them only
 	holes    []hole
 	began    time.Time   // Run

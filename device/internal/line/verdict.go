@@ -171,14 +171,21 @@ func (t *tracker) outcome(o reject.Outcome) {
 
 // fired deals with a part that the rejecter fired at.
 func (t *tracker) fired(p *tracked) {
-	switch {
-	case p.halted:
-		t.end(p, Stop, p.Reason)
-	case t.o.Confirm == nil:
-		t.end(p, Reject, p.Reason)
-	default:
+	p.unsure = p.halted
+	if t.o.Confirm != nil {
 		p.state = awaitConfirm
+		return
 	}
+	t.rejected(p)
+}
+
+// rejected ends a part that was fired at.
+func (t *tracker) rejected(p *tracked) {
+	if p.unsure {
+		t.end(p, Stop, p.Reason)
+		return
+	}
+	t.end(p, Reject, p.Reason)
 }
 
 // pulseFailed ends a bad part that is still on the belt. Nothing but a stop helps.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -256,9 +257,9 @@ func TestWatchdogIsFedByProgressOnly(t *testing.T) {
 			}
 		}
 		extend := "EXTEND_TIMEOUT_USEC=" + startTime
-		ready := func() { w.Ready("streaming") }
+		ready := func() { w.Ready() }
 		step(0, w.Turn, extend)
-		step(time.Second, ready, "READY=1\nSTATUS=streaming")
+		step(time.Second, ready, "READY=1")
 		step(0, ready, "")
 		step(0, w.Turn, "WATCHDOG=1")
 		step(time.Millisecond, w.Turn, "") // not more often than it helps
@@ -275,12 +276,10 @@ func TestWatchdogTriesAgain(t *testing.T) {
 	err := errors.New("no manager")
 	n := 0
 	w := NewWatchdog(time.Hour, func(string) error { n++; return err })
-	w.Ready("x")
-	w.Ready("x")
+	told := []bool{w.Ready(), w.Ready()}
 	err = nil
-	w.Ready("x")
-	w.Ready("x")
-	if n != 3 {
-		t.Errorf("told %d times, want 3", n)
+	told = append(told, w.Ready(), w.Ready())
+	if n != 3 || !slices.Equal(told, []bool{false, false, true, true}) {
+		t.Errorf("tried %d times, want 3; told %v", n, told)
 	}
 }

@@ -75,14 +75,13 @@ func (w *Watchdog) feed() {
 	}
 }
 
-// Ready says once that the service is up: READY=1 goes out with the first call.
-func (w *Watchdog) Ready(status string) {
+// Ready says once that the service is up: READY=1 goes out with the first call, or with a later one where the
+// socket did not take it. It reports whether it has gone out.
+func (w *Watchdog) Ready() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ready {
-		return
-	}
-	if w.notify("READY=1\nSTATUS="+status) == nil {
+	if !w.ready && w.notify("READY=1") == nil {
 		w.ready, w.fed = true, time.Time{}
 	}
+	return w.ready
 }

@@ -117,7 +117,7 @@ type encoder struct {
 
 	mu   sync.Mutex
 	ring []mark // the newest at n-1 modulo marks
-	n    int
+	n    int64
 }
 
 func newEncoder(in edges, epoch time.Time) *encoder {
