@@ -131,7 +131,7 @@ func (u *unit) step() {
 		return
 	}
 	now := u.now()
-	u.heard += max(0, now-u.wake)
+	u.heard = min(now, u.heard+max(0, now-u.wake))
 	u.wake = never
 	if u.spoken && now-u.heard >= u.silence {
 		u.end(silent, nil)

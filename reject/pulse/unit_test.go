@@ -517,3 +517,22 @@ func TestScheduleIsTheQueue(t *testing.T) {
 		})
 	}
 }
+
+// Both processes stood still, and the parent went on first: its silence counts from its word, not from later.
+func TestSilenceAfterAStall(t *testing.T) {
+	var now time.Duration
+	u := newUnit([]reject.Line{nowhere{}}, func() time.Duration { return now }, func(message) bool { return true })
+	u.begin()
+	u.handle(&message{kind: start, id: 8, due: 10 * ms, at: time.Second, width: 2 * time.Second})
+	turn := func() {
+		u.handle(&message{kind: alive})
+		u.step()
+		u.next()
+	}
+	turn()
+	now += 10 * time.Minute
+	turn()
+	if at := u.next(); at > now+u.silence {
+		t.Errorf("silence is noticed after %v, not %v", at-now, u.silence)
+	}
+}

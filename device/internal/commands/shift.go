@@ -92,7 +92,7 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	}
 	wg.Go(func() { r.watch(life) })
 	wg.Go(func() { r.reloads(life, o) })
-	r.note(record.Entry{Kind: record.KindStart, Product: r.productName(), Model: r.network})
+	r.note(record.Entry{Kind: record.KindStart, Part: r.first - 1, Product: r.productName(), Model: r.network})
 	err = r.line.Run(ctx)
 	r.note(ending(r.line.Foul(), err))
 	return err

@@ -111,7 +111,7 @@ type Line struct {
 // Record is the verdict log and the recording of frames.
 type Record struct {
 	Dir        string `toml:"dir" unit:"path"`
-	SegmentMiB int    `toml:"segment_mib" unit:"MiB" min:"1" max:"1024"`
+	SegmentMiB int    `toml:"segment_mib" unit:"MiB" min:"1" max:"128"`
 	QuotaMiB   int    `toml:"quota_mib" unit:"MiB" min:"2" max:"1048576"`
 	GroupMS    int    `toml:"group_ms" unit:"ms" min:"0" max:"1000"`
 

@@ -103,7 +103,7 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"pulse", "[line]\npulse_max_ms = 10\n", "f.toml:2: line.pulse_max_ms: 10 is less than", ""},
 		{"deadline", "[line]\ntravel_ms = 100\ndeadline_ms = 95\n", "f.toml:3: line.deadline_ms: 95 is later", ""},
 		{"no time to judge", "[line]\ntravel_ms = 70\nwindow_to_ms = 60\n", "f.toml:3: line.window_to_ms: 60 and margin_ms, 10, leave no time", "READY"},
-		{"quota", "[record]\nsegment_mib = 600\n", "f.toml: record.quota_mib: 1024 is less than", ""},
+		{"quota", "[record]\nquota_mib = 20\n", "f.toml:2: record.quota_mib: 20 is less than", ""},
 		{"overlapping parts", "[sim]\nlength_mm = 500\n", "f.toml:2: sim.length_mm: 500 is more than", ""},
 		{"size", "[sim]\nsize = 65\n", "f.toml:2: sim.size: 65 is not a multiple of 16", ""},
 		{"one directory", "[record]\ndir = \"a\"\nframes = \"all\"\nframes_dir = \"./a/\"\n", "f.toml:4: record.frames_dir: is record.dir too", "choose another"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -219,5 +220,46 @@ func TestFileThatCannotBegin(t *testing.T) {
 	}
 	if ids := parts(t, o.Dir); len(ids) != 1 || ids[0] != 2 {
 		t.Errorf("parts %v", ids)
+	}
+}
+
+// A score that JSON has no number for costs the number, neither frame nor verdict.
+func TestScoreWithoutANumber(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Open(Options{Dir: dir, Passed: true, Quota: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 3; i++ {
+		r.Frame(frame(i))
+		score := 1 / float64(i-2)
+		n := Note{Entry: record.Entry{Kind: record.KindPart, Part: uint64(i), Verdict: "REJECT", Score: &score}}
+		r.Part(n, time.Duration(i)*time.Second)
+	}
+	if err := r.Close(); err != nil || r.Stats().Dropped != 0 {
+		t.Errorf("%+v, %v", r.Stats(), err)
+	}
+	if got := parts(t, dir); !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("read back %v", got)
+	}
+}
+
+// Files follow one another by number, not by name.
+func TestNinthDigit(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"99999999", "100000000"} {
+		if err := os.WriteFile(filepath.Join(dir, name+recording.Ext), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Open(Options{Dir: dir, Passed: true, Quota: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "100000001"+recording.Ext)); err != nil {
+		t.Error(err)
 	}
 }

@@ -30,7 +30,7 @@ type Entry struct {
 	Kind string    `json:"kind"`
 	Time time.Time `json:"time"` // of the trigger, for a part; else of the entry
 
-	Part      uint64   `json:"part_id,omitempty"`
+	Part      uint64   `json:"part_id,omitempty"` // of other kinds: the highest given by then
 	Verdict   string   `json:"verdict,omitempty"` // PASS, REJECT, STOP
 	Reason    string   `json:"reason,omitempty"`
 	Score     *float64 `json:"score,omitempty"` // absent: not judged

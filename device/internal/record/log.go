@@ -78,6 +78,7 @@ type Log struct {
 	closed sync.Once
 
 	mu     sync.Mutex
+	given  uint64 // the highest part id, in the log or lost
 	stats  Stats
 	synced *sync.Cond
 	ending bool
@@ -125,6 +126,7 @@ func openLog(dir string, o Options, open func(string) (file, error)) (*Log, Reco
 		lock.Close()
 		return nil, Recovery{}, err
 	}
+	l.given = found.LastPart
 	go l.write()
 	return l, found, nil
 }
@@ -201,10 +203,16 @@ func segments(dir string) ([]int, error) {
 	return numbers, nil
 }
 
-// Append queues an entry. It never blocks; an entry that finds the queue full is lost and counted.
+// Append queues an entry. It never blocks; an entry that finds the queue full is lost and counted. What is
+// no part says which id was the highest by then, so that no id is given again when the parts themselves are
+// lost or have fallen to the quota.
 func (l *Log) Append(e Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.given = max(l.given, e.Part)
+	if e.Part == 0 {
+		e.Part = l.given
+	}
 	if !l.ending {
 		select {
 		case l.queue <- e:

@@ -35,7 +35,8 @@ type scanned struct {
 
 // recover repairs the newest file: what follows its last whole entry is the torn end of
 // a write that was never acknowledged, and is cut off. Older files are read until one tells
-// the highest part id and how the last run began, or until no part can be under way that began before.
+// the highest part id and of an end, or until no part can be under way that began before. A run that was killed
+// may not have come to end what the one before it had left open.
 func (l *Log) recover() (Recovery, error) {
 	var r Recovery
 	numbers, err := segments(l.dir)
@@ -91,7 +92,7 @@ type measured struct {
 	damaged int    // lines before end
 	last    uint64 // highest part id
 	run     int
-	whole   bool // its start or end is there
+	whole   bool // its end is there, or that of the run before: all parts of then have ended
 	stopped bool // its end says so, as of the next
 	failed  bool
 	begun   int             // parts
@@ -116,8 +117,8 @@ func measure(text []byte) measured {
 func (m *measured) add(e *Entry) {
 	m.last = max(m.last, e.Part)
 	switch e.Kind {
-	case KindStart: // what the run before left open, this one ends
-		m.run, m.whole = running, true
+	case KindStart:
+		m.run = running
 	case KindEnd:
 		m.run, m.whole = ended, true
 		m.stopped, m.failed = e.State == StateFoul, e.Error != ""

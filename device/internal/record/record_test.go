@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -289,6 +290,83 @@ func TestRunThatDidNotEnd(t *testing.T) {
 		if r.Unclean != tc.unclean || !reflect.DeepEqual(r.Open, tc.open) || r.NextPart() != tc.next {
 			t.Errorf("%q: %+v, next part %d", tc.log, r, r.NextPart())
 		}
+	}
+}
+
+// Ids are not given again although the records of the newest parts were lost, or fell to the quota.
+func TestIdsAreGivenOnce(t *testing.T) {
+	const last = 5000
+	t.Run("the queue was full", func(t *testing.T) {
+		dir := t.TempDir()
+		l, _ := mustOpen(t, dir, Options{Queue: 8})
+		l.Append(Entry{Kind: KindStart})
+		for id := range last {
+			l.Append(part(uint64(id) + 1)) // faster than the disk
+		}
+		if err := l.Sync(t.Context()); err != nil || l.Stats().Unlogged == 0 {
+			t.Fatalf("%+v, %v", l.Stats(), err)
+		}
+		l.Append(Entry{Kind: KindEnd})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, r := mustOpen(t, dir, Options{}); r.NextPart() != last+1 {
+			t.Errorf("next part %d: %+v", r.NextPart(), r)
+		}
+	})
+	t.Run("nothing but changes of state since", func(t *testing.T) {
+		dir, o := t.TempDir(), Options{Segment: maxLine, Quota: 2 * maxLine}
+		l, _ := mustOpen(t, dir, o)
+		l.Append(part(last))
+		for l.Stats().Removed == 0 {
+			l.Append(Entry{Kind: KindState, State: "camera lost", Error: strings.Repeat("x", 1000)})
+			if err := l.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Append(Entry{Kind: KindEnd})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, r := mustOpen(t, dir, o); r.NextPart() != last+1 {
+			t.Errorf("next part %d: %+v", r.NextPart(), r)
+		}
+	})
+	t.Run("killed twice", func(t *testing.T) {
+		dir := t.TempDir()
+		l, r := mustOpen(t, dir, Options{})
+		for range 3 { // each is killed before a part of its own is on the disk
+			first := r.NextPart()
+			l.Append(Entry{Kind: KindStart, Part: first - 1})
+			l.Close() //nolint:errcheck // killed
+			if l, r = mustOpen(t, dir, Options{}); r.NextPart() <= first {
+				t.Errorf("part %d after %d", r.NextPart(), first)
+			}
+		}
+	})
+}
+
+// Run 1 is killed with a part under way, run 2 when only its start is on the disk, in a file of its own.
+func TestOpenPartsOfARunBeforeTheLast(t *testing.T) {
+	dir, o := t.TempDir(), Options{Segment: maxLine, Quota: 1 << 20}
+	l, _ := mustOpen(t, dir, o)
+	l.Append(Entry{Kind: KindStart})
+	l.Append(Entry{Kind: KindBegin, Part: 900})
+	for l.Sync(t.Context()) == nil && l.size < maxLine-90 { // the file is nearly full
+		l.Append(Entry{Kind: KindState, State: "ready"})
+	}
+	l.Close() //nolint:errcheck // killed
+	l, r := mustOpen(t, dir, o)
+	if !r.Unclean || !slices.Equal(r.Open, []uint64{900}) {
+		t.Fatalf("%+v", r)
+	}
+	l.Append(Entry{Kind: KindStart, Product: "washer.product", Model: "0123456789abcdef"})
+	if err := l.Sync(t.Context()); err != nil || l.number != 2 {
+		t.Fatalf("file %d, %v", l.number, err)
+	}
+	l.Close() //nolint:errcheck // killed
+	if _, r = mustOpen(t, dir, o); !slices.Equal(r.Open, []uint64{900}) {
+		t.Errorf("part 900 has no record: %+v", r)
 	}
 }
 

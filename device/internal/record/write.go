@@ -106,8 +106,12 @@ func (l *Log) giveUp(n int) {
 // where it ended before.
 func (l *Log) commit(batch []Entry) error {
 	var text []byte
-	if l.gap = l.Stats().Unlogged - l.reported; l.gap > 0 {
-		text, _ = append1(text, &Entry{Kind: KindGap, Time: time.Now(), Unlogged: l.gap})
+	l.mu.Lock()
+	given := l.given
+	l.gap = l.stats.Unlogged - l.reported
+	l.mu.Unlock()
+	if l.gap > 0 {
+		text, _ = append1(text, &Entry{Kind: KindGap, Time: time.Now(), Part: given, Unlogged: l.gap})
 	}
 	for i := range batch {
 		var err error
