@@ -1,6 +1,9 @@
 package onnx
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // floats returns the elements of a constant.
 func (p *importer) floats(name string) ([]float32, error) {
@@ -21,6 +24,22 @@ func (p *importer) constant(name string, depth int) (v []float32, dims []int64, 
 		v, err = t.Floats()
 		return v, t.Dims, err
 	}
+	if made, ok := p.values[name]; ok {
+		return slices.Clone(made.v), made.dims, nil // the caller's own, as all others are
+	}
+	if v, dims, err = p.makeConstant(name, depth); err == nil {
+		p.values[name] = values{slices.Clone(v), dims}
+	}
+	return v, dims, err
+}
+
+// values are the elements of a constant.
+type values struct {
+	v    []float32
+	dims []int64
+}
+
+func (p *importer) makeConstant(name string, depth int) (v []float32, dims []int64, err error) {
 	n := p.made[name]
 	if n == nil || depth == deepest {
 		return nil, nil, fmt.Errorf("%q is not a constant", name)
@@ -69,13 +88,15 @@ func (p *importer) dequantised(n *Node, depth int) ([]float32, []int64, error) {
 	if axis < 0 {
 		axis += int64(len(dims))
 	}
-	for i := int(axis) + 1; len(scale) > 1 && i < len(dims); i++ {
-		inner *= int(dims[i])
+	if len(scale) == 0 || len(zero) != len(scale) ||
+		len(scale) > 1 && (axis < 0 || axis >= int64(len(dims)) || int64(len(scale)) != dims[axis]) {
+		return nil, nil, fmt.Errorf("node %q (%s): %d scales, %d zero points for %v, axis %d", n.Name, n.Op,
+			len(scale), len(zero), dims, axis)
 	}
-	if len(scale) == 0 || len(zero) != len(scale) || axis < 0 ||
-		len(scale) > 1 && (int(axis) >= len(dims) || int64(len(scale)) != dims[axis]) {
-		return nil, nil, fmt.Errorf("node %q (%s): %d scales, %d zero points for %v", n.Name, n.Op,
-			len(scale), len(zero), dims)
+	if len(scale) > 1 {
+		for _, d := range dims[axis+1:] {
+			inner *= int(d)
+		}
 	}
 	out := make([]float32, len(x))
 	for i, v := range x {

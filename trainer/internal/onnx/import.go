@@ -21,7 +21,7 @@ func Import(m *Model, outputs ...string) (*quantise.Network, error) {
 		}
 	}
 	p := &importer{
-		net: &quantise.Network{}, made: map[string]*Node{}, constants: map[string]*Tensor{},
+		net: &quantise.Network{}, made: map[string]*Node{}, constants: map[string]*Tensor{}, values: map[string]values{},
 		done: map[want]int{}, names: map[string]bool{},
 	}
 	for i := range g.Init {
@@ -60,7 +60,8 @@ type importer struct {
 	net       *quantise.Network
 	made      map[string]*Node // by the values they make
 	constants map[string]*Tensor
-	done      map[want]int // node of the network; -1 while it is being made
+	values    map[string]values // of constants that were made
+	done      map[want]int      // node of the network; -1 while it is being made
 	names     map[string]bool
 }
 
@@ -215,13 +216,54 @@ func (p *importer) activation(n *Node, act net.Act) (net.Act, error) {
 			return max(act, net.ActReLU), nil
 		}
 		return 0, fmt.Errorf("bounds %g and %g: want 0 and 6, or 0 alone", lo, hi)
-	case "QuantizeLinear", "DequantizeLinear": // calibration replaces it
-		pair := p.made[n.In[0]]
-		if n.Op == "DequantizeLinear" && (pair == nil || pair.Op != "QuantizeLinear") {
+	case "QuantizeLinear": // calibration replaces it, but for a ReLU that quantisers leave to it
+		cuts, err := p.cutsNegatives(n)
+		if err != nil {
+			return 0, err
+		}
+		if cuts && p.made[n.In[0]] != nil { // the picture has nothing to cut
+			return max(act, net.ActReLU), nil
+		}
+	case "DequantizeLinear":
+		if pair := p.made[n.In[0]]; pair == nil || pair.Op != "QuantizeLinear" {
 			return 0, fmt.Errorf("input %q is not from a QuantizeLinear", n.In[0])
 		}
 	}
 	return act, nil
+}
+
+// cutsNegatives reports whether a QuantizeLinear has no number for what is below zero: its zero point is the
+// lowest of its type. uint8 and 0 are what is meant where none is given.
+func (p *importer) cutsNegatives(n *Node) (bool, error) {
+	if len(n.In) < 3 || n.In[2] == "" {
+		return true, nil
+	}
+	zero, lowest := p.constants[n.In[2]], float32(0)
+	if made := p.made[n.In[2]]; zero == nil && made != nil && made.Op == "Constant" && made.attr("value") != nil {
+		zero = made.attr("value").T
+	}
+	switch {
+	case zero == nil:
+		return false, fmt.Errorf("zero point %q is not a constant", n.In[2])
+	case zero.Type == I8:
+		lowest = -128
+	case zero.Type != U8:
+		return false, fmt.Errorf("zero point %q is neither int8 nor uint8", n.In[2])
+	}
+	v, err := zero.Floats()
+	if err != nil {
+		return false, err
+	}
+	cuts := 0
+	for _, z := range v {
+		if z == lowest {
+			cuts++
+		}
+	}
+	if cuts > 0 && cuts < len(v) {
+		return false, fmt.Errorf("zero point %q: %d of %d channels have no number below zero: want all or none", n.In[2], cuts, len(v))
+	}
+	return cuts > 0, nil
 }
 
 // bounds returns the ends of a Clip, by input (opset 11) or attribute (6).
