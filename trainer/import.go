@@ -115,7 +115,7 @@ func (j *importJob) run(report io.Writer) (*infer.Model, error) {
 		}
 	}
 	if _, err := n.Graph.Shapes(j.size, j.size); err != nil {
-		return nil, err
+		return nil, hinted{fmt.Errorf("%s: %w", j.model, err), "give a larger --size, or earlier --outputs"}
 	}
 	all, err := pictures(j.folder, j.size, j.pictures+j.pictures/8+1)
 	if err != nil {
@@ -132,8 +132,12 @@ func (j *importJob) run(report io.Writer) (*infer.Model, error) {
 		return nil, err
 	}
 	j.describe(m, len(pictures))
-	if err := m.AddAnswers(64, 96, 1, 2); err != nil {
-		return nil, err
+	h, w := 64, 96 // of the known answers
+	if _, err := m.Graph.Shapes(h, w); err != nil {
+		h, w = j.size, j.size
+	}
+	if err := m.AddAnswers(h, w, 1, 2); err != nil {
+		return nil, fmt.Errorf("%s: %w", j.model, err)
 	}
 	losses, err := quantise.Compare(be, n, ranges, m, j.size, test)
 	if err != nil {

@@ -3,13 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"image"
+	"image/png"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"cull/infer"
+	"cull/trainer/internal/pretrain"
 )
 
 const tiny = `
@@ -162,6 +166,63 @@ func TestInterruptedPretrainSaysHowToGoOn(t *testing.T) {
 	code := run([]string{"pretrain", recipe, "--images", "20", "--resume", checkpoint, "-o", out}, nil, &stderr)
 	if code != exitError || !strings.Contains(stderr.String(), "another recipe (training.images is 20, there ") {
 		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+}
+
+// To go on from one checkpoint does not write over another that is unfinished.
+func TestResumeSparesOtherRuns(t *testing.T) {
+	a, b := put(t, "a.toml", tiny), put(t, "b.toml", strings.Replace(tiny, "images = 16", "images = 24", 1))
+	stopped, cancel := context.WithCancel(context.Background())
+	var stderr bytes.Buffer
+	outOf := func(recipe string) string { return strings.TrimSuffix(recipe, ".toml") + ".net" }
+	if code := run([]string{"pretrain", a, "-o", outOf(a)}, nil, &stderr); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	log := canceller{at: "samples/s", cancel: cancel}
+	if code := runPretrain(stopped, []string{b, "-o", outOf(b)}, &log); code != exitError || !strings.Contains(log.String(), "go on with --resume") {
+		t.Fatalf("exit %d:\n%s", code, log.String())
+	}
+	stderr.Reset()
+	code := run([]string{"pretrain", a, "--resume", checkpointOf(outOf(a)), "-o", outOf(b)}, nil, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "holds an unfinished run") {
+		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+	stderr.Reset()
+	if code := run([]string{"pretrain", b, "--resume", checkpointOf(outOf(b)), "-o", outOf(b)}, nil, &stderr); code != exitOK {
+		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+}
+
+// A picture that cannot be read costs no training.
+func TestPretrainKeepsWhatWasTrained(t *testing.T) {
+	folder := t.TempDir()
+	for i := range 40 {
+		var b bytes.Buffer
+		if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 64))); err != nil {
+			t.Fatal(err)
+		}
+		data := b.Bytes()
+		if i == 7 {
+			data = data[:len(data)-20]
+		}
+		if err := os.WriteFile(filepath.Join(folder, strconv.Itoa(i)+".png"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := strings.Replace(tiny, "images = 16", "images = 4000", 1)
+	recipe := put(t, "a.toml", strings.Replace(text, "[network]", "folder = "+strconv.Quote(folder)+"\n[data.synth]\nsource-share = \"0.02\"\n[network]", 1))
+	out := filepath.Join(filepath.Dir(recipe), "a.net")
+	var stderr bytes.Buffer
+	if code := run([]string{"pretrain", recipe, "-o", out}, nil, &stderr); code != exitError || !strings.Contains(stderr.String(), "7.png") ||
+		!strings.Contains(stderr.String(), "hint: mend that, then go on with --resume "+checkpointOf(out)) {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	c, err := pretrain.OpenCheckpoint(checkpointOf(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := c.Images(); n == 0 {
+		t.Error("nothing is kept")
 	}
 }
 

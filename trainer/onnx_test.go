@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 
 	"cull/infer"
 	"cull/infer/net"
+	"cull/trainer/internal/onnx"
 )
 
 // surfaces writes smooth random pictures to calibrate on.
@@ -189,5 +191,33 @@ func TestImportAndExportNameWhatIsWrong(t *testing.T) {
 		if code != c.code || !strings.Contains(stderr.String(), c.want) {
 			t.Errorf("%s: exit %d, want %d with %q:\n%s", c.args, code, c.code, c.want, &stderr)
 		}
+	}
+}
+
+// A network that takes the pictures it is asked about, but none as small as the usual known answers.
+func TestNetworkThatNeedsLargePictures(t *testing.T) {
+	m := &onnx.Model{IR: 8, Opset: 13, Graph: onnx.Graph{
+		Name: "g", In: []onnx.Value{{Name: "x", Type: onnx.F32, Dims: []onnx.Dim{{Param: "N"}, {Size: 3}, {Param: "H"}, {Param: "W"}}}},
+	}}
+	last := "x"
+	for i := range 5 {
+		name := "pool" + strconv.Itoa(i)
+		m.Graph.Nodes = append(m.Graph.Nodes, onnx.Node{
+			Op: "MaxPool", Name: name, In: []string{last}, Out: []string{name}, Attrs: []onnx.Attr{
+				{Name: "kernel_shape", Kind: onnx.KindInts, Ints: []int64{7, 7}}, {Name: "strides", Kind: onnx.KindInts, Ints: []int64{2, 2}},
+			},
+		})
+		last = name
+	}
+	m.Graph.Out = []onnx.Value{{Name: last, Type: onnx.F32}}
+	file := put(t, "pools.onnx", string(m.Encode()))
+	if model, _ := imported(t, file, "--size", "256"); len(model.Answers) == 0 {
+		t.Error("no known answers")
+	}
+	var stderr bytes.Buffer
+	args := []string{"import", file, "-o", filepath.Join(t.TempDir(), "m.net"), "--size", "64", "--calibrate", surfaces(t, 9, 64)}
+	if code := run(args, io.Discard, &stderr); code != exitError || !strings.Contains(stderr.String(), "pools.onnx: net: node 4") ||
+		!strings.Contains(stderr.String(), "--size") {
+		t.Errorf("exit %d: %s", code, &stderr)
 	}
 }

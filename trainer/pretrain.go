@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -74,7 +75,11 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 		if err := restore(run, *resume); err != nil {
 			return fail(stderr, err, restoreHint(err))
 		}
-	} else if err := unfinished(checkpointOf(*out)); err != nil {
+	}
+	if sameFile(*resume, checkpointOf(*out)) { // goes on in place
+		return train(ctx, run, *out, stderr)
+	}
+	if err := unfinished(checkpointOf(*out)); err != nil {
 		return fail(stderr, err, "go on with --resume, or remove it to start anew")
 	}
 	return train(ctx, run, *out, stderr)
@@ -130,6 +135,15 @@ func unfinished(path string) error {
 
 func checkpointOf(out string) string { return strings.TrimSuffix(out, ".net") + ".ckpt" }
 
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
 // save writes the checkpoint, then the curve beside it.
 func save(run *pretrain.Run, checkpoint string) error {
 	if err := run.Save(checkpoint); err != nil {
@@ -147,13 +161,15 @@ func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer)
 	every := time.Duration(run.Recipe.Training.Checkpoint * float64(time.Minute))
 	saved := time.Now()
 	show := newShow(stderr)
+	var saving error
 	err := run.Train(ctx, func(p pretrain.Progress) error {
 		show.step(p)
 		if time.Since(saved) < every {
 			return nil
 		}
 		saved = time.Now()
-		return save(run, checkpoint)
+		saving = save(run, checkpoint)
+		return saving
 	})
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -162,6 +178,11 @@ func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer)
 		}
 		fmt.Fprintf(stderr, "stopped after %d samples; go on with --resume %s\n", run.Images(), checkpoint)
 		return exitError
+	case err != nil && saving == nil && !errors.Is(err, pretrain.ErrDiverged): // a picture, most likely
+		if saving = save(run, checkpoint); saving == nil {
+			return fail(stderr, err, "mend that, then go on with --resume "+checkpoint)
+		}
+		return fail(stderr, errors.Join(err, saving), saveHint(saving))
 	case err != nil:
 		return fail(stderr, err, saveHint(err))
 	}

@@ -82,8 +82,8 @@ func parseSpoil(args []string) (*spoilJob, error) {
 		return nil, errors.New("no output: -o DIR is missing")
 	case j.data == "":
 		return nil, errors.New("no data set: DATASET is missing")
-	case o.Size < 32 || o.Size > 2048:
-		return nil, fmt.Errorf("--size %d is not in 32..2048", o.Size)
+	case o.Size < 128 || o.Size > 2048:
+		return nil, fmt.Errorf("--size %d is not in 128..2048: defects would fall between its pixels", o.Size)
 	case o.Least < 1 || o.Least > 1e6:
 		return nil, fmt.Errorf("--least %d is not in 1..1000000", o.Least)
 	}

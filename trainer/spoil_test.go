@@ -31,7 +31,7 @@ func TestSpoil(t *testing.T) {
 		code int
 		says string
 	}{
-		{"--kinds speck,copy --size 64 --least 2 -o " + out + " " + data, exitOK, "copy on plate"},
+		{"--kinds speck,copy --size 128 --least 2 -o " + out + " " + data, exitOK, "copy on plate"},
 		{"-o " + out + " " + data, exitError, "is not empty"},
 		{"-h", exitOK, "usage: cull-trainer spoil"},
 		{data, exitUsage, "-o DIR is missing"},

@@ -217,6 +217,10 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 
 // writeDir fills a directory by way of a temporary one beside it. dir must not exist or be empty.
 func writeDir(dir string, write func(dir string) error) (err error) {
+	switch filepath.Base(filepath.Clean(dir)) {
+	case ".", "..", "/": // a folder that cannot be put in place of itself
+		return hinted{fmt.Errorf("-o %s: names no new folder", dir), "name one, such as out/set"}
+	}
 	switch entries, err := os.ReadDir(dir); {
 	case err == nil && len(entries) > 0:
 		return hinted{fmt.Errorf("%s is not empty", dir), "choose a new folder, or empty this one"}
@@ -281,7 +285,7 @@ func (j *synthJob) samples(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	batch := make([]*synth.Sample, min(j.count, 16*len(gens)))
+	batch := make([]*synth.Sample, min(j.count, max(len(gens), min(16*len(gens), batchPixels/(j.size*j.size)))))
 	for i := range batch {
 		batch[i] = new(synth.Sample)
 	}
@@ -310,6 +314,9 @@ func (j *synthJob) samples(ctx context.Context, dir string) error {
 		return nil
 	})
 }
+
+// batchPixels bounds the samples that are held at once, 25 bytes a pixel each; each core has at least one.
+const batchPixels = 1 << 24
 
 func sampleName(seed uint64) string { return fmt.Sprintf("%08d", seed) }
 

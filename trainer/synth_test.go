@@ -177,6 +177,7 @@ func TestSynthErrors(t *testing.T) {
 		{[]string{"-o", out, "more"}, exitUsage, "unexpected argument"},
 		{[]string{"--size", "1024", "--count", "65", "--sheet", out}, exitUsage, "at most 64 samples of 1024 px"},
 		{[]string{"-o", full}, exitError, "is not empty"},
+		{[]string{"-o", "."}, exitError, "names no new folder"},
 		{[]string{"-o", filepath.Join(dir, "no", "where")}, exitError, "parent of the output"},
 		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png")}, exitError, "a folder that exists"},
 		{[]string{"--sheet", filepath.Join(dir, "no", "sheet.png"), "-o", out}, exitError, "a folder that exists"},

@@ -64,11 +64,12 @@ func (d *Discriminant) Factor(n float64) error {
 	s := symmetric(d.within, d.channels, 1/n)
 	var most float64
 	for i := range d.channels {
-		d.variance = append(d.variance, s.At(i, i))
 		most = max(most, s.At(i, i))
 	}
-	for i, v := range d.variance {
-		s.SetSym(i, i, (1+ridge)*max(v, least*most))
+	for i := range d.channels {
+		v := max(s.At(i, i), least*most)
+		d.variance = append(d.variance, v)
+		s.SetSym(i, i, (1+ridge)*v)
 	}
 	var chol mat.Cholesky
 	if !(most > 0) || !chol.Factorize(s) {

@@ -71,3 +71,36 @@ func TestSmoothIsTheMeanOfWhatIsThere(t *testing.T) {
 		}
 	}
 }
+
+// A channel that normal cells hold still counts as one that hardly varies, not as one without end.
+func TestChannelThatNeverVaries(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	const channels, cells, still = 16, 4000, 3
+	d := New(channels)
+	dev := make([]float64, cells*channels)
+	for i := range dev {
+		if i%channels != still {
+			dev[i] = r.NormFloat64()
+		}
+	}
+	d.Normal(dev, 1)
+	if err := d.Factor(cells); err != nil {
+		t.Fatal(err)
+	}
+	by, label := make([]float64, 50*channels), make([]float32, 50)
+	for i := range label {
+		label[i] = 1
+		by[i*channels+still] = 1
+		by[i*channels+5] = 0.3 * r.NormFloat64()
+	}
+	d.Change(by, label)
+	w, _, err := d.Directions(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range w {
+		if !(math.Abs(float64(v)) < 2/math.Sqrt(least)) {
+			t.Errorf("channel %d, direction %d: weight %v", i/8, i%8, v)
+		}
+	}
+}

@@ -114,16 +114,23 @@ func (r *Run) calibrate(n *quantise.Network, pictures [][]uint8) (quantise.Range
 
 // settle replaces the running statistics by the mean over training batches.
 func (r *Run) settle() error {
-	n, k := r.Recipe.Training.Batch, r.Recipe.Training.Settle
-	items, err := r.take(r.Recipe.Data.Size, false, seedSettle, n*k)
+	makers, err := r.makers(r.train, r.Recipe.Data.Size, false)
 	if err != nil {
 		return err
 	}
-	for i := range k {
+	f := newFeed(makers, uint64(r.Recipe.Data.First)+seedSettle)
+	defer f.close()
+	items := make([]item, r.Recipe.Training.Batch)
+	for i := range r.Recipe.Training.Settle {
+		for k := range items {
+			if items[k], err = f.next(); err != nil {
+				return fmt.Errorf("pretrain: %w", err)
+			}
+		}
 		for _, l := range r.trunk.Layers() {
 			l.Momentum = 1 / float32(i+1)
 		}
-		r.trunk.Forward(r.be, r.load(items[i*n:(i+1)*n], r.pairs), true)
+		r.trunk.Forward(r.be, r.load(items, r.pairs), true)
 	}
 	for _, l := range r.trunk.Layers() {
 		l.Momentum = grad.Momentum

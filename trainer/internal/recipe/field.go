@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cull/infer/net"
 	"cull/trainer/internal/trunk"
 )
 
@@ -56,6 +57,10 @@ func (r *Recipe) check(text string) error {
 	if len(r.Network.Blocks) != trunk.Stages {
 		err := fmt.Errorf("%d numbers, want %d", len(r.Network.Blocks), trunk.Stages)
 		return fault(text, "network.blocks", err)
+	}
+	if n := r.Shape().Weights(); n > net.MaxWeights {
+		return fault(text, "network.width", fmt.Errorf("%d with blocks %v makes %d weights: a .net file has at most %d",
+			r.Network.Width, r.Network.Blocks, n, net.MaxWeights))
 	}
 	if err := r.Discriminant.check(r.Network); err != nil {
 		return fault(text, "discriminant.channels", err)

@@ -67,6 +67,7 @@ func TestFaultsNameLineAndKey(t *testing.T) {
 		{"[data]\nlabel = \"best\"\n", "line 2: data.label: \"best\": want one of visible, relative, formula"},
 		{"[network]\nblocks = [2, 2]\n", "line 2: network.blocks: 2 numbers, want 3"},
 		{"[network]\nblocks = [2, 2, 99]\n", "line 2: network.blocks: 99: want 1 to 16"},
+		{"[network]\nwidth = 256\nblocks = [1, 1, 8]\n", "line 2: network.width: 256 with blocks [1 1 8] makes "},
 		{"[loss]\nform = 0.0\nindirect = 0.0\n", "line 1: loss: all weights are 0"},
 		{"[optimiser]\nrate = nan\n", "line 2: optimiser.rate: NaN: want 0 to 10"},
 		{"[data.synth]\nsigma-z = \"1\"\n", "data.synth"},

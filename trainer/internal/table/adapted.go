@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,8 +55,14 @@ func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint6
 	}
 	train := dataset.Subset(set.Train, o.Train, seed)
 	digest := o.Shipped.Digest()
-	name := fmt.Sprintf("adapt-%s-seed%d-%x-%d-%d-%d.net", strings.ReplaceAll(set.Name, "/", "-"), seed, digest[:6],
-		len(train), a.Size, a.Defects)
+	h := sha256.New()
+	fmt.Fprintf(h, "%x %d %d\n", digest, a.Size, a.Defects)
+	for _, path := range train {
+		if err := identify(h, path, ""); err != nil {
+			return nil, err
+		}
+	}
+	name := fmt.Sprintf("adapt-%s-seed%d-%x.net", strings.ReplaceAll(set.Name, "/", "-"), seed, h.Sum(nil)[:6])
 	path := filepath.Join(o.Dir, "nets", name)
 	if m, err := infer.Open(path); !errors.Is(err, fs.ErrNotExist) {
 		return m, err

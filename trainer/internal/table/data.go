@@ -55,12 +55,16 @@ func btad(dir string, bad bool) ([]pictures.File, error) {
 // dagm lists DAGM 2007: CLASS/Train and CLASS/Test hold NNNN.PNG; a picture is defective
 // where Label/NNNN_label.PNG exists beside it.
 func dagm(dir string) ([]pictures.File, error) {
-	classes, err := filepath.Glob(filepath.Join(dir, "Class*"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("table: %w", err)
 	}
 	var files []pictures.File
-	for _, class := range classes {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "Class") {
+			continue
+		}
+		class := filepath.Join(dir, e.Name())
 		for _, part := range []string{"Train", "Test"} {
 			folder := filepath.Join(class, part)
 			if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {

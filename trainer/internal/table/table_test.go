@@ -191,7 +191,7 @@ func TestLayouts(t *testing.T) {
 	for _, p := range []string{
 		"Class1/Train/0001.PNG", "Class1/Train/0002.PNG", "Class2/Test/0001.PNG", "Class1/Train/Label/0002_label.PNG",
 	} {
-		part(t, filepath.Join(dir, "dagm", p), 1, false)
+		part(t, filepath.Join(dir, "dagm [1]", p), 1, false)
 	}
 	for _, p := range []string{"01/train/ok/1.png", "01/test/ok/2.png", "01/test/ko/3.png"} {
 		part(t, filepath.Join(dir, "btad", p), 1, false)
@@ -206,7 +206,7 @@ func TestLayouts(t *testing.T) {
 		}
 		return strings.Join(all, ", ")
 	}
-	if got := classes(dagm(filepath.Join(dir, "dagm"))); got != "Class1, Class1 bad, Class2" {
+	if got := classes(dagm(filepath.Join(dir, "dagm [1]"))); got != "Class1, Class1 bad, Class2" {
 		t.Errorf("DAGM: %s", got)
 	}
 	if got := classes(btad(filepath.Join(dir, "btad"), true)); got != "01, 01 bad" {

@@ -97,6 +97,9 @@ func (o *Options) finish(ctx context.Context, row *Row, run *pretrain.Run, base 
 	if errors.Is(err, context.Canceled) {
 		return nil, errors.Join(err, run.Save(base+".ckpt"))
 	}
+	if err == nil {
+		err = run.Save(base + ".ckpt") // to finish takes a minute
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -141,11 +144,19 @@ func fingerprint(text string, r *recipe.Recipe, files []pictures.File) (string, 
 		files = append(files, pictures.File{Path: r.Teacher.Model})
 	}
 	for _, f := range files {
-		info, err := os.Stat(f.Path)
-		if err != nil {
-			return "", fmt.Errorf("table: %w", err)
+		if err := identify(h, f.Path, f.Class); err != nil {
+			return "", err
 		}
-		fmt.Fprintf(h, "%q %q %d\n", filepath.Base(f.Path), filepath.Base(f.Class), info.Size())
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:6]), nil
+}
+
+// identify writes by what a picture counts.
+func identify(h io.Writer, path, class string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("table: %w", err)
+	}
+	fmt.Fprintf(h, "%q %q %d\n", filepath.Base(path), filepath.Base(class), info.Size())
+	return nil
 }

@@ -65,9 +65,13 @@ func FromSafeTensors(f *safetensors.File) (*Trunk, error) {
 	if s.Smooth, err = strconv.ParseBool(f.Meta["smooth"]); err != nil {
 		return fail("metadata: smooth %q: want true or false", f.Meta["smooth"])
 	}
-	left := map[string]*safetensors.Tensor{}
+	left, elements := map[string]*safetensors.Tensor{}, 0
 	for i := range f.Tensors {
 		left[f.Tensors[i].Name] = &f.Tensors[i]
+		elements += len(f.Tensors[i].Data) / 4
+	}
+	if n := s.Weights(); elements < n { // before memory for them is taken
+		return fail("%d numbers, but width %d and blocks %v have %d weights", elements, s.Width, s.Blocks, n)
 	}
 	take := func(name string, shape ...int) ([]float32, error) {
 		x := left[name]

@@ -52,6 +52,9 @@ func TestForeignTensorsAreRefused(t *testing.T) {
 		{`"extra" is not of this network`, func(f *safetensors.File) {
 			f.Tensors = append(f.Tensors, safetensors.Floats("extra", nil, 0))
 		}},
+		{"20568 numbers, but width 256", func(f *safetensors.File) { // before gigabytes are taken for them
+			f.Meta["width"], f.Meta["blocks1"], f.Meta["blocks2"], f.Meta["blocks3"] = "256", "16", "16", "16"
+		}},
 		{"shape [8 3 9]", func(f *safetensors.File) { f.Tensors[0].Shape = []int{8, 3, 9} }},
 		{"type I32", func(f *safetensors.File) { f.Tensors[0].Type = "I32" }},
 		{"finite", func(f *safetensors.File) { copy(f.Tensors[0].Data, []byte{0, 0, 0x80, 0x7f}) }},
@@ -61,6 +64,20 @@ func TestForeignTensorsAreRefused(t *testing.T) {
 		c.change(f)
 		if _, err := FromSafeTensors(f); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want one with %q", err, c.want)
+		}
+	}
+}
+
+func TestWeightsAreCounted(t *testing.T) {
+	for _, s := range []Shape{
+		{Width: 8, Blocks: [Stages]int{1, 1, 1}}, {Width: 16, Blocks: [Stages]int{2, 1, 3}, Smooth: true}, {Width: 8, Blocks: [Stages]int{3, 2, 1}},
+	} {
+		n := 0
+		for _, l := range New(s, rand.New(rand.NewPCG(1, 2))).Layers() {
+			n += len(l.Filter.W)
+		}
+		if s.Weights() != n {
+			t.Errorf("%+v: %d weights, want %d", s, s.Weights(), n)
 		}
 	}
 }

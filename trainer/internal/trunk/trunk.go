@@ -22,6 +22,21 @@ type Shape struct {
 // Channels is the number of channels of stage s, counted from 0.
 func (s Shape) Channels(stage int) int { return s.Width << stage }
 
+// Weights is the number of weights of the convolutions.
+func (s Shape) Weights() int {
+	n := 3*9*s.Width + 9*s.Width*s.Width // the stem
+	in := s.Width
+	for i, blocks := range s.Blocks {
+		out := s.Channels(i)
+		if i > 0 {
+			n += in * out // the first block's skip
+		}
+		n += 9*in*out + (2*blocks-1)*9*out*out
+		in = out
+	}
+	return n
+}
+
 // A Trunk is the network in float32, with its activations.
 type Trunk struct {
 	Shape  Shape
