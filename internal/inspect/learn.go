@@ -47,7 +47,7 @@ type Options struct {
 }
 
 // Light is the change of light, in stops, that commands expect unless they are told.
-const Light = 1.5
+const Light = 2
 
 // Stages of Learn, as Progress names them.
 const (
