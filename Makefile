@@ -84,7 +84,7 @@ lint: ## vet and staticcheck for amd64, arm64 and arm; format; tidy; generated f
 	done
 	$(BIN)/staticcheck -tags purego ./...
 	$(GO) test -tags periph ./reject/hostpin
-	test -z "$$($(TOOL) gofumpt -l . | tee /dev/stderr)"
+	out=$$($(TOOL) gofumpt -l .) && echo "$$out" && test -z "$$out"
 	$(GO) mod tidy -diff
 	$(GO) test -count=1 -run 'TestDependencies|TestOnlyPrepKnowsFrames' .
 

@@ -272,8 +272,11 @@ func (d *drive) fire(p pulse) error {
 		d.join(p, now)
 	default:
 		if err := d.line.Set(true); err != nil {
-			d.line.Set(false) //nolint:errcheck // the first error is the one to report
+			off := d.line.Set(false) // who knows whether it went on
 			d.o.Report(Outcome{ID: p.id, Due: p.due, Err: fmt.Errorf("reject: line on: %w", err)})
+			if off != nil {
+				return fmt.Errorf("reject: line off: %w", off)
+			}
 			return nil
 		}
 		now = time.Now() // from here on the part is hit: a slow driver shortens no pulse

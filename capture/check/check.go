@@ -110,10 +110,19 @@ type luma struct {
 	width, height int
 	stride, step  int
 	offset        int
+	limited       bool // 16 is black and 235 white (BT.601), as in YUYV and NV12
+}
+
+// grey returns the grey level, 0 to 255, of a value of the plane.
+func (p luma) grey(v int) uint8 {
+	if !p.limited {
+		return uint8(v)
+	}
+	return uint8(min(max((v-16)*255+109, 0)/219, 255))
 }
 
 func lumaOf(f *capture.Frame) (luma, error) {
-	p := luma{f.Pix, f.Width, f.Height, f.Stride, 1, 0}
+	p := luma{pix: f.Pix, width: f.Width, height: f.Height, stride: f.Stride, step: 1, limited: f.Format == capture.YUYV || f.Format == capture.NV12}
 	switch f.Format {
 	case capture.Grey, capture.NV12:
 	case capture.YUYV:
@@ -153,9 +162,9 @@ func planeOf(img image.Image) (luma, error) {
 	size := img.Bounds().Size()
 	switch img := img.(type) {
 	case *image.YCbCr:
-		return luma{img.Y, size.X, size.Y, img.YStride, 1, 0}, nil
+		return luma{pix: img.Y, width: size.X, height: size.Y, stride: img.YStride, step: 1}, nil
 	case *image.Gray:
-		return luma{img.Pix, size.X, size.Y, img.Stride, 1, 0}, nil
+		return luma{pix: img.Pix, width: size.X, height: size.Y, stride: img.Stride, step: 1}, nil
 	}
 	return luma{}, fmt.Errorf("picture: colour model of %T is not for cameras", img)
 }
@@ -179,13 +188,15 @@ func (p luma) measure(white uint8) Measure {
 	var sum, squares uint64
 	var saturated int
 	for v, count := range hist {
-		sum += uint64(v * count)
-		squares += uint64(v * v * count)
-		if v >= int(white) {
+		n := uint64(count)
+		sum += uint64(v) * n
+		squares += uint64(v*v) * n
+		if p.grey(v) >= white {
 			saturated += count
 		}
 	}
-	m := Measure{Bright: quantile(&hist, n-n/100), Saturated: float64(saturated) / float64(n)}
+	bright := p.grey(int(quantile(&hist, n-n/100)))
+	m := Measure{Bright: bright, Saturated: float64(saturated) / float64(n)}
 	mean := float64(sum) / float64(n)
 	if variance := float64(squares)/float64(n) - float64(mean*mean); variance > 1e-9 {
 		m.Sharpness = float64(gradient) / float64(n) / variance

@@ -79,6 +79,22 @@ func TestFaultsInEveryFormat(t *testing.T) {
 	}
 }
 
+// In YUYV and NV12 white is 235 and black 16.
+func TestLimitedRange(t *testing.T) {
+	for f, want := range map[capture.PixelFormat]error{capture.Grey: nil, capture.RGB24: nil, capture.YUYV: ErrSaturated, capture.NV12: ErrSaturated} {
+		c, err := New(Limits{Frozen: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := c.Check(in(t, f, texture(5, 2, 235, 235))); !errors.Is(err, want) {
+			t.Errorf("%v: %v, %+v", f, err, m)
+		}
+		if m, err := c.Check(in(t, f, texture(6, 2, 26, 30))); errors.Is(err, ErrBlack) != (want != nil) {
+			t.Errorf("%v, dark: %v, %+v", f, err, m)
+		}
+	}
+}
+
 func TestFrozen(t *testing.T) {
 	c, err := New(Limits{})
 	if err != nil {

@@ -99,6 +99,8 @@ const (
 	bufCapture = 1
 	memMmap    = 1
 
+	fieldNone = 1 // whole frames; above: fields, one by one or interlaced
+
 	flagError     = 0x40
 	flagStampMask = 0xe000
 	flagStampMono = 0x2000

@@ -113,7 +113,7 @@ func query(n node, path string) (Info, error) {
 // setFormat asks for the format and fails unless the driver gives exactly that.
 func setFormat(n node, path string, c Config) (format, error) {
 	f := format{typ: bufCapture, pix: pixFormat{
-		width: uint32(c.Width), height: uint32(c.Height), pixelFormat: codes[c.Format], field: 1,
+		width: uint32(c.Width), height: uint32(c.Height), pixelFormat: codes[c.Format], field: fieldNone,
 	}}
 	if err := n.ioctl(vidiocSFmt, unsafe.Pointer(&f)); err != nil {
 		return f, explain(path, "set the format", err)
@@ -123,6 +123,9 @@ func setFormat(n node, path string, c Config) (format, error) {
 		return f, fmt.Errorf("v4l2: %s: asked for %v %dx%d, the camera gives %s %dx%d: "+
 			"choose what it has (v4l2-ctl --list-formats-ext)",
 			path, c.Format, c.Width, c.Height, fourCCName(p.pixelFormat), p.width, p.height)
+	}
+	if p.field > fieldNone {
+		return f, fmt.Errorf("v4l2: %s: the camera gives interlaced fields (%d), not whole frames: choose another size", path, p.field)
 	}
 	tight := c.Width * map[capture.PixelFormat]int{
 		capture.Grey: 1, capture.RGB24: 3, capture.YUYV: 2, capture.NV12: 1,
@@ -164,7 +167,7 @@ func setUp(n node, path string, c Config) error {
 	}
 	for _, s := range todo {
 		err := setControl(n, s.id, s.value)
-		if err == nil || s.mayBeGone && errors.Is(err, unix.EINVAL) {
+		if err == nil || s.mayBeGone && errors.Is(err, errNoControl) {
 			continue
 		}
 		return fmt.Errorf("v4l2: %s: %s: %w: see v4l2-ctl --list-ctrls", path, s.name, err)
@@ -172,11 +175,16 @@ func setUp(n node, path string, c Config) error {
 	return nil
 }
 
+var errNoControl = errors.New("the camera has no such control")
+
 // setControl sets a control and reads it back. The driver may round to the control's step.
 func setControl(n node, id uint32, value int32) error {
 	q := queryControl{id: id}
 	if err := n.ioctl(vidiocQueryCtrl, unsafe.Pointer(&q)); err != nil {
-		return err // EINVAL: there is none
+		if errors.Is(err, unix.EINVAL) {
+			err = errNoControl
+		}
+		return err
 	}
 	if value < q.min || value > q.max {
 		return fmt.Errorf("%d is outside %d to %d", value, q.min, q.max)

@@ -67,6 +67,7 @@ type Source struct {
 	last   uint32    // sequence of the last frame taken from the driver
 	first  bool      // none was taken yet
 	good   time.Time // of the last good frame, or of the start
+	asked  time.Time // for the frame that is waited for
 	free   chan []byte
 	counts [6]atomic.Uint64
 }
@@ -136,6 +137,7 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 	defer s.reading.Unlock()
 	stop := context.AfterFunc(ctx, s.wake)
 	defer stop()
+	s.asked = time.Now()
 	for {
 		if err := s.ended(ctx); err != nil {
 			return nil, err
@@ -174,16 +176,25 @@ func (s *Source) ended(ctx context.Context) error {
 var errStalled = errors.New("no good frame: stream stalled")
 
 func (s *Source) checkStall() error {
-	if s.c.Stall > 0 && time.Since(s.good) >= s.c.Stall {
+	if s.c.Stall > 0 && !time.Now().Before(s.stalled()) {
 		return fmt.Errorf("%w for %v", errStalled, s.c.Stall)
 	}
 	return nil
 }
 
+// stalled returns when the camera will have had time enough for a good frame. While nobody asked it could not give one.
+func (s *Source) stalled() time.Time {
+	from := s.good
+	if s.asked.After(from) {
+		from = s.asked
+	}
+	return from.Add(s.c.Stall)
+}
+
 func (s *Source) await() error {
 	deadline := time.Now().Add(time.Minute)
 	if s.c.Stall > 0 {
-		deadline = s.good.Add(s.c.Stall)
+		deadline = s.stalled()
 	}
 	err := s.n.wait(deadline)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -25,6 +25,8 @@ type camera struct {
 	t        *testing.T
 	absent   int  // opens that fail with ENOENT
 	narrow   bool // gives 8 pixels fewer than asked
+	field    uint32
+	refuses  uint32 // this control takes no value
 	dead     bool // never has a picture
 	stuck    bool // controls keep their value
 	streamOn error
@@ -68,6 +70,9 @@ func (n *fakeNode) ioctl(op uintptr, arg unsafe.Pointer) error {
 		if c.narrow {
 			p.width -= 8
 		}
+		if c.field != 0 {
+			p.field = c.field
+		}
 		p.bytesPerLine = p.width + 4
 	case vidiocReqBufs:
 	case vidiocQueryBuf:
@@ -90,6 +95,9 @@ func (n *fakeNode) ioctl(op uintptr, arg unsafe.Pointer) error {
 			(*queryControl)(arg).max = 100
 		}
 	case vidiocSCtrl:
+		if c.refuses != 0 && (*control)(arg).id == c.refuses {
+			return unix.EINVAL
+		}
 		c.set = append(c.set, *(*control)(arg))
 		if !c.stuck {
 			c.gain = (*control)(arg).value
@@ -354,6 +362,21 @@ func TestStallIsALoss(t *testing.T) {
 	})
 }
 
+// A line that was busy for longer than a stall, and then finds a damaged frame first, has lost no camera.
+func TestPauseIsNoStall(t *testing.T) {
+	c := &camera{bend: func(i int, b *buffer) error {
+		if i == 2 {
+			b.flags |= flagError
+		}
+		return nil
+	}}
+	with(t, c, small, func(t *testing.T, s *Source) {
+		take(t, s)
+		time.Sleep(2 * time.Second)
+		take(t, s)
+	})
+}
+
 func TestOnlyDamagedFramesAreAStall(t *testing.T) {
 	c := &camera{bend: func(_ int, b *buffer) error { b.flags |= flagError; return nil }}
 	with(t, c, small, func(t *testing.T, s *Source) {
@@ -390,6 +413,12 @@ func TestOpenRefuses(t *testing.T) {
 		want string
 	}{
 		{"other size", camera{narrow: true}, small, "asked for GREY 16x8, the camera gives GREY 8x8"},
+		{"fields", camera{field: 7}, small, "interlaced fields (7)"},
+		{"automatic that stays on", camera{controls: []uint32{ctrlExposureAuto, ctrlExposure}, refuses: ctrlExposureAuto}, func() Config {
+			c := small
+			c.Exposure = time.Millisecond
+			return c
+		}(), "manual exposure: "},
 		{"absent", camera{absent: 1}, small, "plug the camera in"},
 		{"busy", camera{streamOn: unix.EBUSY}, small, "another program has the camera"},
 		{"bandwidth", camera{streamOn: unix.ENOSPC}, small, "no bandwidth"},

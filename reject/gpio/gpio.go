@@ -107,6 +107,9 @@ func (k kernel) find(ref string) (LineInfo, error) {
 	if i := strings.LastIndexByte(ref, ':'); i >= 0 {
 		label, name = ref[:i], ref[i+1:]
 	}
+	if target, err := filepath.EvalSymlinks(label); err == nil && strings.HasPrefix(label, "/") {
+		label = target
+	}
 	if name == "" {
 		return LineInfo{}, fmt.Errorf("gpio: line %q: want LABEL:OFFSET, LABEL:NAME or NAME", ref)
 	}

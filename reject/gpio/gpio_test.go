@@ -145,7 +145,7 @@ func TestFindByLabelAndName(t *testing.T) {
 	if err := os.Symlink("gpiochip0", filepath.Join(k.dev, "gpiochip4")); err != nil { // as on a Pi 5
 		t.Fatal(err)
 	}
-	for ref, want := range map[string]int{"pinctrl-rp1:2": 2, "other:L3": 3, k.dev + "/gpiochip1:L1": 1} {
+	for ref, want := range map[string]int{"pinctrl-rp1:2": 2, "other:L3": 3, k.dev + "/gpiochip1:L1": 1, k.dev + "/gpiochip4:2": 2} {
 		if l, err := k.find(ref); err != nil || l.Offset != want {
 			t.Errorf("%s: %+v %v", ref, l, err)
 		}

@@ -71,6 +71,9 @@ func child(args []string) error {
 	c.unit.begin()
 	rehearse()
 	sched, lock := privilege()
+	if c.unit.ended { // an output cannot be made inactive: bye has said so
+		return nil
+	}
 	c.unit.say(message{kind: hello, errno: uint16(sched), seq: uint32(lock)})
 	c.serve()
 	return nil

@@ -25,6 +25,7 @@ type schedule struct {
 
 	wait []pulse // ascending due, then order of arrival
 	live []begun // the pulses of the present on-time
+	shut bool // closed: the line stays inactive
 	on   bool
 	rise time.Duration // of the present on-time
 	off  time.Duration // end of the present on-time
@@ -123,15 +124,17 @@ func (s *schedule) fire(p pulse) error {
 		return err
 	}
 	switch {
+	case s.shut: // by a report that nobody took
+		s.report(p, 0, closed, nil)
 	case now-p.due > s.late:
 		s.report(p, 0, late, nil)
 	case s.on:
 		s.join(p, now)
 	default:
 		if err := s.set(true); err != nil {
-			s.set(false) //nolint:errcheck // the first error is the one to report
+			off := s.set(false) // who knows whether it went on
 			s.report(p, 0, lineOn, err)
-			return nil
+			return off
 		}
 		now = s.now() // from here on the part is hit: a slow driver shortens no pulse
 		s.on, s.rise, s.off = true, now, now
@@ -177,7 +180,7 @@ func (s *schedule) reportLive(c code) {
 // close makes the line inactive and reports what it cuts short.
 func (s *schedule) close() error {
 	err := s.set(false)
-	s.on = false
+	s.on, s.shut = false, true
 	s.reportLive(closed)
 	for _, p := range s.wait {
 		s.report(p, 0, closed, nil)

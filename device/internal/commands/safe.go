@@ -99,7 +99,7 @@ func outputsOf(file string) ([]wiring.Output, error) {
 		return outs, err
 	}
 	for _, o := range wiring.Outputs(&c) {
-		if !slices.ContainsFunc(outs, func(d wiring.Output) bool { return d.Line == o.Line }) {
+		if !slices.ContainsFunc(outs, func(d wiring.Output) bool { return d.Place() == o.Place() }) {
 			outs = append(outs, o)
 		}
 	}

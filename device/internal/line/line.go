@@ -251,7 +251,7 @@ type Options struct {
 	Heartbeat time.Duration // [500 ms]
 	Poll      time.Duration // encoder polling [5 ms]
 	Horizon   time.Duration // encoder travel: a pulse is handed over this long before it is due [50 ms]
-	Drain     time.Duration // how long parts under way may take to end at shutdown [travel + 1 s; counts: 5 s]
+	Drain     time.Duration // how long parts under way may take to end at shutdown [travel + 1 s, at most 1 min; counts: 5 s]
 	Reopen    time.Duration // first pause before a lost camera is reopened, doubled up to 32 times [100 ms]
 }
 

@@ -46,7 +46,7 @@ func (o *Options) complete() error {
 	if o.Drain == 0 {
 		o.Drain = 5 * time.Second
 		if o.Travel.Time > 0 {
-			o.Drain = o.Travel.Time + time.Second
+			o.Drain = min(o.Travel.Time+time.Second, time.Minute) // the unit waits no longer
 		}
 	}
 	for name, v := range map[string]int64{

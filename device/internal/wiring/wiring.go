@@ -208,6 +208,15 @@ type Output struct {
 // Open opens the line. It is inactive where it is GPIO; where it is a pin of periph.io, Set makes it so.
 func (o Output) Open() (reject.Line, error) { return openOutput(o.key, o.config) }
 
+// Place is the same for two names of one line: chip and offset, or the name of a line that is not found.
+func (o Output) Place() string {
+	l, err := gpio.Find(o.Line)
+	if err != nil {
+		return o.Line
+	}
+	return fmt.Sprintf("%s:%d", l.Chip.Path, l.Offset)
+}
+
 // ActiveLow reports whether active drives the line low.
 func (o Output) ActiveLow() bool { return o.config.ActiveLow }
 
