@@ -15,6 +15,7 @@ package recording
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -23,6 +24,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"cull/capture"
@@ -149,7 +151,7 @@ func Open(path string) (*Source, error) {
 	return s, nil
 }
 
-// Files returns the paths of a recording's files in dir, by name.
+// Files returns the paths of a recording's files in dir, shorter names first, then by name.
 func Files(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -161,6 +163,9 @@ func Files(dir string) ([]string, error) {
 			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
+	slices.SortFunc(files, func(a, b string) int { // by number, be it of nine digits
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})
 	return files, nil
 }
 

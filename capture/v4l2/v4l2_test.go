@@ -27,8 +27,8 @@ type camera struct {
 	narrow   bool // gives 8 pixels fewer than asked
 	field    uint32
 	refuses  uint32 // this control takes no value
-	dead     bool // never has a picture
-	stuck    bool // controls keep their value
+	dead     bool   // never has a picture
+	stuck    bool   // controls keep their value
 	streamOn error
 	bend     func(i int, b *buffer) error // changes the i-th picture of all
 

@@ -350,9 +350,8 @@ func TestLearnEndsWhenInterruptedDuringTheFit(t *testing.T) {
 }
 
 func TestLetterboxBarsAreIgnored(t *testing.T) {
-	maps := []padim.Map{{Stride: 4}}
 	o := Options{Plan: prep.Plan{Width: 64, Height: 64, Fit: prep.Letterbox}}
-	mask, err := cellMask(&o, image.Pt(200, 100), maps)
+	mask, err := cellMask(&o, image.Pt(200, 100))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +360,12 @@ func TestLetterboxBarsAreIgnored(t *testing.T) {
 			t.Errorf("cell %d,%d: %v", i%8, row, m)
 		}
 	}
-	if mask, err := cellMask(&o, image.Pt(100, 100), maps); mask != nil || err != nil {
+	o.Fit.Mode = padim.Stock // which knows no mask
+	if mask, err := cellMask(&o, image.Pt(200, 100)); mask != nil || err != nil {
+		t.Errorf("stock mode: %v, %v", mask, err)
+	}
+	o.Fit.Mode = padim.Auto
+	if mask, err := cellMask(&o, image.Pt(100, 100)); mask != nil || err != nil {
 		t.Errorf("square frame: %v, %v", mask, err)
 	}
 }

@@ -199,7 +199,7 @@ func extract(
 			if o.Fit.Mode == padim.Stock {
 				grid = e.Maps(from)
 			}
-			if o.Fit.Mask, err = cellMask(o, frame, grid); err != nil {
+			if o.Fit.Mask, err = cellMask(o, frame); err != nil {
 				return err
 			}
 			cell := gridCell(&o.Fit, grid)
@@ -247,7 +247,7 @@ func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 }
 
 // cellMask returns which cells of the grid to ignore, nil for none, in frames of that size.
-func cellMask(o *Options, frame image.Point, maps []padim.Map) ([]bool, error) {
+func cellMask(o *Options, frame image.Point) ([]bool, error) {
 	src, dst, err := o.Plan.Window(frame.X, frame.Y)
 	if err != nil {
 		return nil, err
@@ -256,7 +256,7 @@ func cellMask(o *Options, frame image.Point, maps []padim.Map) ([]bool, error) {
 	if o.Mask == nil && whole || o.Fit.Mode == padim.Stock {
 		return nil, nil
 	}
-	cell := gridCell(&o.Fit, maps)
+	cell := gridCell(&o.Fit, nil)
 	h, w := o.Plan.Height/cell, o.Plan.Width/cell
 	mask, any := make([]bool, h*w), false
 	marks := o.Mask == nil // any cell of what is looked at

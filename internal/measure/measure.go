@@ -37,7 +37,7 @@ func below(sorted []float64, s float64) float64 {
 // AUROCInterval returns the 95 % interval of AUROC after DeLong et al. 1988,
 // taken on the logit scale so that it stays within 0..1 (Pepe 2003, section 5.2).
 // Where every bad part is above every good one there is no variance to estimate;
-// the interval is then that of no inversion in min(goods, bads) pairs.
+// the interval is then that of no inversion in min(goods, bads) pairs. Equal scores say nothing: 0 to 1.
 func AUROCInterval(good, bad []float64) (low, high float64) {
 	a := AUROC(good, bad)
 	n, m := len(good), len(bad)
@@ -77,8 +77,9 @@ func meanVariance(v []float64) float64 {
 	n := float64(len(v))
 	var mean, square float64
 	for _, x := range v {
-		mean += x / n
+		mean += x
 	}
+	mean /= n
 	for _, x := range v {
 		square += float64((x - mean) * (x - mean))
 	}

@@ -102,8 +102,11 @@ func TestAUROCIntervalCovers(t *testing.T) {
 	if low, high := AUROCInterval([]float64{1, 2, 3}, []float64{4, 5}); low > 0.3 || high != 1 {
 		t.Errorf("perfect separation of 3 and 2: %v..%v", low, high)
 	}
-	if low, high := AUROCInterval([]float64{1, 1, 1}, []float64{1, 1, 1}); low != 0 || high != 1 {
-		t.Errorf("all equal: %v..%v", low, high)
+	for n := 2; n < 50; n++ {
+		equal := slices.Repeat([]float64{0.1}, n)
+		if low, high := AUROCInterval(equal, equal); low != 0 || high != 1 {
+			t.Errorf("%d equal: %v..%v", n, low, high)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func TestFindByLabelAndName(t *testing.T) {
 			t.Errorf("%s: %+v %v", ref, l, err)
 		}
 	}
+	if _, err := fake(t).find("L1"); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "has no GPIO chip") {
+		t.Errorf("no chip: %v", err)
+	}
 	if _, err := k.find("L1"); err == nil || !strings.Contains(err.Error(), "pinctrl-rp1:1") {
 		t.Errorf("ambiguous name: %v", err)
 	}

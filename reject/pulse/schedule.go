@@ -25,7 +25,7 @@ type schedule struct {
 
 	wait []pulse // ascending due, then order of arrival
 	live []begun // the pulses of the present on-time
-	shut bool // closed: the line stays inactive
+	shut bool    // closed: the line stays inactive
 	on   bool
 	rise time.Duration // of the present on-time
 	off  time.Duration // end of the present on-time

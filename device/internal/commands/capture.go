@@ -151,7 +151,8 @@ func emptyFolder(cmd, dir string) error {
 	return Hint(fmt.Errorf("%s: %s has pictures already", cmd, dir), "choose a folder without any")
 }
 
-// keepPicture writes a frame to path and its ending: a JPEG as the camera made it, with the Huffman tables that others need, all else as PNG without loss. Only of YUYV and NV12
+// keepPicture writes a frame to path and its ending: a JPEG as the camera made it, but for Huffman tables that it may have
+// left out, all else as PNG without loss. Only of YUYV and NV12
 // does the line see other bits than teach: here colours are made before the picture is brought to size, there after.
 func keepPicture(path string, f *capture.Frame) error {
 	var data bytes.Buffer
@@ -181,7 +182,7 @@ func pictureOf(f *capture.Frame) (image.Image, error) {
 	across, down := pieces(f.Width), pieces(f.Height)
 	for i := range len(down) - 1 {
 		for j := range len(across) - 1 {
-			if err := convert(img, f, image.Rect(across[j], down[i], across[j+1], down[i+1])); err != nil {
+			if err := colours(img, f, image.Rect(across[j], down[i], across[j+1], down[i+1])); err != nil {
 				return nil, err
 			}
 		}
@@ -193,13 +194,13 @@ func pictureOf(f *capture.Frame) (image.Image, error) {
 func pieces(n int) (at []int) {
 	count := (n + prep.MaxSide - 1) / prep.MaxSide
 	for i := range count {
-		at = append(at, i*n/count&^1)
+		at = append(at, (i*n/count+1)&^1)
 	}
 	return append(at, n)
 }
 
-// convert brings the colours of part r of f into img.
-func convert(img *image.RGBA, f *capture.Frame, r image.Rectangle) error {
+// colours brings those of part r of f into img.
+func colours(img *image.RGBA, f *capture.Frame, r image.Rectangle) error {
 	p, err := prep.New(prep.Plan{Width: r.Dx(), Height: r.Dy(), Region: r})
 	if err != nil {
 		return err

@@ -134,7 +134,19 @@ func TestCaptureKeepsTheColours(t *testing.T) {
 	}
 }
 
-// A picture larger than prep makes is put together from pieces, the last no narrower than it can be.
+// Others read a kept JPEG that the camera made without Huffman tables.
+func TestKeptJPEGHasTables(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "1")
+	bare := &capture.Frame{Pix: []byte{0xff, 0xd8, 0xff, 0xda, 0, 2}, Format: capture.MJPEG}
+	if err := keepPicture(path, bare); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(path + ".jpg"); err != nil || !bytes.Contains(data, []byte{0xff, 0xc4}) {
+		t.Errorf("% x, %v", data, err)
+	}
+}
+
+// A picture larger than prep makes is put together from pieces, none of them smaller or larger than it makes.
 func TestPictureOfALargeFrame(t *testing.T) {
 	const w, h, part = prep.MaxSide + 2, 16, 64
 	large := &capture.Frame{Pix: make([]byte, 2*w*h), Format: capture.YUYV, Width: w, Height: h, Stride: 2 * w}
@@ -147,6 +159,14 @@ func TestPictureOfALargeFrame(t *testing.T) {
 	got, err := pictureOf(large)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for n := prep.MinSide; n < 5*prep.MaxSide; n++ {
+		at := pieces(n)
+		for i := range len(at) - 1 {
+			if side := at[i+1] - at[i]; side < prep.MinSide || side > prep.MaxSide || at[i]%2 != 0 {
+				t.Fatalf("%d pixels in pieces at %d", n, at)
+			}
+		}
 	}
 	for _, x0 := range []int{0, w/2 - 32, w - part} {
 		small := *large

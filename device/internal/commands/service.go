@@ -85,7 +85,7 @@ func (h watchedHeartbeat) Set(active bool) error {
 
 // A status is what systemctl shows of the line.
 type status struct {
-	now string // but for the camera
+	now string // what is shown again when the camera is back
 }
 
 // event says what has changed. A camera that is back does not make a stopped line run.

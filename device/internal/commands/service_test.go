@@ -283,3 +283,10 @@ func TestStatusOfAStoppedLine(t *testing.T) {
 		}
 	}
 }
+
+func TestARunSaysWhichIdsAreTaken(t *testing.T) {
+	r := run{station: &station{}, first: 1<<20 + 1}
+	if e := r.beginning(); e.Kind != record.KindStart || e.Part != 1<<20 {
+		t.Errorf("%+v", e)
+	}
+}

@@ -92,7 +92,7 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	}
 	wg.Go(func() { r.watch(life) })
 	wg.Go(func() { r.reloads(life, o) })
-	r.note(record.Entry{Kind: record.KindStart, Part: r.first - 1, Product: r.productName(), Model: r.network})
+	r.note(r.beginning())
 	err = r.line.Run(ctx)
 	r.note(ending(r.line.Foul(), err))
 	return err
@@ -194,6 +194,12 @@ func entry(p *line.Part) record.Entry {
 		e.Error = p.Err.Error()
 	}
 	return e
+}
+
+// beginning is the first entry of a run. It says up to which id others may have been given, so that a run that is killed
+// before its first part is on the disk takes none of them again.
+func (r *run) beginning() record.Entry {
+	return record.Entry{Kind: record.KindStart, Part: r.first - 1, Product: r.productName(), Model: r.network}
 }
 
 // note writes what is no part into the log.

@@ -6,7 +6,6 @@
 package keep
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -217,7 +216,6 @@ func (w *files) find() error {
 		}
 		w.all = append(w.all, file{number: number, size: info.Size()})
 	}
-	slices.SortFunc(w.all, func(a, b file) int { return cmp.Compare(a.number, b.number) })
 	return nil
 }
 
@@ -242,8 +240,8 @@ func (w *files) begin() error {
 
 func (w *files) note(n Note) error {
 	text, err := json.Marshal(n)
-	if err != nil { // a score or threshold that JSON has no number for: the verdict stays
-		n.Score, n.Threshold, n.Error = nil, nil, err.Error()
+	if err != nil {
+		n.Entry = n.Unnumbered(err)
 		text, err = json.Marshal(n)
 	}
 	if err != nil {

@@ -142,6 +142,11 @@ func (t *tracker) reset() {
 		return
 	}
 	t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
+	t.each(func(p *tracked) {
+		if p.unsure { // whoever resets has seen to it
+			t.rejected(p)
+		}
+	})
 	t.foul = false
 	t.each(func(p *tracked) {
 		p.astray = p.astray || p.halted
@@ -160,6 +165,10 @@ func (t *tracker) abandon() {
 	for len(t.parts) > 0 {
 		p := t.parts[0]
 		t.rejecter.Cancel(p.ID)
+		if p.unsure {
+			t.rejected(p)
+			continue
+		}
 		t.end(p, Stop, Shutdown)
 	}
 	for len(t.frames) > 0 {

@@ -68,6 +68,15 @@ var (
 	errSum   = errors.New("checksum does not match")
 )
 
+// Unnumbered is e without a score and threshold that JSON has no number for, which why says: the verdict stays.
+func (e Entry) Unnumbered(why error) Entry {
+	if e.Score, e.Threshold = nil, nil; e.Error != "" {
+		e.Error += "; "
+	}
+	e.Error += why.Error()
+	return e
+}
+
 // append1 appends e as a line.
 func append1(dst []byte, e *Entry) ([]byte, error) {
 	text, err := json.Marshal(e)

@@ -318,6 +318,10 @@ func TestIdsAreGivenOnce(t *testing.T) {
 		dir, o := t.TempDir(), Options{Segment: maxLine, Quota: 2 * maxLine}
 		l, _ := mustOpen(t, dir, o)
 		l.Append(part(last))
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l, _ = mustOpen(t, dir, o) // another run
 		for l.Stats().Removed == 0 {
 			l.Append(Entry{Kind: KindState, State: "camera lost", Error: strings.Repeat("x", 1000)})
 			if err := l.Sync(t.Context()); err != nil {

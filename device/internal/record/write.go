@@ -116,8 +116,7 @@ func (l *Log) commit(batch []Entry) error {
 	for i := range batch {
 		var err error
 		if text, err = append1(text, &batch[i]); err != nil {
-			e := batch[i] // a score or threshold that JSON has no number for: the verdict stays
-			e.Score, e.Threshold, e.Error = nil, nil, err.Error()
+			e := batch[i].Unnumbered(err)
 			if text, err = append1(text, &e); err != nil { // a time that it has no date for
 				e.Time = time.Time{}
 				text, _ = append1(text, &e)

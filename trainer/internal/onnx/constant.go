@@ -1,11 +1,8 @@
 package onnx
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
-// floats returns the elements of a constant.
+// floats returns the elements of a constant, to be read only.
 func (p *importer) floats(name string) ([]float32, error) {
 	v, _, err := p.constant(name, 0)
 	return v, err
@@ -25,10 +22,10 @@ func (p *importer) constant(name string, depth int) (v []float32, dims []int64, 
 		return v, t.Dims, err
 	}
 	if made, ok := p.values[name]; ok {
-		return slices.Clone(made.v), made.dims, nil // the caller's own, as all others are
+		return made.v, made.dims, nil
 	}
 	if v, dims, err = p.makeConstant(name, depth); err == nil {
-		p.values[name] = values{slices.Clone(v), dims}
+		p.values[name] = values{v, dims}
 	}
 	return v, dims, err
 }

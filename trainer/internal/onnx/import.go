@@ -114,6 +114,9 @@ func (p *importer) value(w want) (int, error) {
 		return i, nil
 	}
 	n := p.made[w.value]
+	if i, ok := p.done[want{w.value, net.None}]; ok && n == nil && w.act == net.ActReLU {
+		return i, nil // the picture: its quantiser has nothing to cut
+	}
 	switch {
 	case len(p.net.Graph.Nodes) >= net.MaxNodes:
 		return 0, fmt.Errorf("more than %d nodes", net.MaxNodes)
@@ -148,12 +151,14 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 	case "Conv", "BatchNormalization":
 		return p.filtered(n, w)
 	}
-	node := net.Node{Name: w.value, Act: w.act}
+	node, within := net.Node{Name: w.value, Act: w.act}, net.None
 	switch n.Op {
 	case "Add":
 		node.Op = net.Add
 	case "MaxPool", "AveragePool":
-		if w.act != net.None {
+		if n.Op == "MaxPool" && w.act == net.ActReLU {
+			node.Act, within = net.None, w.act // the largest of what is rectified is the same
+		} else if w.act != net.None {
 			return p.rectified(w)
 		}
 		if err := pooling(n, &node); err != nil {
@@ -171,7 +176,7 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 		if p.constants[in] != nil {
 			return fail(fmt.Errorf("input %q is a constant", in))
 		}
-		i, err := p.value(want{in, net.None})
+		i, err := p.value(want{in, within})
 		if err != nil {
 			return 0, err
 		}
@@ -221,7 +226,7 @@ func (p *importer) activation(n *Node, act net.Act) (net.Act, error) {
 		if err != nil {
 			return 0, err
 		}
-		if cuts && p.made[n.In[0]] != nil { // the picture has nothing to cut
+		if cuts {
 			return max(act, net.ActReLU), nil
 		}
 	case "DequantizeLinear":
@@ -233,10 +238,11 @@ func (p *importer) activation(n *Node, act net.Act) (net.Act, error) {
 }
 
 // cutsNegatives reports whether a QuantizeLinear has no number for what is below zero: its zero point is the
-// lowest of its type. uint8 and 0 are what is meant where none is given.
+// lowest of its type. uint8 and 0 are what is meant where neither it nor output_dtype is given.
 func (p *importer) cutsNegatives(n *Node) (bool, error) {
 	if len(n.In) < 3 || n.In[2] == "" {
-		return true, nil
+		t := Type(n.int("output_dtype", int64(U8)))
+		return t == U8 || t == 0, nil
 	}
 	zero, lowest := p.constants[n.In[2]], float32(0)
 	if made := p.made[n.In[2]]; zero == nil && made != nil && made.Op == "Constant" && made.attr("value") != nil {
@@ -247,8 +253,8 @@ func (p *importer) cutsNegatives(n *Node) (bool, error) {
 		return false, fmt.Errorf("zero point %q is not a constant", n.In[2])
 	case zero.Type == I8:
 		lowest = -128
-	case zero.Type != U8:
-		return false, fmt.Errorf("zero point %q is neither int8 nor uint8", n.In[2])
+	case zero.Type != U8: // of 16 bits, which have room below
+		return false, nil
 	}
 	v, err := zero.Floats()
 	if err != nil {

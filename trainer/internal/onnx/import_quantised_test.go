@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"cull/infer/net"
 	"cull/trainer/internal/grad"
 )
 
@@ -34,6 +35,7 @@ func TestQuantisedReLUIsKept(t *testing.T) {
 		zero []Tensor // none: as if uint8 and 0
 		want float32  // of -0.5
 	}{
+		{"uint16", []Tensor{{Name: "z", Type: 4, Raw: []byte{0, 0}}}, -0.5},
 		{"uint8, 0", []Tensor{{Name: "z", Type: U8, Raw: []byte{0}}}, 0},
 		{"uint8, 128", []Tensor{{Name: "z", Type: U8, Raw: []byte{128}}}, -0.5},
 		{"int8, -128", []Tensor{{Name: "z", Type: I8, Raw: []byte{0x80}}}, 0},
@@ -102,5 +104,49 @@ func TestConstantsAreMadeOnce(t *testing.T) {
 	}
 	if v, _, err := p.constant(prev, 0); err != nil || len(v) != 1000 || len(p.values) != deepest-1 {
 		t.Errorf("%d numbers, %d constants, %v", len(v), len(p.values), err)
+	}
+}
+
+// The picture itself has nothing to cut, however many nodes pass it through; of a pool it is the input that is cut.
+func TestQuantisedPictureAndPool(t *testing.T) {
+	init := []Tensor{
+		tensor("w", []float32{1, 0, 0}, 1, 3, 1, 1), tensor("s", []float32{1. / 255}), {Name: "z", Type: U8, Raw: []byte{0}},
+	}
+	pair := func(in, out string) []Node {
+		return []Node{
+			{Op: "QuantizeLinear", Name: out + "q", In: []string{in, "s", "z"}, Out: []string{out + "q"}},
+			{Op: "DequantizeLinear", Name: out, In: []string{out + "q", "s", "z"}, Out: []string{out}},
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		nodes []Node
+		want  int // nodes of the network
+	}{
+		{"picture behind an identity", append([]Node{{Op: "Identity", Name: "i", In: []string{"x"}, Out: []string{"x0"}}}, pair("x0", "x1")...), 2},
+		{"picture, twice", append(pair("x", "x0"), pair("x0", "x1")...), 2},
+	} {
+		m := model(append(c.nodes, Node{Op: "Conv", Name: "c", In: []string{"x1", "w"}, Out: []string{"o"}}), init, "o")
+		if n, err := Import(m); err != nil || len(n.Graph.Nodes) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	m := model(append([]Node{
+		{Op: "Conv", Name: "c", In: []string{"x", "w"}, Out: []string{"y"}},
+		{Op: "MaxPool", Name: "p", In: []string{"y"}, Out: []string{"y2"}, Attrs: []Attr{
+			{Name: "kernel_shape", Kind: KindInts, Ints: []int64{3, 3}}, {Name: "strides", Kind: KindInts, Ints: []int64{2, 2}},
+		}},
+	}, pair("y2", "o")...), init, "o")
+	n, err := Import(m)
+	if err != nil || len(n.Graph.Nodes) != 3 || n.Graph.Nodes[1].Act != net.ActReLU || n.Graph.Nodes[2].Act != net.None {
+		t.Errorf("pool: %+v, %v", n, err)
+	}
+	int8Output := model([]Node{
+		{Op: "Conv", Name: "c", In: []string{"x", "w"}, Out: []string{"y"}},
+		{Op: "QuantizeLinear", Name: "q", In: []string{"y", "s"}, Out: []string{"yq"}, Attrs: []Attr{{Name: "output_dtype", Kind: KindInt, I: int64(I8)}}},
+		{Op: "DequantizeLinear", Name: "d", In: []string{"yq", "s"}, Out: []string{"o"}},
+	}, init, "o")
+	if n, err := Import(int8Output); err != nil || n.Graph.Nodes[1].Act != net.None {
+		t.Errorf("output_dtype int8: %v", err)
 	}
 }

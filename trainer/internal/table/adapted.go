@@ -54,15 +54,10 @@ func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint6
 		a.Defects = int(o.Images)
 	}
 	train := dataset.Subset(set.Train, o.Train, seed)
-	digest := o.Shipped.Digest()
-	h := sha256.New()
-	fmt.Fprintf(h, "%x %d %d\n", digest, a.Size, a.Defects)
-	for _, path := range train {
-		if err := identify(h, path, ""); err != nil {
-			return nil, err
-		}
+	name, err := adaptedName(o.Shipped, set.Name, train, a)
+	if err != nil {
+		return nil, err
 	}
-	name := fmt.Sprintf("adapt-%s-seed%d-%x.net", strings.ReplaceAll(set.Name, "/", "-"), seed, h.Sum(nil)[:6])
 	path := filepath.Join(o.Dir, "nets", name)
 	if m, err := infer.Open(path); !errors.Is(err, fs.ErrNotExist) {
 		return m, err
@@ -90,4 +85,16 @@ func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint6
 		return nil, err
 	}
 	return infer.Open(path)
+}
+
+// adaptedName is the name of the file of what parent becomes by those pictures and options.
+func adaptedName(parent *infer.Model, set string, train []string, a adapt.Options) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%x %d %d\n", parent.Digest(), a.Size, a.Defects)
+	for _, path := range train {
+		if err := identify(h, path, ""); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("adapt-%s-seed%d-%x.net", strings.ReplaceAll(set, "/", "-"), a.Seed, h.Sum(nil)[:6]), nil
 }

@@ -15,12 +15,15 @@ import (
 	"strings"
 	"testing"
 
+	"cull/infer"
 	"cull/internal/dataset"
 	"cull/internal/evaluate"
 	"cull/padim"
 	"cull/recipes"
+	"cull/trainer/internal/adapt"
 	"cull/trainer/internal/pictures"
 	"cull/trainer/internal/recipe"
+	"cull/weights"
 )
 
 const side = 64
@@ -246,4 +249,27 @@ func TestFingerprint(t *testing.T) {
 	add("y")
 	files[0].Class = "b"
 	add("y")
+}
+
+// Other pictures, options or weights are another adapted network, whatever their number and the set's name.
+func TestAdaptedNetworksAreNotMistaken(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a", "1.png"), filepath.Join(dir, "b", "1.png")
+	part(t, a, 1, false)
+	part(t, b, 2, true)
+	m, err := infer.Parse(weights.Cull())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, c := range []struct {
+		path string
+		size int
+	}{{a, 64}, {b, 64}, {a, 96}} {
+		name, err := adaptedName(m, "set", []string{c.path}, adapt.Options{Size: c.size})
+		if err != nil || seen[name] {
+			t.Errorf("%v: %s, %v", c, name, err)
+		}
+		seen[name] = true
+	}
 }

@@ -94,11 +94,8 @@ func (o *Options) finish(ctx context.Context, row *Row, run *pretrain.Run, base 
 		saved = time.Now()
 		return run.Save(base + ".ckpt")
 	})
-	if errors.Is(err, context.Canceled) {
-		return nil, errors.Join(err, run.Save(base+".ckpt"))
-	}
-	if err == nil {
-		err = run.Save(base + ".ckpt") // to finish takes a minute
+	if !errors.Is(err, pretrain.ErrDiverged) { // also before the end, which takes a minute
+		err = errors.Join(err, run.Save(base+".ckpt"))
 	}
 	if err != nil {
 		return nil, err
