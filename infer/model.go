@@ -66,6 +66,8 @@ type Geometry struct {
 	Multiple int `json:"multiple,omitempty"` // sides should be a multiple of this, pixels
 }
 
+const maxSide = 4096 // of what is usual or least, pixels
+
 // Validate reports the first fault of a model: graph, sizes, ranges, scales,
 // and accumulators that could overflow.
 func (m *Model) Validate() error {
@@ -76,6 +78,11 @@ func (m *Model) Validate() error {
 }
 
 func (m *Model) validate() error {
+	for _, v := range []int{m.Meta.Input.Size, m.Meta.Input.Smallest, m.Meta.Input.Multiple} {
+		if v < 0 || v > maxSide {
+			return fmt.Errorf("input sides %+v: must be 0 to %d pixels", m.Meta.Input, maxSide)
+		}
+	}
 	if err := m.Graph.Validate(); err != nil {
 		return err
 	}

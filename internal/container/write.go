@@ -92,7 +92,8 @@ func replaceable(path string) error {
 }
 
 func temporary(path string) (*os.File, error) {
-	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	base := filepath.Base(path)
+	return os.CreateTemp(filepath.Dir(path), "."+base[:min(len(base), 200)]+".*.tmp") // names have 255 bytes at most
 }
 
 // publish flushes tmp to disk, closes it and makes it path.

@@ -267,17 +267,32 @@ func TestOnePictureIsNoTeaching(t *testing.T) {
 	if _, err := Learn(context.Background(), &frozen{n: 9}, e, options(t)); !errors.Is(err, ErrSame) {
 		t.Error(err)
 	}
+	o := options(t)
+	o.Mask = &imagefile.Mask{Width: side, Height: side, Pix: make([]bool, side*side)}
+	for i := range o.Mask.Pix {
+		o.Mask.Pix[i] = i/side < 8
+	}
+	if _, err := Learn(context.Background(), &frozen{n: 9, clock: true}, e, o); !errors.Is(err, ErrSame) {
+		t.Errorf("but for a clock behind the mask: %v", err)
+	}
 }
 
 // frozen gives one part again and again.
-type frozen struct{ n, given int }
+type frozen struct {
+	n, given int
+	clock    bool // the first pixel differs
+}
 
 func (s *frozen) Next(context.Context) (*capture.Frame, error) {
 	if s.given == s.n {
 		return nil, io.EOF
 	}
 	s.given++
-	return part(1, false), nil
+	f := part(1, false)
+	if s.clock {
+		f.Pix[0] = byte(s.given)
+	}
+	return f, nil
 }
 
 func (s *frozen) Close() error { return nil }

@@ -106,9 +106,15 @@ func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Ta
 			return nil, err
 		}
 	}
+	if !(report.Threshold.Value > equal) { // but for what is ignored
+		return nil, fmt.Errorf("inspect: %d pictures: %w", pictures.Len(), ErrSame)
+	}
 	report.Tried = nil
 	return &Taught{model, report, ref, mirrors}, nil
 }
+
+// equal is a score that only parts without any difference have.
+const equal = 1e-6
 
 // after returns what tells Progress how many samples are done, so many of them a part.
 func (o *Options) after(stage string, samples int) func(done int) {

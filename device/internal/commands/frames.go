@@ -48,12 +48,14 @@ func Frames(ctx context.Context, env Env, args []string) error {
 	if err := emptyFolder("frames", *dir); err != nil {
 		return err
 	}
-	p := picturer{dir: *dir, of: verdict, only: *part, seen: map[uint64]bool{}}
+	p := picturer{dir: *dir, of: verdict, only: *part, seen: map[uint64]string{}}
 	damage, err := eachNote(ctx, src, env.Stderr, p.note)
 	if err != nil {
 		return fmt.Errorf("frames: %w", err)
 	}
-	if *part != 0 && !p.seen[*part] {
+	if ended, seen := p.seen[*part]; *part != 0 && seen && verdict != "" && ended != verdict {
+		return Hint(fmt.Errorf("frames: part %d ended as %s", *part, ended), "leave out --of")
+	} else if *part != 0 && !seen {
 		return Hint(fmt.Errorf("frames: %s has no part %d", rest[0], *part), "CULL_IMAGE of its journal record names the recording that keeps it; the oldest go first")
 	}
 	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d parts without a frame\n", p.pictures, *dir, p.blind)
@@ -65,22 +67,27 @@ func Frames(ctx context.Context, env Env, args []string) error {
 
 // A picturer makes pictures of parts' frames.
 type picturer struct {
-	dir, of string          // of: empty for all verdicts
-	only    uint64          // part, 0: all
-	seen    map[uint64]bool // parts
+	dir, of string            // of: empty for all verdicts
+	only    uint64            // part, 0: all
+	seen    map[uint64]string // the parts' verdicts
 
 	pictures, blind int
 }
 
 // note makes the picture of a part.
 func (p *picturer) note(n *keep.Note, f *capture.Frame) error {
-	if n.Kind != record.KindPart || p.of != "" && n.Verdict != p.of || p.only != 0 && n.Part != p.only {
+	if n.Kind != record.KindPart || p.only != 0 && n.Part != p.only {
 		return nil
 	}
-	if p.seen[n.Part] {
+	if _, seen := p.seen[n.Part]; seen && interrupted(n, f) {
+		return nil
+	} else if seen {
 		return fmt.Errorf("part %d is recorded twice: take one shift's directory", n.Part)
 	}
-	p.seen[n.Part] = true
+	p.seen[n.Part] = n.Verdict
+	if p.of != "" && n.Verdict != p.of {
+		return nil
+	}
 	if f == nil {
 		p.blind++
 		return nil

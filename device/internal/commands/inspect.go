@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -67,6 +68,9 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 	answer := inspectAnswer{
 		Product: rest[0], NetSHA256: hex.EncodeToString(p.Net[:]), Threshold: p.Gate().Threshold,
 	}
+	if err := sparesPictures(*overlay, rest[1:]); err != nil {
+		return err
+	}
 	names := overlayNames{dir: *overlay}
 	for _, path := range rest[1:] {
 		if err := ctx.Err(); err != nil {
@@ -87,6 +91,20 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 	}
 	if *asJSON {
 		return writeJSON(env, "-", answer)
+	}
+	return nil
+}
+
+// sparesPictures refuses a folder of heat maps that would write over the pictures they are of.
+func sparesPictures(overlays string, pictures []string) error {
+	dir, err := os.Stat(overlays)
+	if overlays == "" || err != nil { // it will be made
+		return nil
+	}
+	for _, path := range pictures {
+		if own, err := os.Stat(filepath.Dir(path)); err == nil && os.SameFile(own, dir) {
+			return Hint(usagef("inspect: --overlay %s holds the pictures themselves", overlays), "name another folder for the heat maps")
+		}
 	}
 	return nil
 }
@@ -120,9 +138,12 @@ func productHint(path string, err error) error {
 	case isOtherFile(path, err):
 		return Hint(err, "name a .product file, as cull teach writes them")
 	case errors.Is(err, product.ErrOtherNet):
-		return Hint(err, "name the network it was taught on with --net FILE, or run cull teach again")
+		return Hint(err, "name the network it was taught on (--net FILE; network in a configuration), or run cull teach again")
 	case errors.Is(err, fs.ErrNotExist):
 		return Hint(err, "cull teach makes a product from pictures of good parts")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return Hint(err, "make it readable for who runs cull")
 	}
 	return Hint(err, "copy the file again, or run cull teach again")
 }

@@ -10,6 +10,7 @@ import (
 	"cull/capture"
 	"cull/capture/recording"
 	"cull/device/internal/keep"
+	"cull/device/internal/line"
 )
 
 // openRecording opens what record.frames kept, a file or a directory of them.
@@ -37,6 +38,12 @@ func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func
 		}
 	}
 	return damage, err
+}
+
+// interrupted reports a note of what a killed process left, as the next one found its log. The recording, which waits for no
+// group, may have the part as it ended.
+func interrupted(n *keep.Note, f *capture.Frame) bool {
+	return n.Reason == string(line.Interrupted) && f == nil
 }
 
 func readNotes(ctx context.Context, src *recording.Source, do func(*keep.Note, *capture.Frame) error) error {

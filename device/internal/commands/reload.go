@@ -3,10 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"cull/device/internal/config"
 	"cull/device/internal/line"
@@ -17,15 +14,12 @@ func (r *run) reloads(ctx context.Context, o line.Options) {
 	if r.file == "" {
 		return
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	now := r.Config
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hup:
+		case <-r.hangups:
 		}
 		next, changed, err := r.reload(ctx, now, o)
 		switch {
@@ -57,6 +51,10 @@ func (r *run) reload(ctx context.Context, now config.Config, o line.Options) (co
 	if err != nil {
 		return now, nil, err
 	}
+	first, err := checker(&next.Camera)
+	if err != nil {
+		return now, nil, err
+	}
 	with := limits(&next)
 	with.Camera, with.Triggers, with.Encoder, with.Inspector = o.Camera, o.Triggers, o.Encoder, o.Inspector
 	with.Recorder, with.Rejecter, with.Travel = o.Recorder, o.Rejecter, o.Travel
@@ -65,6 +63,7 @@ func (r *run) reload(ctx context.Context, now config.Config, o line.Options) (co
 	}
 	if r.check.Load() != nil { // whether frames are checked at all cannot change
 		r.check.Store(&check)
+		r.firstCheck.Store(&first)
 	}
 	return next, live, nil
 }

@@ -126,6 +126,9 @@ func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	if p.in == nil {
 		return errors.New("the recording does not begin with a start of the line")
 	}
+	if p.seen[n.Part] && interrupted(n, f) {
+		return nil
+	}
 	if p.seen[n.Part] {
 		return fmt.Errorf("part %d is recorded twice: replay one shift's directory", n.Part)
 	}

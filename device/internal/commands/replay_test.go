@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,9 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"cull/capture"
 	"cull/capture/recording"
 	"cull/device/internal/keep"
 	"cull/device/internal/record"
+	"cull/internal/inspect"
 )
 
 // A recorded shift, judged again: the same bits. Another product changes verdicts, and is no fault.
@@ -196,5 +199,52 @@ func TestFramesMistakes(t *testing.T) {
 	}
 	if got := pictureName(&keep.Note{Entry: record.Entry{Part: 7, Verdict: "REJECT", Reason: "../../frame lost"}}); got != "00000007-reject-frame-lost" {
 		t.Error(got)
+	}
+}
+
+// What the next process says of parts whose end a killed one had recorded, but not yet logged, is no second part.
+func TestPartsOfAKilledProcess(t *testing.T) {
+	var notes bytes.Buffer
+	w := recording.NewWriter(&notes)
+	frame := &capture.Frame{Pix: make([]byte, 256), Format: capture.Grey, Width: 16, Height: 16, Stride: 16}
+	say := func(n keep.Note) {
+		if n.HasFrame {
+			if err := w.Write(frame); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := json.Marshal(n)
+		if err == nil {
+			err = w.Note(text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := func(id uint64, verdict, reason string) record.Entry {
+		return record.Entry{Kind: record.KindPart, Part: id, Verdict: verdict, Reason: reason}
+	}
+	say(keep.Note{Entry: of(7, "REJECT", "score"), HasFrame: true})
+	say(keep.Note{Entry: of(7, "STOP", "interrupted")})
+	say(keep.Note{Entry: of(8, "PASS", ""), HasFrame: true})
+	file := filepath.Join(t.TempDir(), "a.cullrec")
+	if err := os.WriteFile(file, notes.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Frames(t.Context(), Env{&out, &bytes.Buffer{}}, []string{file, "-o", filepath.Join(t.TempDir(), "x")}); err != nil ||
+		!strings.HasPrefix(out.String(), "2 pictures ") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	err := Frames(t.Context(), Env{&out, &bytes.Buffer{}}, []string{file, "--of", "pass", "--part", "7", "-o", filepath.Join(t.TempDir(), "y")})
+	if err == nil || !strings.Contains(err.Error(), "part 7 ended as REJECT") {
+		t.Errorf("%v", err)
+	}
+	p := replayer{in: new(inspect.Inspector), seen: map[uint64]bool{7: true}}
+	if err := p.part(&keep.Note{Entry: of(7, "STOP", "interrupted")}, nil); err != nil || p.parts != 0 {
+		t.Errorf("%d parts, %v", p.parts, err)
+	}
+	if err := p.part(&keep.Note{Entry: of(7, "STOP", "shutdown")}, nil); err == nil {
+		t.Error("a part twice")
 	}
 }

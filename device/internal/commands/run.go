@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"cull/capture"
@@ -85,6 +87,7 @@ type station struct {
 	seed    uint64
 	network string // sha256 of the network in use, hex
 	files   []used // product and network
+	hangups chan os.Signal
 
 	frame  image.Point           // of the product's good parts; zero where it was taught just now
 	broken atomic.Pointer[error] // what ended the pictures before their time
@@ -118,6 +121,12 @@ func (s *station) unchanged() error {
 }
 
 func (s *station) run(ctx context.Context, env Env) error {
+	signal.Ignore(syscall.SIGPIPE) // who reads the journal may go away
+	if s.file != "" {
+		s.hangups = make(chan os.Signal, 1) // from now on: none may end what is only starting or ending
+		signal.Notify(s.hangups, syscall.SIGHUP)
+		defer signal.Stop(s.hangups)
+	}
 	j := newReporter(env.Stderr)
 	defer j.Close()
 	if s.Camera.Kind == "v4l2" {

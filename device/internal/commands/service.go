@@ -27,8 +27,10 @@ func (r *run) supervise(o *line.Options) error {
 	if err != nil {
 		return err
 	}
-	if r.Camera.Kind != "v4l2" {
-		check = nil
+	var first func(*capture.Frame) error
+	if r.Camera.Kind == "v4l2" && check != nil {
+		r.firstCheck.Store(&check)
+		first = func(f *capture.Frame) error { return (*r.firstCheck.Load())(f) }
 	}
 	open := o.Camera
 	o.Camera = func(ctx context.Context) (capture.Source, error) {
@@ -36,7 +38,7 @@ func (r *run) supervise(o *line.Options) error {
 		if err != nil {
 			return nil, err
 		}
-		return &watchedCamera{Source: src, check: check, ready: w.Ready}, nil
+		return &watchedCamera{Source: src, check: first, ready: w.Ready}, nil
 	}
 	o.Inspector = watchedInspector{o.Inspector, w}
 	o.Outputs.Heartbeat = watchedHeartbeat{o.Outputs.Heartbeat, w}

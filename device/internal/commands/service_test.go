@@ -290,3 +290,43 @@ func TestARunSaysWhichIdsAreTaken(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// A reload that mends the check of frames makes the service ready with the next good one.
+func TestReadyAfterAReloadOfTheCheck(t *testing.T) {
+	c := config.Default()
+	c.Camera.Kind, c.Camera.CheckBlack = "v4l2", 200 // too strict
+	r := &run{station: &station{Config: c}}
+	var o line.Options
+	dark := capture.Frame{Pix: make([]byte, 64*64), Format: capture.Grey, Width: 64, Height: 64, Stride: 64}
+	for i := range dark.Pix {
+		dark.Pix[i] = byte(40 + i*7%20)
+	}
+	o.Camera = func(context.Context) (capture.Source, error) { return &strip{frames: repeated(4, dark)}, nil }
+	if err := r.supervise(&o); err != nil {
+		t.Fatal(err)
+	}
+	src, err := o.Camera(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := src.(*watchedCamera)
+	next := func() {
+		if _, err := src.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next()
+	if w.ready == nil {
+		t.Fatal("ready with a frame that is refused")
+	}
+	c.Camera.CheckBlack = 24
+	mended, err := checker(&c.Camera)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.firstCheck.Store(&mended) // as reload does
+	next()
+	if w.ready != nil {
+		t.Error("a good frame, and the service is not ready")
+	}
+}

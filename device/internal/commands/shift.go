@@ -32,11 +32,12 @@ type run struct {
 	lens      lens // of a real line
 	status    status
 
-	epoch  time.Time                                  // of frames' times
-	check  atomic.Pointer[func(*capture.Frame) error] // nil: none
-	mu     sync.Mutex
-	minute tally // since the last summary
-	shift  tally // since the start
+	epoch      time.Time                                  // of frames' times
+	check      atomic.Pointer[func(*capture.Frame) error] // nil: none
+	firstCheck atomic.Pointer[func(*capture.Frame) error] // of frames until the first good one; a check has a state of its own
+	mu         sync.Mutex
+	minute     tally // since the last summary
+	shift      tally // since the start
 }
 
 // drive runs belt and line until the line has ended.

@@ -438,3 +438,18 @@ func TestInspectSaysThatItsAnswerIsLost(t *testing.T) {
 		t.Errorf("a FIFO: %v", err)
 	}
 }
+
+// Heat maps do not take the place of the pictures they are of.
+func TestOverlaySparesThePictures(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{dir, filepath.Join(dir, "1.png")}, {filepath.Join(dir, "."), dir + "/../" + filepath.Base(dir) + "/1.png"}} {
+		if err := sparesPictures(args[0], args[1:]); !errors.Is(err, ErrUsage) || HintOf(err) == "" {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for _, overlays := range []string{"", filepath.Join(dir, "new"), t.TempDir()} {
+		if err := sparesPictures(overlays, []string{filepath.Join(dir, "1.png")}); err != nil {
+			t.Errorf("%q: %v", overlays, err)
+		}
+	}
+}

@@ -213,7 +213,7 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("line.quiet_counts", "set line.travel_counts", "needs an encoder that the line follows")
 	case c.Record.Frames != "none" && c.Record.FramesDir == "":
 		return bad("record.frames_dir", "set it to a directory of this daemon's own", "is needed with frames %q", c.Record.Frames)
-	case c.Record.Frames != "none" && filepath.Clean(c.Record.FramesDir) == filepath.Clean(c.Record.Dir):
+	case c.Record.Frames != "none" && absolute(c.Record.FramesDir) == absolute(c.Record.Dir):
 		return bad("record.frames_dir", "choose another directory", "is record.dir too")
 	case c.Record.Frames != "none" && c.Record.Dir == "": // its log counts parts on over restarts
 		return bad("record.dir", "set it to a directory of this daemon's own", "is needed with frames %q: without a log parts are counted from 1 at every start", c.Record.Frames)
@@ -222,6 +222,13 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return c.real(bad)
 	}
 	return nil
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return filepath.Clean(path)
 }
 
 // real checks the relations of a line that is not simulated.

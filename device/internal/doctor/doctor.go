@@ -360,6 +360,13 @@ func (e *examination) directory(key, dir, quotaKey string, quota int) {
 		there, state = filepath.Dir(there), "can be made"
 		err = unix.Statfs(there, &st)
 	}
+	if info, e2 := os.Stat(there); err == nil && e2 == nil && !info.IsDir() {
+		err = unix.ENOTDIR
+	}
+	if errors.Is(err, unix.ENOTDIR) {
+		e.say(key, Fault, "name a directory in "+key, "%s lies at or below a file", dir)
+		return
+	}
 	if err != nil {
 		e.say(key, Fault, mend, "%s: %v", there, err)
 		return
@@ -400,6 +407,8 @@ func (e *examination) unit(ctx context.Context) {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		e.say("unit", OK, "", "%s is installed; no systemd-analyze to rate it", places[i])
+	case err != nil && !strings.Contains(string(out), "exposure level"): // before systemd 250 it has no --offline
+		e.say("unit", Warn, "systemd-analyze security cull rates it once it runs", "cannot be rated here: %s", lastLine(string(out)))
 	case err != nil:
 		e.say("unit", Fault, "systemd-analyze security cull", "exposure is more than 1.5: %s", lastLine(string(out)))
 	default:

@@ -118,3 +118,22 @@ func TestTimesOfFrames(t *testing.T) {
 		}
 	}
 }
+
+// A systemd-analyze that cannot rate a file says nothing about the unit.
+func TestOlderSystemdAnalyzeIsNoFault(t *testing.T) {
+	root, bin := t.TempDir(), t.TempDir()
+	put(t, root, "etc/systemd/system/cull.service", "[Service]\n")
+	for text, want := range map[string]State{
+		"systemd-analyze: unrecognized option '$2'":           Warn,
+		"Overall exposure level for cull.service: 9.6 UNSAFE": Fault,
+	} {
+		script := "#!/bin/sh\necho \"" + text + "\"\nexit 1\n"
+		if err := os.WriteFile(filepath.Join(bin, "systemd-analyze"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", bin+":/bin:/usr/bin")
+		if f := find(t, Examine(t.Context(), Options{Root: root}), "unit"); f.State != want {
+			t.Errorf("%q: %+v", text, f)
+		}
+	}
+}
