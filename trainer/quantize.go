@@ -21,7 +21,7 @@ import (
 const quantizeUsage = `usage: cull-trainer quantize CKPT [flags] -o F.net
 
 Makes the int8 file of a checkpoint as pretrain does at its end. With --against it then measures on
-data sets in MVTec AD or BTAD layout what int8 costs: the same test pictures through the
+data sets in MVTec AD (2) or BTAD layout what int8 costs: the same test pictures through the
 int8 network and its parent in float, taught on the same good pictures.
 
 `

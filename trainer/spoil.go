@@ -17,13 +17,13 @@ import (
 
 const spoilUsage = `usage: cull-trainer spoil [options] -o DIR DATASET
 
-Draws defects on the good test pictures of a data set (MVTec AD or BTAD layout, a category or a
+Draws defects on the good test pictures of a data set (MVTec AD (2) or BTAD layout, a category or a
 folder of them) and writes DIR/KIND/CATEGORY in MVTec AD's layout, with masks:
 cull eval DIR/KIND says how well they are seen.
 
   -o DIR       output; must not exist, or be empty
   --kinds K,K  pit, speck, stain, colour, blur, copy, scratch (all)
-  --size N     side of the pictures in pixels (256)
+  --size N     side of the pictures in pixels, 128 to 2048 (256)
   --least N    bad pictures of a category at least; each good one is used as often as that takes (40)
   --seed N     of the drawing (1)
 `

@@ -26,7 +26,7 @@ import (
 
 // Errors a caller branches on.
 var (
-	ErrLayout = errors.New("neither train/good (MVTec AD) nor train/ok (BTAD) is there")
+	ErrLayout = errors.New("neither train/good (MVTec AD and AD 2) nor train/ok (BTAD) is there")
 	ErrMask   = errors.New("picture has no mask though others of its kind have")
 )
 
