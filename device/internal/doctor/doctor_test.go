@@ -70,7 +70,7 @@ func TestDiskAndMissingHardware(t *testing.T) {
 		}
 	}
 	c.Record.Dir = filepath.Join(t.TempDir(), "not", "there", "yet") // the daemon makes all of it
-	c.Record.Frames, c.Record.FramesQuotaMiB = "all", 1<<40
+	c.Record.Frames, c.Record.FramesQuotaMiB = "all", 1<<30
 	c.Record.FramesDir = t.TempDir()
 	all = Examine(t.Context(), Options{Config: &c})
 	if f := find(t, all, "record.dir"); f.State != OK || !strings.Contains(f.Text, c.Record.Dir+" can be made") {
