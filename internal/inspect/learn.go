@@ -265,7 +265,7 @@ func cellMask(o *Options, frame image.Point) ([]bool, error) {
 	cell := gridCell(&o.Fit, nil)
 	h, w := o.Plan.Height/cell, o.Plan.Width/cell
 	mask, any := make([]bool, h*w), false
-	marks := o.Mask == nil // any cell of what is looked at
+	marks := o.Mask == nil // a cell of what is looked at
 	for i := range mask {
 		outside, marked := 0, 0
 		for y := i / w * cell; y < (i/w+1)*cell; y++ {
