@@ -52,7 +52,7 @@ func Run(ctx context.Context, env Env, args []string) error {
 	fs := flag.NewFlagSet("run", flag.ContinueOnError)
 	file := fs.String("config", "", "configuration `file`")
 	check := fs.Bool("check", false, "check the configuration and end")
-	parts := fs.Int("parts", 0, "end after `N` parts (0: when interrupted)")
+	parts := fs.Int("parts", 0, "end after `N` parts of the simulated line (0: when interrupted)")
 	seed := fs.Uint64("seed", 1, "of the simulated parts: the same `N`, the same parts")
 	rest, err := parse(env, "run", runSynopsis, fs, args)
 	switch {
@@ -70,6 +70,9 @@ func Run(ctx context.Context, env Env, args []string) error {
 		if c, err = config.Load(*file); err != nil {
 			return withConfigHint(err)
 		}
+	}
+	if *parts > 0 && c.Camera.Kind == "v4l2" {
+		return Hint(usagef("run: --parts is for the simulated line: nobody knows how many parts come on a real one"), "leave it out")
 	}
 	s := station{Config: c, parts: *parts, seed: *seed}
 	if *check {

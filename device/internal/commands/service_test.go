@@ -330,3 +330,16 @@ func TestReadyAfterAReloadOfTheCheck(t *testing.T) {
 		t.Error("a good frame, and the service is not ready")
 	}
 }
+
+func TestPartsAreForTheSimulatedLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.toml")
+	text := "product = \"x\"\n[camera]\nkind = \"v4l2\"\ndevice = \"x\"\n[io]\nkind = \"gpio\"\n[io.in.trigger]\nline = \"none:0\"\n" +
+		"[io.out.reject]\nline = \"none:1\"\n[io.out.ok]\nline = \"none:2\"\n[line]\ntravel_ms = 500\n[record]\ndir = \"x\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := Run(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, []string{"--config", file, "--parts", "3"})
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--parts is for the simulated line") {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -50,7 +50,7 @@ func (r *run) drive(ctx context.Context, parts feed, speed float64) error {
 	belt, err := sim.New(sim.Options{
 		Seed: r.seed, Parts: r.parts, Speed: speed, Pitch: c.Pitch, Length: c.Length, Nozzle: c.Nozzle,
 		Jitter: c.Jitter, StopEach: c.StopEach, StopFor: config.MS(c.StopForMS),
-		FrameLoss: c.FrameLoss, Bounce: c.Bounce, Operator: time.Duration(c.OperatorS * float64(time.Second)),
+		FrameLoss: c.FrameLoss, Bounce: c.Bounce, Debounce: config.MS(r.Line.DebounceMS), Operator: time.Duration(c.OperatorS * float64(time.Second)),
 	}, parts(life), func() { r.line.Reset() })
 	if err != nil {
 		return err

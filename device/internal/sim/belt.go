@@ -42,6 +42,7 @@ type Options struct {
 	Readout   time.Duration // exposure to delivery of the frame [8 ms]
 	FrameLoss float64       // share of frames that are lost
 	Bounce    float64       // share of parts that trigger twice, 3 ms apart
+	Debounce  time.Duration // the line's: it takes an edge that follows sooner for the same part
 
 	Operator time.Duration // how long it takes somebody to reset a stopped line [3 s]
 }
@@ -102,6 +103,7 @@ type Belt struct {
 	next     float64 // position at which the next part's front reaches the sensor
 	fed      int
 	seq      uint32 // of triggers
+	ids      uint64 // of the parts that the line takes them for
 	coming   *Part  // the next part, when it is there
 	edges    []line.Trigger
 	sensor   chan struct{} // there are edges
@@ -261,13 +263,16 @@ func (b *Belt) done() bool {
 	return b.o.Parts > 0 && b.fed >= b.o.Parts || b.parts == nil && b.coming == nil
 }
 
+const bounceAfter = 3 * time.Millisecond
+
 // enter brings the next part's front to the sensor at an instant.
 func (b *Belt) enter(at time.Time) {
 	p := b.coming
 	b.coming = nil
 	b.fed++
 	b.trigger(at)
-	it := &item{id: uint64(b.seq), triggers: 1, front: b.next, bad: p.Bad}
+	b.ids++
+	it := &item{id: b.ids, triggers: 1, front: b.next, bad: p.Bad}
 	b.onBelt = append(b.onBelt, it)
 	b.truth.Parts++
 	if p.Bad {
@@ -283,8 +288,11 @@ func (b *Belt) enter(at time.Time) {
 		signal(b.shutter)
 	}
 	if bounce {
-		b.trigger(at.Add(3 * time.Millisecond))
-		it.triggers++
+		b.trigger(at.Add(bounceAfter))
+		if bounceAfter >= b.o.Debounce { // to the line it is another part
+			b.ids++
+			it.triggers++
+		}
 	}
 	if stop {
 		b.halt = at.Add(time.Duration(float64(b.o.StopFor) * length))

@@ -145,9 +145,11 @@ func TestFaultsNeverLetABadPartEscape(t *testing.T) {
 			return c.Parts > 158 && c.Parts == 150+c.Uninspected
 		}},
 		"a sensor that bounces, debounced": {
-			Options{Bounce: 0.1},
+			Options{Bounce: 0.1, Debounce: 10 * ms},
 			func(o *line.Options) { o.Debounce = 10 * ms },
-			func(_ Truth, c line.Counts) bool { return c.Bounces > 8 && c.Parts == 150 && c.Reject == 30 },
+			func(tr Truth, c line.Counts) bool {
+				return c.Bounces > 8 && c.Parts == 150 && c.Reject == 30 && tr.Removed == 30 && tr.OnTarget == 30 && tr.Astray == 0
+			},
 		},
 		"an inspection slower than the belt": {
 			Options{},
