@@ -19,6 +19,7 @@ import (
 	"cull/device/internal/keep"
 	"cull/device/internal/line"
 	"cull/device/internal/record"
+	"cull/device/internal/sim"
 	"cull/device/internal/systemd"
 )
 
@@ -341,5 +342,24 @@ func TestPartsAreForTheSimulatedLine(t *testing.T) {
 	err := Run(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, []string{"--config", file, "--parts", "3"})
 	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--parts is for the simulated line") {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestNozzleTooNear(t *testing.T) {
+	for _, c := range []struct {
+		nozzle, speed float64
+		fits          bool
+	}{{600, 300, true}, {1, 1000, false}, {600, 10000, false}} {
+		s := station{Config: config.Default()}
+		s.Sim.Nozzle = c.nozzle
+		r := &run{station: &s}
+		belt, err := sim.New(sim.Options{Parts: 1, Speed: c.speed, Pitch: s.Sim.Pitch, Length: s.Sim.Length, Nozzle: c.nozzle}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.belt = belt
+		if err := r.reachable(c.speed); (err == nil) != c.fits || err != nil && HintOf(err) == "" {
+			t.Errorf("%v mm at %v mm/s: %v", c.nozzle, c.speed, err)
+		}
 	}
 }

@@ -56,8 +56,24 @@ func (r *run) drive(ctx context.Context, parts feed, speed float64) error {
 		return err
 	}
 	r.belt = belt
+	if err := r.reachable(speed); err != nil {
+		return err
+	}
 	wg.Go(func() { belt.Run(life) })
 	return r.serve(ctx, r.simulated(time.Now()))
+}
+
+// reachable reports a simulated belt on which no part could be judged before it is at the nozzle.
+func (r *run) reachable(speed float64) error {
+	if r.Line.TravelMS > 0 || r.Line.TravelCounts > 0 {
+		return nil // config has compared them
+	}
+	way := float64(r.belt.Travel(config.MS(r.Line.PulseMS))) / sim.CountsPerMM
+	if least := speed * float64(r.Line.WindowToMS+r.Line.MarginMS) / 1000; way <= least {
+		return Hint(fmt.Errorf("run: sim.nozzle_mm: READY would never be active: %.0f mm to the nozzle, %.0f pass before a part is judged at %.0f mm/s",
+			max(way, 0), least, speed), "move the nozzle away, or lower sim.speed_mm_s")
+	}
+	return nil
 }
 
 // simulated are the options of the line on the simulated belt.
