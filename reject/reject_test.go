@@ -105,28 +105,10 @@ func TestNewQueueChecksOptions(t *testing.T) {
 	}
 }
 
-// A half is a line that goes active although its driver says that it has not, and that fails so often.
-type half struct {
-	active bool
-	fails  int
-}
-
-func (h *half) Set(active bool) error {
-	if active {
-		h.active = true
-	}
-	if h.fails > 0 {
-		h.fails--
-		return errStuck
-	}
-	h.active = active
-	return nil
-}
-
 // A line of which neither on nor off succeeds may be on: the queue ends, which tries again.
 func TestQueueFaultOfOnAndOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		line := &half{}
+		line := &rejecttest.Half{Err: errStuck}
 		q, err := reject.NewQueue(line, reject.Options{Width: 20 * ms})
 		if err != nil {
 			t.Fatal(err)
@@ -134,12 +116,12 @@ func TestQueueFaultOfOnAndOff(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- q.Run(t.Context()) }()
 		synctest.Wait()
-		line.fails = 2
+		line.Fails = 2
 		if err := q.Push(1, time.Now().Add(10*ms)); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-ended; !errors.Is(err, errStuck) || line.active {
-			t.Errorf("active %t, %v", line.active, err)
+		if err := <-ended; !errors.Is(err, errStuck) || line.Active {
+			t.Errorf("active %t, %v", line.Active, err)
 		}
 	})
 }

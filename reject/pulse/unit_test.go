@@ -537,36 +537,18 @@ func TestSilenceAfterAStall(t *testing.T) {
 	}
 }
 
-// A half is a line that goes active although its driver says that it has not, and that fails so often.
-type half struct {
-	active bool
-	fails  int
-}
-
-func (h *half) Set(active bool) error {
-	if active {
-		h.active = true
-	}
-	if h.fails > 0 {
-		h.fails--
-		return syscall.EIO
-	}
-	h.active = active
-	return nil
-}
-
 // A line of which neither on nor off succeeds may be on: the unit ends, which tries again, and the bound on the on-time holds.
 func TestFaultOfOnAndOff(t *testing.T) {
 	var now time.Duration = time.Hour
-	line := &half{}
+	line := &rejecttest.Half{Err: syscall.EIO}
 	u := newUnit([]reject.Line{line}, func() time.Duration { return now }, func(message) bool { return true })
 	u.begin()
 	u.handle(&message{kind: start, id: 8, due: 20 * ms, at: 100 * ms, width: 2 * time.Second})
 	u.handle(&message{kind: push, id: 1, due: now, width: 20 * ms})
-	line.fails = 2
+	line.Fails = 2
 	u.step()
-	if line.active || !u.ended {
-		t.Errorf("active %t, ended %t", line.active, u.ended)
+	if line.Active || !u.ended {
+		t.Errorf("active %t, ended %t", line.Active, u.ended)
 	}
 }
 

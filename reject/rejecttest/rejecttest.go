@@ -100,3 +100,20 @@ func (l *Line) WantInactive(t testing.TB) {
 		t.Errorf("line left active, edges %v", l.Edges())
 	}
 }
+
+// A Half is a line that goes active although its driver says that it has not: its next Fails Sets fail with Err.
+type Half struct {
+	Active bool
+	Fails  int
+	Err    error
+}
+
+// Set implements reject.Line.
+func (h *Half) Set(active bool) error {
+	h.Active = active || h.Active && h.Fails > 0
+	if h.Fails > 0 {
+		h.Fails--
+		return h.Err
+	}
+	return nil
+}

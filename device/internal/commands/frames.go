@@ -48,7 +48,7 @@ func Frames(ctx context.Context, env Env, args []string) error {
 	if err := emptyFolder("frames", *dir); err != nil {
 		return err
 	}
-	p := picturer{dir: *dir, of: verdict, only: *part, seen: map[uint64]string{}}
+	p := picturer{dir: *dir, of: verdict, only: *part, seen: seen{}}
 	damage, err := eachNote(ctx, src, env.Stderr, p.note)
 	if err != nil {
 		return fmt.Errorf("frames: %w", err)
@@ -67,9 +67,9 @@ func Frames(ctx context.Context, env Env, args []string) error {
 
 // A picturer makes pictures of parts' frames.
 type picturer struct {
-	dir, of string            // of: empty for all verdicts
-	only    uint64            // part, 0: all
-	seen    map[uint64]string // the parts' verdicts
+	dir, of string // of: empty for all verdicts
+	only    uint64 // part, 0: all
+	seen    seen
 
 	pictures, blind int
 }
@@ -79,12 +79,9 @@ func (p *picturer) note(n *keep.Note, f *capture.Frame) error {
 	if n.Kind != record.KindPart || p.only != 0 && n.Part != p.only {
 		return nil
 	}
-	if _, seen := p.seen[n.Part]; seen && interrupted(n, f) {
-		return nil
-	} else if seen {
-		return fmt.Errorf("part %d is recorded twice: take one shift's directory", n.Part)
+	if another, err := p.seen.add(n, f, "take"); !another {
+		return err
 	}
-	p.seen[n.Part] = n.Verdict
 	if p.of != "" && n.Verdict != p.of {
 		return nil
 	}

@@ -40,6 +40,21 @@ func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func
 	return damage, err
 }
 
+// seen has the verdicts of the parts that were read.
+type seen map[uint64]string
+
+// add notes a part, and reports whether it is another one. what is done to a recording is for the error.
+func (s seen) add(n *keep.Note, f *capture.Frame, what string) (bool, error) {
+	if _, again := s[n.Part]; again {
+		if interrupted(n, f) {
+			return false, nil
+		}
+		return false, fmt.Errorf("part %d is recorded twice: %s one shift's directory", n.Part, what)
+	}
+	s[n.Part] = n.Verdict
+	return true, nil
+}
+
 // interrupted reports a note of what a killed process left, as the next one found its log. The recording, which waits for no
 // group, may have the part as it ended.
 func interrupted(n *keep.Note, f *capture.Frame) bool {

@@ -44,7 +44,7 @@ func Replay(ctx context.Context, env Env, args []string) error {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // it is only read
-	p := replayer{out: env.Stdout, product: *other, net: *net, changed: *other != "", seen: map[uint64]bool{}}
+	p := replayer{out: env.Stdout, product: *other, net: *net, changed: *other != "", seen: seen{}}
 	defer p.close()
 	start := time.Now()
 	damage, err := eachNote(ctx, src, env.Stderr, p.note)
@@ -70,7 +70,7 @@ type replayer struct {
 	product, net string
 	changed      bool // another product: differences are the answer, not a fault
 	in           *inspect.Inspector
-	seen         map[uint64]bool
+	seen         seen
 
 	parts, same, differ, unjudged int
 	first, last                   time.Duration // triggers
@@ -126,13 +126,9 @@ func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	if p.in == nil {
 		return errors.New("the recording does not begin with a start of the line")
 	}
-	if p.seen[n.Part] && interrupted(n, f) {
-		return nil
+	if another, err := p.seen.add(n, f, "replay"); !another {
+		return err
 	}
-	if p.seen[n.Part] {
-		return fmt.Errorf("part %d is recorded twice: replay one shift's directory", n.Part)
-	}
-	p.seen[n.Part] = true
 	if at := time.Duration(n.TriggerNS); at > 0 {
 		if p.first == 0 { // a rejected part's note comes behind those of parts that passed after it
 			p.first = at

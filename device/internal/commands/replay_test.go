@@ -240,7 +240,7 @@ func TestPartsOfAKilledProcess(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "part 7 ended as REJECT") {
 		t.Errorf("%v", err)
 	}
-	p := replayer{in: new(inspect.Inspector), seen: map[uint64]bool{7: true}}
+	p := replayer{in: new(inspect.Inspector), seen: seen{7: "REJECT"}}
 	if err := p.part(&keep.Note{Entry: of(7, "STOP", "interrupted")}, nil); err != nil || p.parts != 0 {
 		t.Errorf("%d parts, %v", p.parts, err)
 	}

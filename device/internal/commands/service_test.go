@@ -99,13 +99,20 @@ func TestStuckInspectionStarvesTheWatchdog(t *testing.T) {
 	}
 }
 
-func TestSafeSaysWhatItCannotDo(t *testing.T) {
+// realLine is the configuration of a line whose devices are not there.
+func realLine(t *testing.T) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "f.toml")
 	text := "product = \"x\"\n[camera]\nkind = \"v4l2\"\ndevice = \"x\"\n[io]\nkind = \"gpio\"\n[io.in.trigger]\nline = \"none:0\"\n" +
 		"[io.out.reject]\nline = \"none:1\"\n[io.out.ok]\nline = \"none:2\"\n[line]\ntravel_ms = 500\n[record]\ndir = \"x\"\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+func TestSafeSaysWhatItCannotDo(t *testing.T) {
+	file := realLine(t)
 	var log bytes.Buffer
 	err := Safe(t.Context(), Env{&bytes.Buffer{}, &log}, []string{"--config", file})
 	if err == nil || HintOf(err) == "" {
@@ -333,12 +340,7 @@ func TestReadyAfterAReloadOfTheCheck(t *testing.T) {
 }
 
 func TestPartsAreForTheSimulatedLine(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "f.toml")
-	text := "product = \"x\"\n[camera]\nkind = \"v4l2\"\ndevice = \"x\"\n[io]\nkind = \"gpio\"\n[io.in.trigger]\nline = \"none:0\"\n" +
-		"[io.out.reject]\nline = \"none:1\"\n[io.out.ok]\nline = \"none:2\"\n[line]\ntravel_ms = 500\n[record]\ndir = \"x\"\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := realLine(t)
 	err := Run(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, []string{"--config", file, "--parts", "3"})
 	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--parts is for the simulated line") {
 		t.Errorf("err = %v", err)

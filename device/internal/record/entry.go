@@ -70,7 +70,8 @@ var (
 
 // Unnumbered is e without a score and threshold that JSON has no number for, which why says: the verdict stays.
 func (e Entry) Unnumbered(why error) Entry {
-	if e.Score, e.Threshold = nil, nil; e.Error != "" {
+	e.Score, e.Threshold = nil, nil
+	if e.Error != "" {
 		e.Error += "; "
 	}
 	e.Error += why.Error()
