@@ -13,6 +13,7 @@ import (
 
 	"cull/capture"
 	"cull/capture/check"
+	"cull/capture/recording"
 	"cull/capture/replay"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
@@ -166,10 +167,17 @@ func (s *station) check(env Env, file string) error {
 		}
 		say(f.key, "%s is there", f.path)
 	}
-	if s.Camera.Kind == "folder" {
+	switch s.Camera.Kind {
+	case "folder":
 		if _, err := replay.Open(s.Camera.Folder); err != nil {
 			return Hint(fmt.Errorf("run: camera.folder: %w", err), "put pictures into the folder; folders below it are not searched")
 		}
+	case "recording":
+		src, err := recording.Open(s.Camera.Recording)
+		if err != nil {
+			return Hint(fmt.Errorf("run: camera.recording: %w", err), "record.frames makes recordings")
+		}
+		src.Close() //nolint:errcheck // it was only looked at
 	}
 	for _, d := range []struct{ key, path string }{
 		{"record.dir", s.Record.Dir}, {"record.frames_dir", s.Record.FramesDir},

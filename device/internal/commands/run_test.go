@@ -297,6 +297,7 @@ func TestRunMistakes(t *testing.T) {
 	noProduct := file("no-product.toml", "product = %q\n", d.dir)
 	noDir := file("no-dir.toml", "[record]\ndir = %q\n", typo)
 	noPictures := file("no-pictures.toml", "product = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n", d.product(t), t.TempDir())
+	noRecording := file("no-recording.toml", "product = %q\n[camera]\nkind = \"recording\"\nrecording = %q\n", d.product(t), t.TempDir())
 	for _, tc := range []struct {
 		args       []string
 		want, hint string
@@ -312,6 +313,7 @@ func TestRunMistakes(t *testing.T) {
 		{[]string{"--config", noProduct, "--check"}, "not a regular file", "name a .product file", false},
 		{[]string{"--config", noDir, "--check"}, "typo.toml is no directory", "choose a directory", false},
 		{[]string{"--config", noPictures, "--check"}, "camera.folder", "put pictures", false},
+		{[]string{"--config", noRecording, "--check"}, "camera.recording", "record.frames", false},
 		{[]string{"--check"}, "--check needs --config", "cull run --config", true},
 		{[]string{"--parts", "-1"}, "--parts", "", true},
 		{[]string{"--parts", "x"}, "invalid value", "--help", true},

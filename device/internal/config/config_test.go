@@ -90,6 +90,10 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"unknown key", "[line]\npulse_msec = 3\n", "f.toml:2: line.pulse_msec: unknown key", "did you mean line.pulse_ms?"},
 		{"wrong table", "[line]\n\ndir = \"x\"\n", "f.toml:3: line.dir: unknown key", "did you mean record.dir?"},
 		{"unknown table", "[modbus]\nport = 3\n", "f.toml:1: modbus: unknown key", "systemd/cull.example.toml lists every key"},
+		{"case", "[line]\nPulse_ms = 3\n", "f.toml:2: line.Pulse_ms: unknown key", "did you mean line.pulse_ms?"},
+		{"case of a table", "[Line]\npulse_ms = 3\n", "f.toml:1: Line: unknown key", ""},
+		{"case within a value", "line = {pulse_ms = 3, PULSE_MAX_MS = 4}\n", "f.toml:1: line.PULSE_MAX_MS: unknown key", "did you mean line.pulse_max_ms?"},
+		{"value within a value", "line = {pulse_ms = 0}\n", "f.toml:1: line.pulse_ms: 0 is out of bounds", ""},
 		{"bounds", "# comment\n[line]\npulse_ms = 0\n", "f.toml:3: line.pulse_ms: 0 is out of bounds: 1 to 10000 ms", ""},
 		{"float bounds", "[sim]\nbad = 1.5\n", "f.toml:2: sim.bad: 1.5 is out of bounds: 0 to 1 share", ""},
 		{"not a number", "[sim]\nbad = nan\n", "f.toml:2: sim.bad: NaN is out of bounds: 0 to 1 share", ""},
@@ -247,5 +251,12 @@ func TestLoadCameraNeedsNoWholeLine(t *testing.T) {
 		if _, err := Load(file); err == nil {
 			t.Errorf("%q is a line", text)
 		}
+	}
+}
+
+func TestByteOrderMarkIsPassedOver(t *testing.T) {
+	c, err := Parse("f.toml", []byte("\ufeff[line]\npulse_ms = 7\n"))
+	if err != nil || c.Line.PulseMS != 7 {
+		t.Errorf("%v, pulse of %d ms", err, c.Line.PulseMS)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,12 +76,16 @@ func parse(name string, text []byte, complete bool) (Config, error) {
 	if len(text) > MaxFile {
 		return c, &Error{File: name, Text: fmt.Sprintf("larger than %d bytes", MaxFile)}
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin with a byte-order mark
 	d := toml.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
 		return Default(), fault(name, err)
 	}
 	lines := positions(text)
+	if err := exactly(name, lines); err != nil {
+		return Default(), err
+	}
 	if err := check(reflect.ValueOf(c), "", name, lines); err != nil {
 		return Default(), err
 	}
@@ -301,25 +307,56 @@ func positions(text []byte) map[string]int {
 	table := ""
 	for p.NextExpression() {
 		e := p.Expression()
-		if e.Kind != unstable.KeyValue && e.Kind != unstable.Table {
-			continue
-		}
-		var parts []string
-		line := 0
-		for it := e.Key(); it.Next(); {
-			n := it.Node()
-			parts = append(parts, string(n.Data))
-			line = p.Shape(n.Raw).Start.Line
-		}
-		key := strings.Join(parts, ".")
-		if e.Kind == unstable.Table {
+		switch e.Kind {
+		case unstable.Table:
+			key, line := keyOf(&p, e)
 			table = key + "."
 			lines[key] = line
-			continue
+		case unstable.KeyValue:
+			place(&p, e, table, lines)
 		}
-		lines[table+key] = line
 	}
 	return lines
+}
+
+// place notes the line of e's key, and of the keys of the tables that are its value.
+func place(p *unstable.Parser, e *unstable.Node, table string, lines map[string]int) {
+	key, line := keyOf(p, e)
+	lines[table+key] = line
+	if v := e.Value(); v.Kind == unstable.InlineTable {
+		for it := v.Children(); it.Next(); {
+			place(p, it.Node(), table+key+".", lines)
+		}
+	}
+}
+
+// keyOf returns the key of a table or a value, dotted, and its line.
+func keyOf(p *unstable.Parser, e *unstable.Node) (key string, line int) {
+	var parts []string
+	for it := e.Key(); it.Next(); {
+		n := it.Node()
+		parts = append(parts, string(n.Data))
+		line = p.Shape(n.Raw).Start.Line
+	}
+	return strings.Join(parts, "."), line
+}
+
+// exactly returns an error where a key is not written as it should be: go-toml takes any case, and so two keys for one.
+func exactly(name string, lines map[string]int) error {
+	known := map[string]bool{}
+	for _, key := range Keys() {
+		for table, more := key, true; more; { // the key and its tables
+			known[table] = true
+			i := strings.LastIndexByte(table, '.')
+			table, more = table[:max(i, 0)], i >= 0
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(lines)) {
+		if !known[key] {
+			return &Error{name, lines[key], key, "unknown key", nearest(strings.ToLower(key))}
+		}
+	}
+	return nil
 }
 
 // Keys returns all keys, "line.pulse_ms", in the order of the file.
