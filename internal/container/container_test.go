@@ -193,6 +193,26 @@ func TestWriteFile(t *testing.T) {
 	onlyEntry(t, dir, "a.net")
 }
 
+// A link that names the product in use goes on naming the same file.
+func TestWriteFileBehindALink(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	link, file := filepath.Join(dir, "current.product"), filepath.Join(elsewhere, "caps.product")
+	if err := errors.Join(os.WriteFile(file, []byte("old"), 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(container.CanWrite(link), container.WriteFile(link, []byte("new"))); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != file {
+		t.Errorf("the link names %q, %v", to, err)
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != "new" {
+		t.Errorf("%q, %v", got, err)
+	}
+	onlyEntry(t, dir, "current.product")
+	onlyEntry(t, elsewhere, "caps.product")
+}
+
 func TestWriteFileLeavesNothingHalf(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.net")

@@ -21,7 +21,7 @@ func WriteFile(path string, b []byte) error {
 // Write makes what write writes the contents of path, all or nothing: a temporary file in
 // the same folder is written, flushed to disk and renamed, then the folder is
 // flushed. After an error, which may be write's own, path holds what it held before. What is there
-// and no file, a folder or a device, is never replaced.
+// and no file, a folder or a device, is never replaced; of a symbolic link, the file that it names is.
 func Write(path string, write func(io.Writer) error) (err error) {
 	named := func(err error) error {
 		if err == nil {
@@ -32,6 +32,7 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	if err := replaceable(path); err != nil {
 		return named(err)
 	}
+	path = behindLinks(path)
 	tmp, err := temporary(path)
 	if err != nil {
 		return named(err)
@@ -69,7 +70,7 @@ func CanWrite(path string) error {
 	err := replaceable(path)
 	if err == nil {
 		var tmp *os.File
-		if tmp, err = temporary(path); err == nil {
+		if tmp, err = temporary(behindLinks(path)); err == nil {
 			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 		}
 	}
@@ -89,6 +90,14 @@ func replaceable(path string) error {
 		return errors.New("it is not a regular file")
 	}
 	return nil
+}
+
+// behindLinks returns the file that a symbolic link names, and any other path as it is.
+func behindLinks(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	return path
 }
 
 func temporary(path string) (*os.File, error) {

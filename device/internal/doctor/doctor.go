@@ -352,7 +352,7 @@ func (e *examination) directory(key, dir, quotaKey string, quota int) {
 	if dir == "" {
 		return
 	}
-	mend := "mkdir -p " + dir + " && chown cull: " + dir
+	mend := "mkdir -p " + quoted(dir) + " && chown cull: " + quoted(dir)
 	there, state := dir, "can be written"
 	var st unix.Statfs_t
 	err := unix.Statfs(there, &st)
@@ -381,6 +381,15 @@ func (e *examination) directory(key, dir, quotaKey string, quota int) {
 		return
 	}
 	e.say(key, OK, "", "%s %s, %d MiB are free", dir, state, free)
+}
+
+// quoted returns a path as a shell reads it.
+func quoted(path string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
+	if strings.Trim(path, plain) == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func tryWrite(dir string) error {

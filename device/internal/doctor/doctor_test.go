@@ -88,6 +88,16 @@ func TestDiskAndMissingHardware(t *testing.T) {
 	}
 }
 
+func TestRemediesAreForAShell(t *testing.T) {
+	for path, want := range map[string]string{
+		"/var/lib/cull/log_1.d": "/var/lib/cull/log_1.d", "/mnt/line 2": "'/mnt/line 2'", "/a'b": `'/a'\''b'`,
+	} {
+		if got := quoted(path); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
 // The kernel's own: an output that silently does nothing is found. An open-drain line of gpio-sim that is
 // driven active is let go, and as nothing pulls it up it stays low; the request succeeds, and so does the write.
 func TestKernelOutputThatDoesNothing(t *testing.T) {
