@@ -35,7 +35,7 @@ soak: ## the line against fakes under random faults: two processes of SOAK_PARTS
 	$(GO) test -c -o $(BIN)/line.test ./device/internal/line
 	@cd device/internal/line && soak() { GOMAXPROCS=1 GOGC=400 ../../../$(BIN)/line.test -test.run '^TestSoak$$' -test.timeout 6h \
 		-soak.parts $(SOAK_PARTS) -soak.seed $$1; }; \
-	soak $(SOAK_SEED) & first=$$!; soak $$(($(SOAK_SEED) + 1000000)) && wait $$first
+	soak $(SOAK_SEED) & first=$$!; soak $$(($(SOAK_SEED) + 1000000)) || { kill $$first; exit 1; }; wait $$first
 
 .PHONY: eval
 eval: build ## measure on the real sets in DATA, with every control (needs DATA=../shared/data)
