@@ -324,24 +324,38 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestOpenedFileOutlivesItsReplacement(t *testing.T) {
+// Whatever is done to a file that is open: replaced, written over in place as cp does it, cut short.
+func TestOpenedFileOutlivesWhatIsDoneToIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	old := bytes.Repeat([]byte("old "), 5000)
-	if err := container.WriteFile(path, old); err != nil {
-		t.Fatal(err)
-	}
-	data, release, err := container.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := container.WriteFile(path, []byte("new")); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(data, old) {
-		t.Error("the open file changed")
-	}
-	if err := release(); err != nil {
-		t.Error(err)
+	for name, change := range map[string]func() error{
+		"replaced": func() error { return container.WriteFile(path, []byte("new")) },
+		"written over": func() error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.Write(bytes.Repeat([]byte("new "), 5000))
+			return errors.Join(err, f.Close())
+		},
+		"cut short": func() error { return os.Truncate(path, 1) },
+	} {
+		if err := container.WriteFile(path, old); err != nil {
+			t.Fatal(err)
+		}
+		data, release, err := container.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(data, old) {
+			t.Errorf("%s: what was opened changed", name)
+		}
+		if err := release(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

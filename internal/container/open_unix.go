@@ -3,7 +3,9 @@
 package container
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -12,9 +14,8 @@ import (
 // Open returns the bytes of a regular file of at most MaxSize bytes, to be read only,
 // and what gives them back; nothing may use them afterwards.
 //
-// They are mapped: pages come from the page cache, are shared by all programs that
-// have the file open and are not the garbage collector's. So the file must be
-// replaced, as WriteFile does it, and never be written over while it is open.
+// They are a copy in memory that is not the garbage collector's. The file itself is not mapped: who copies another file
+// over it, in place, would change or take away what a running line judges with.
 func Open(path string) (data []byte, release func() error, err error) {
 	f, size, err := openRegular(path)
 	if err != nil {
@@ -24,9 +25,15 @@ func Open(path string) (data []byte, release func() error, err error) {
 	if size == 0 {
 		return nil, func() error { return nil }, nil
 	}
-	data, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	data, err = unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return nil, nil, fmt.Errorf("container: %w", &os.PathError{Op: "mmap", Path: path, Err: err})
+	}
+	if _, err = io.ReadFull(f, data); err == nil {
+		err = unix.Mprotect(data, unix.PROT_READ)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("container: %s: %w", path, err), unix.Munmap(data))
 	}
 	return data, func() error { return unix.Munmap(data) }, nil
 }

@@ -90,7 +90,7 @@ func Open(path string, net [32]byte) (*Product, error) {
 }
 
 // Read reads a .product file, whatever network it belongs to. The whitening factors
-// stay in the file, mapped (container.Open), until Close.
+// stay where container.Open put them until Close.
 func Read(path string) (*Product, error) {
 	b, release, err := container.Open(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func Read(path string) (*Product, error) {
 	return p, nil
 }
 
-// Close gives back the file of a product that Read or Open returned. Nothing may use
+// Close gives back the memory of a product that Read or Open returned. Nothing may use
 // the product or its model afterwards. A program that ends with its product need not call it.
 func (p *Product) Close() error {
 	if p.release == nil {
