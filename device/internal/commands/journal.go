@@ -120,6 +120,9 @@ func (j reporter) event(e line.Event, more ...slog.Attr) {
 	if e.N > 0 {
 		as = append(as, slog.Int(countOf[e.Kind], e.N))
 	}
+	if e.For > 0 {
+		as = append(as, slog.Duration("for", e.For))
+	}
 	if e.Err != nil {
 		as = append(as, slog.Any("error", e.Err))
 	}
@@ -134,11 +137,13 @@ var (
 		line.MissedTrigger: journal.MissedTrigger, line.RejectsInRow: journal.RejectsInRow,
 		line.NoReject: journal.NoReject, line.NoTrigger: journal.NoTrigger, line.NotSeen: journal.NotSeen,
 		line.Unexpected: journal.Unexpected, line.Ambiguous: journal.Ambiguous, line.OutputFailed: journal.OutputFailed,
+		line.Debounced: journal.Debounced, line.NotReady: journal.NotReady,
 	}
 	// countOf says what an event's N counts.
 	countOf = map[line.Kind]string{
 		line.Stopped: "uninspected_in_a_row", line.MissedTrigger: "edges", line.RejectsInRow: "parts",
 		line.NoReject: "parts", line.NoTrigger: "counts", line.NotSeen: "missing_in_a_row", line.Draining: "under_way",
+		line.Debounced: "bounces_ever",
 	}
 )
 
@@ -226,6 +231,9 @@ func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats, ca
 	}
 	if t.hasSlack {
 		as = append(as, slog.Duration("least_slack", t.slack))
+	}
+	if c.Bounces > 0 {
+		as = append(as, slog.Uint64("bounces_ever", c.Bounces))
 	}
 	if r.Appended > 0 {
 		as = append(as, slog.Uint64("recorded", r.Synced), slog.Uint64("unrecorded", r.Unlogged))

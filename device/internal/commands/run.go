@@ -385,7 +385,7 @@ func limits(c *config.Config) line.Options {
 		Margin: config.MS(l.MarginMS), Debounce: config.MS(l.DebounceMS),
 		ConfirmFrom: config.MS(l.ConfirmFromMS), ConfirmTo: config.MS(l.ConfirmToMS), ConfirmStop: l.ConfirmStop,
 		Backlog: l.Backlog, MaxParts: l.MaxParts, OnMiss: policies[l.Uninspected], StopAfter: l.StopAfter,
-		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm, QuietCounts: l.QuietCounts,
+		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm, QuietCounts: l.QuietCounts, QuietTime: config.MS(l.QuietMS),
 		Heartbeat: config.MS(l.HeartbeatMS), Drain: config.MS(l.DrainMS),
 	}
 	if o.RejectsAlarm == 0 {

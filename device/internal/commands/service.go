@@ -87,7 +87,8 @@ func (h watchedHeartbeat) Set(active bool) error {
 
 // A status is what systemctl shows of the line.
 type status struct {
-	now string // what is shown again when the camera is back
+	now  string // what is shown again when the camera is back
+	lost bool   // the camera is
 }
 
 // event says what has changed. A camera that is back does not make a stopped line run.
@@ -100,13 +101,17 @@ func (s *status) event(e line.Event, product string) {
 	case line.Draining:
 		s.now = "STOPPING=1\nSTATUS=finishing parts under way"
 	case line.CameraBack:
+		s.lost = false
 	case line.CameraLost:
-		systemd.Notify("STATUS=camera lost, opening it again") //nolint:errcheck // it is for information
-		return
+		s.lost = true
 	default:
 		return
 	}
-	systemd.Notify(s.now) //nolint:errcheck // it is for information
+	text := s.now
+	if s.lost {
+		text += "; camera lost, opening it again"
+	}
+	systemd.Notify(text) //nolint:errcheck // it is for information
 }
 
 // failed puts why the daemon ends into the journal, where main's line on stderr has no message id.

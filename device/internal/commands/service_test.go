@@ -261,8 +261,8 @@ func TestReadyIsToldAgain(t *testing.T) {
 	}
 }
 
-// What systemctl shows of a stopped line is that it is stopped, whatever its camera does.
-func TestStatusOfAStoppedLine(t *testing.T) {
+// What systemctl shows is the line's state and, whatever that is, that the camera is not there.
+func TestStatus(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
@@ -276,11 +276,12 @@ func TestStatusOfAStoppedLine(t *testing.T) {
 		want string
 	}{
 		{line.Event{Kind: line.Running}, "STATUS=inspecting x.product"},
-		{line.Event{Kind: line.CameraLost}, "STATUS=camera lost, opening it again"},
+		{line.Event{Kind: line.CameraLost}, "STATUS=inspecting x.product; camera lost, opening it again"},
 		{line.Event{Kind: line.CameraBack}, "STATUS=inspecting x.product"},
-		{line.Event{Kind: line.Stopped, Reason: line.TriggerMissed}, "STATUS=line stopped: " + string(line.TriggerMissed)},
-		{line.Event{Kind: line.CameraLost}, "STATUS=camera lost, opening it again"},
-		{line.Event{Kind: line.CameraBack}, "STATUS=line stopped: " + string(line.TriggerMissed)},
+		{line.Event{Kind: line.Stopped, Reason: line.TriggerMissed}, "STATUS=line stopped: trigger missed"},
+		{line.Event{Kind: line.CameraLost}, "STATUS=line stopped: trigger missed; camera lost, opening it again"},
+		{line.Event{Kind: line.Running}, "STATUS=inspecting x.product; camera lost, opening it again"},
+		{line.Event{Kind: line.CameraBack}, "STATUS=inspecting x.product"},
 		{line.Event{Kind: line.Draining}, "STOPPING=1\nSTATUS=finishing parts under way"},
 	} {
 		s.event(step.e, "x.product")
@@ -350,10 +351,11 @@ func TestPartsAreForTheSimulatedLine(t *testing.T) {
 func TestNozzleTooNear(t *testing.T) {
 	for _, c := range []struct {
 		nozzle, speed float64
+		counts        int64
 		fits          bool
-	}{{600, 300, true}, {1, 1000, false}, {600, 10000, false}} {
+	}{{600, 300, 0, true}, {1, 1000, 0, false}, {600, 10000, 0, false}, {600, 300, 5000, true}, {600, 300, 10, false}} {
 		s := station{Config: config.Default()}
-		s.Sim.Nozzle = c.nozzle
+		s.Sim.Nozzle, s.Line.TravelCounts = c.nozzle, c.counts
 		r := &run{station: &s}
 		belt, err := sim.New(sim.Options{Parts: 1, Speed: c.speed, Pitch: s.Sim.Pitch, Length: s.Sim.Length, Nozzle: c.nozzle}, nil, nil)
 		if err != nil {

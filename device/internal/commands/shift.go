@@ -65,13 +65,17 @@ func (r *run) drive(ctx context.Context, parts feed, speed float64) error {
 
 // reachable reports a simulated belt on which no part could be judged before it is at the nozzle.
 func (r *run) reachable(speed float64) error {
-	if r.Line.TravelMS > 0 || r.Line.TravelCounts > 0 {
-		return nil // config has compared them
+	if r.Line.TravelMS > 0 {
+		return nil // config has compared it
 	}
-	way := float64(r.belt.Travel(config.MS(r.Line.PulseMS))) / sim.CountsPerMM
+	counts, key, mend := r.belt.Travel(config.MS(r.Line.PulseMS)), "sim.nozzle_mm", "move the nozzle away, or lower sim.speed_mm_s"
+	if r.Line.TravelCounts > 0 {
+		counts, key, mend = r.Line.TravelCounts, "line.travel_counts", "0 lets the simulated line find it"
+	}
+	way := float64(counts) / sim.CountsPerMM
 	if least := speed * float64(r.Line.WindowToMS+r.Line.MarginMS) / 1000; way <= least {
-		return Hint(fmt.Errorf("run: sim.nozzle_mm: READY would never be active: %.0f mm to the nozzle, %.0f pass before a part is judged at %.0f mm/s",
-			max(way, 0), least, speed), "move the nozzle away, or lower sim.speed_mm_s")
+		return Hint(fmt.Errorf("run: %s: READY would never be active: %.0f mm to the nozzle, %.0f pass before a part is judged at %.0f mm/s",
+			key, max(way, 0), least, speed), "%s", mend)
 	}
 	return nil
 }

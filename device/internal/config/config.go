@@ -104,6 +104,7 @@ type Line struct {
 	ConfirmToMS   int    `toml:"confirm_to_ms" unit:"ms" min:"1" max:"60000" live:"yes"`
 	ConfirmStop   int    `toml:"confirm_stop" unit:"parts" min:"0" max:"1000" live:"yes"`
 	QuietCounts   int64  `toml:"quiet_counts" unit:"counts" min:"0" max:"1000000000" live:"yes"`
+	QuietMS       int    `toml:"quiet_ms" unit:"ms" min:"0" max:"86400000" live:"yes"`
 	DrainMS       int    `toml:"drain_ms" unit:"ms" min:"0" max:"60000"`
 	HeartbeatMS   int    `toml:"heartbeat_ms" unit:"ms" min:"10" max:"10000"`
 }

@@ -129,6 +129,12 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"no trigger", strings.Replace(realLine, "trigger.line", "#", 1), "f.toml: io.in.trigger.line: is needed", "gpioinfo"},
 		{"no encoder", strings.Replace(realLine, "travel_ms", "travel_counts", 1), "f.toml: io.in.encoder.line: is needed", "gpioinfo"},
 		{"no sensor", realLine + "trigger_by = \"rate\"\n", "f.toml:5: camera.triggered: a camera", "set io.trigger_by"},
+		{"sensor not read", strings.Replace(realLine, "triggered", "#", 1) + "trigger_by = \"software\"\n", "f.toml:11: io.in.trigger.line: is not read", "leave it out"},
+		{"both edges of nothing", realLine + "encoder_both_edges = true\n", "f.toml:16: io.encoder_both_edges: is of no use", ""},
+		{"deadline in the window", "[line]\ndeadline_ms = 50\n", "f.toml:2: line.deadline_ms: 50 is not after window_to_ms, 50", "both count"},
+		{"black and white", "[camera]\ncheck_black = 250\n", "f.toml:2: camera.check_black: 250 is not below check_white, 250", ""},
+		{"slow camera", strings.Replace(realLine, "triggered = true", "fps = 15", 1), "f.toml: line.window_to_ms: in 50 ms not every part gets a frame at 15", "widen"},
+		{"rate", strings.NewReplacer("triggered", "#", "trigger.line", "#").Replace(realLine) + "trigger_by = \"rate\"\ntrigger_hz = 30\n", "f.toml:17: io.trigger_hz: 30 a second come", "shorten"},
 		{"one line twice", strings.Replace(realLine, "GPIO27", "GPIO17", 1), "f.toml:13: io.out.reject.line: \"GPIO17\" is io.in.trigger.line too", "each"},
 		{"twice", "[sim]\nbad = 0.1\nbad = 0.2\n", "f.toml:3: ", ""},
 	} {

@@ -192,6 +192,8 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("line.window_from_ms", "", "%d is not before window_to_ms, %d", l.WindowFromMS, l.WindowToMS)
 	case l.PulseMaxMS < l.PulseMS:
 		return bad("line.pulse_max_ms", "", "%d is less than pulse_ms, %d", l.PulseMaxMS, l.PulseMS)
+	case l.DeadlineMS > 0 && l.DeadlineMS <= l.WindowToMS:
+		return bad("line.deadline_ms", "both count from the trigger, and the inspection takes its time", "%d is not after window_to_ms, %d", l.DeadlineMS, l.WindowToMS)
 	case l.DeadlineMS > 0 && l.TravelMS > 0 && l.DeadlineMS > l.TravelMS-l.MarginMS:
 		return bad("line.deadline_ms", "", "%d is later than travel_ms - margin_ms, %d", l.DeadlineMS, l.TravelMS-l.MarginMS)
 	case l.TravelMS > 0 && l.TravelMS <= l.MarginMS:
@@ -211,6 +213,8 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("camera.recording", "record.frames makes one", "is needed with kind \"recording\"")
 	case c.Camera.Kind != "simulated" && c.Product == "":
 		return bad("product", "cull teach FOLDER -o PRODUCT makes one", "is needed with camera.kind %q", c.Camera.Kind)
+	case c.Camera.CheckBlack >= c.Camera.CheckWhite:
+		return bad("camera.check_black", "", "%d is not below check_white, %d: no frame could be judged", c.Camera.CheckBlack, c.Camera.CheckWhite)
 	case c.Camera.CheckRepeated == 1:
 		return bad("camera.check_frozen", "2 or more, or 0 for no check", "1 is every frame")
 	case l.ConfirmFromMS >= l.ConfirmToMS:
@@ -256,10 +260,20 @@ func (c *Config) real(bad func(key, hint, format string, args ...any) error) err
 		return bad("io.out.reject.line", "gpioinfo lists the lines", "is needed with io.kind \"gpio\"")
 	case c.IO.Trigger == "edge" && in.Trigger.Line == "":
 		return bad("io.in.trigger.line", "gpioinfo lists the lines", "is needed with trigger_by \"edge\"")
+	case c.IO.Trigger == "rate" && c.IO.TriggerHz*float64(c.Line.WindowToMS-c.Line.WindowFromMS) >= 1000:
+		return bad("io.trigger_hz", "shorten the window", "%v a second come within the window of %d ms: a frame may be any of several parts'",
+			c.IO.TriggerHz, c.Line.WindowToMS-c.Line.WindowFromMS)
+	case !c.Camera.Triggered && c.Camera.FPS > 0 && (c.Line.WindowToMS-c.Line.WindowFromMS)*c.Camera.FPS < 1000:
+		return bad("line.window_to_ms", "widen the window, or let the sensor trigger the camera (camera.triggered)",
+			"in %d ms not every part gets a frame at %v frames/s", c.Line.WindowToMS-c.Line.WindowFromMS, c.Camera.FPS)
 	case c.IO.Trigger != "edge" && c.Camera.Triggered:
 		return bad("camera.triggered", "set io.trigger_by = \"edge\"", "a camera that the sensor triggers needs the sensor's edges")
+	case c.IO.Trigger != "edge" && in.Trigger.Line != "":
+		return bad("io.in.trigger.line", "leave it out, or set io.trigger_by = \"edge\"", "is not read with trigger_by %q", c.IO.Trigger)
 	case c.Line.TravelCounts > 0 && in.Encoder.Line == "":
 		return bad("io.in.encoder.line", "gpioinfo lists the lines", "is needed with line.travel_counts")
+	case c.IO.EdgesAll && in.Encoder.Line == "":
+		return bad("io.encoder_both_edges", "", "is of no use without io.in.encoder.line")
 	case in.Direction.Line != "" && in.Encoder.Line == "":
 		return bad("io.in.direction.line", "", "is of no use without io.in.encoder.line")
 	}

@@ -25,7 +25,7 @@ func (o *Options) change(from *Options) {
 	o.ConfirmFrom, o.ConfirmTo, o.ConfirmStop = from.ConfirmFrom, from.ConfirmTo, from.ConfirmStop
 	o.OnMiss, o.StopAfter = from.OnMiss, from.StopAfter
 	o.RejectsAlarm, o.NoRejectAlarm = from.RejectsAlarm, from.NoRejectAlarm
-	o.QuietCounts = from.QuietCounts
+	o.QuietCounts, o.QuietTime = from.QuietCounts, from.QuietTime
 }
 
 // changed starts the counts of what the alarms count anew where their limits have been passed by.

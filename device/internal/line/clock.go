@@ -10,6 +10,8 @@ func (t *tracker) poll(now time.Time) {
 		t.belt.sample(now)
 		t.listen()
 	}
+	t.await(now)
+	t.watchReady(now)
 	for len(t.frames) > 0 && now.Sub(t.frames[0].seen) > t.o.WindowTo+t.o.FrameWait {
 		t.drop()
 	}
@@ -26,7 +28,7 @@ func (t *tracker) poll(now time.Time) {
 		case !now.Before(t.deadline(p)):
 			t.uninspected(p, DeadlineMissed, nil, now)
 		case p.state == awaitFrame && !now.Before(t.frameDeadline(p)):
-			t.uninspected(p, FrameLost, nil, now)
+			t.uninspected(p, FrameLost, t.nearest(p), now)
 		}
 	})
 	t.unexpected()
@@ -80,6 +82,16 @@ func (t *tracker) until(now time.Time) time.Duration {
 			d = f
 		}
 		if d.Before(first) {
+			first = d
+		}
+	}
+	if t.o.QuietTime > 0 && !t.stopped && !t.draining {
+		if d := t.heard.Add(t.o.QuietTime); d.Before(first) {
+			first = d
+		}
+	}
+	if !t.unready.IsZero() && !t.told {
+		if d := t.unready.Add(longUnready); d.Before(first) {
 			first = d
 		}
 	}

@@ -13,7 +13,7 @@ const maxMissed = 1 << 16
 func (t *tracker) trigger(tr Trigger, now time.Time) {
 	t.recent[t.edges%uint64(len(t.recent))] = tr.At
 	t.edges++
-	t.quiet = tr.Count
+	t.quiet, t.heard = tr.Count, now
 	if !t.seen && tr.Seq > 1 { // the first of all was lost
 		t.last, t.seen = Trigger{At: t.began.Add(-t.o.Debounce)}, true
 	}
@@ -27,11 +27,13 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 		}
 		if d := tr.At.Sub(t.last.At); d >= 0 && d < t.o.Debounce {
 			t.counts.Bounces++
+			t.suspect(tr, now)
 			t.last.Seq = tr.Seq
 			return
 		}
 	}
 	t.last, t.seen = tr, true
+	t.advance(tr)
 	t.disown(tr, now)
 	p := t.begin(tr)
 	switch {
@@ -49,6 +51,42 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 	t.o.Recorder.Begin(p.ID, tr)
 	t.pending++
 	t.claimKept(p, now)
+}
+
+// suspect tells of a bounce that may have been a part: a contact bounces at once, and not after a rest of half the debounce
+// time. Once a minute is enough.
+func (t *tracker) suspect(tr Trigger, now time.Time) {
+	before := t.recent[(t.edges-2)%uint64(len(t.recent))]
+	if tr.At.Sub(before) > t.o.Debounce/2 && (t.warned.IsZero() || now.Sub(t.warned) >= time.Minute) {
+		t.warned = now
+		t.note(Event{Kind: Debounced, N: int(t.counts.Bounces)})
+	}
+}
+
+// maxStill is how many edges in a row may come from no farther than those before: a part that trembles at the sensor makes
+// a few, or a belt that is jogged back.
+const maxStill = 3
+
+// advance stops the line where parts come and the encoder does not advance: it is dead, or counts backwards, and no part
+// would ever arrive at the rejecter. Where the bad ones among those under way are nobody knows.
+func (t *tracker) advance(tr Trigger) {
+	if t.belt == nil {
+		return
+	}
+	if tr.Count > t.farthest {
+		t.farthest, t.still = tr.Count, 0
+		return
+	}
+	if t.still++; t.still < maxStill || t.stopped {
+		return
+	}
+	t.stop(BeltLost)
+	t.each(func(p *tracked) {
+		p.astray = true
+		if p.state == awaitPulse && (!p.pushed || t.rejecter.Cancel(p.ID)) {
+			t.end(p, Stop, BeltLost)
+		}
+	})
 }
 
 // missed accounts for n edges that the sensor lost before tr: parts passed, nobody knows
@@ -116,5 +154,13 @@ func (t *tracker) listen() {
 	case t.o.QuietCounts > 0 && far >= t.o.QuietCounts:
 		t.note(Event{Kind: NoTrigger, N: int(far)})
 		t.quiet = here
+	}
+}
+
+// await raises the alarm when the line has run for long without a trigger.
+func (t *tracker) await(now time.Time) {
+	if quiet := now.Sub(t.heard); t.o.QuietTime > 0 && !t.stopped && !t.draining && quiet >= t.o.QuietTime {
+		t.note(Event{Kind: NoTrigger, For: quiet})
+		t.heard = now
 	}
 }

@@ -1,5 +1,7 @@
 package line
 
+import "time"
+
 // A Kind is a kind of event.
 type Kind uint8
 
@@ -14,7 +16,9 @@ const (
 	MissedTrigger // N edges were lost; 0: nobody knows how many
 	RejectsInRow  // N parts in a row were judged bad
 	NoReject      // N parts in a row were judged good
-	NoTrigger     // the belt moved N counts without a trigger
+	NoTrigger     // the belt moved N counts without a trigger, or none came For so long
+	Debounced     // N edges since the start were taken for bounces; one of them may have been a part
+	NotReady      // READY has been inactive For so long, Err says why
 	NotSeen       // Part was fired at, but REJECT-CONFIRM did not see it go: N in a row
 	Unexpected    // REJECT-CONFIRM saw a part go that was not fired at, or with Part: a good one, or a fault
 	Ambiguous     // a frame was claimed that may show the next part; Part is the older
@@ -28,5 +32,6 @@ type Event struct {
 	Part   *Part // a copy for the receiver to keep; nil where there is none
 	Reason Reason
 	N      int
+	For    time.Duration
 	Err    error
 }

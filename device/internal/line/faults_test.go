@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -415,4 +416,241 @@ func TestConfirmationOfAHaltedPart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An encoder that is dead, or counts backwards, brings no part to the rejecter any more: bad parts would wait for their
+// pulse for ever, and the belt would carry them on.
+func TestEncoderThatDoesNotAdvance(t *testing.T) {
+	dead := func(r *rig, o *line.Options) {
+		counts(500, 0, 250*ms)(r, o)
+		o.Resets = input{c: r.press}
+	}
+	press := func(change func(*rig, *line.Options)) func(*rig, *line.Options) {
+		return func(r *rig, o *line.Options) { r.press = make(chan line.Trigger, 9); change(r, o) }
+	}
+	run(t, "dead", press(dead), func(r *rig) {
+		for _, bad := range []bool{false, false, true, false, false, false} { // at 0, 200, then at 250 counts for ever
+			r.pass(bad)
+			time.Sleep(180 * ms)
+		}
+		if !r.saw(line.Stopped) || r.ok.Active() || r.ready.Active() {
+			r.t.Errorf("the line runs on: %v", r.events)
+		}
+		r.press <- line.Trigger{At: time.Now()}
+		time.Sleep(10 * ms)
+		if !r.ok.Active() {
+			r.t.Error("no reset")
+		}
+		for range 4 {
+			r.pass(false)
+			time.Sleep(180 * ms)
+		}
+		r.finish()
+		r.want("PASS score", "PASS score", "STOP belt lost", "PASS score", "PASS score", "STOP line stopped",
+			"PASS score", "PASS score", "STOP line stopped", "STOP line stopped")
+		r.pulses()
+	})
+	run(t, "backwards", func(r *rig, o *line.Options) {
+		counts(500, 0)(r, o)
+		o.Encoder = backwards{&r.enc}
+	}, func(r *rig) {
+		for i := range 5 {
+			r.seq++
+			r.edges <- line.Trigger{At: time.Now(), Count: backwards{&r.enc}.Position().Count, Seq: r.seq}
+			time.Sleep(20 * ms)
+			r.shoot(time.Since(r.start)-15*ms, i == 1)
+			time.Sleep(180 * ms)
+		}
+		r.finish()
+		r.want("PASS score", "STOP belt lost", "PASS score", "STOP line stopped", "STOP line stopped")
+		r.pulses()
+	})
+	run(t, "a jog back is none", counts(500, 0), func(r *rig) {
+		for _, at := range []int64{100, 95, 100, 300, 299, 500} {
+			r.seq++
+			r.edges <- line.Trigger{At: time.Now(), Count: at, Seq: r.seq}
+			time.Sleep(20 * ms)
+			r.shoot(time.Since(r.start)-15*ms, false)
+		}
+		r.finish()
+		r.want(slices.Repeat([]string{"PASS score"}, 6)...)
+	})
+}
+
+// backwards is an encoder whose DIRECTION is inverted.
+type backwards struct{ e *encoder }
+
+func (b backwards) Position() line.Position {
+	p := b.e.Position()
+	p.Count = -p.Count
+	return p
+}
+
+// A debounce time as long as the pitch swallows parts; that of a contact swallows bounces.
+func TestDebouncedPartsAreTold(t *testing.T) {
+	run(t, "parts", func(_ *rig, o *line.Options) { o.Debounce = 250 * ms }, func(r *rig) {
+		for range 20 {
+			r.pass(false)
+			time.Sleep(180 * ms)
+		}
+		if n := r.times(line.Debounced); n != 1 {
+			r.t.Errorf("told %d times", n)
+		}
+		time.Sleep(time.Minute)
+		r.pass(false)
+		time.Sleep(180 * ms)
+		r.pass(false)
+		if n := r.times(line.Debounced); n != 2 {
+			r.t.Errorf("told %d times a minute later", n)
+		}
+		time.Sleep(time.Second)
+		r.finish()
+	})
+	run(t, "bounces", func(_ *rig, o *line.Options) { o.Debounce = 20 * ms }, func(r *rig) {
+		for range 3 {
+			r.edge()
+			for range 6 {
+				time.Sleep(3 * ms)
+				r.edge()
+			}
+			time.Sleep(100 * ms)
+		}
+		r.finish()
+		if c := r.Counts(); r.saw(line.Debounced) || c.Bounces != 18 {
+			r.t.Errorf("told %t, %d bounces", r.saw(line.Debounced), c.Bounces)
+		}
+	})
+}
+
+func TestNoTriggerForLong(t *testing.T) {
+	run(t, "", func(_ *rig, o *line.Options) { o.QuietTime = time.Minute }, func(r *rig) {
+		r.pass(false)
+		time.Sleep(59 * time.Second)
+		if r.saw(line.NoTrigger) {
+			r.t.Error("too early")
+		}
+		time.Sleep(61 * time.Second)
+		if n := r.times(line.NoTrigger); n != 2 {
+			r.t.Errorf("%d alarms after two minutes", n)
+		}
+		r.finish()
+	})
+}
+
+// Where READY can never be active, or is not for long, somebody is told why; where it drops for a moment nobody is.
+func TestReadyThatStaysAwayIsTold(t *testing.T) {
+	slow := func(took time.Duration, change func(*line.Options)) func(*rig, *line.Options) {
+		return func(r *rig, o *line.Options) {
+			r.judge = func(f *capture.Frame) (line.Finding, error) { time.Sleep(took); return finding(f), nil }
+			change(o)
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*rig, *line.Options)
+		want   string // empty: no event
+	}{
+		{"in time", slow(10*ms, func(*line.Options) {}), ""},
+		{"the window is too long", slow(10*ms, func(o *line.Options) { o.Travel.Time, o.FrameWait = 55*ms, ms }), "the way to the rejecter takes 55ms"},
+		{"the deadline is too short", slow(150*ms, func(o *line.Options) { o.Deadline = 100 * ms; o.StopAfter = 1000 }), "the deadline is 100ms"},
+	} {
+		run(t, tc.name, tc.change, func(r *rig) {
+			for i := range 60 {
+				r.pass(false)
+				if active := r.ready.Active(); i > 0 && active != (tc.want == "") { // the first inspection is yet to show how long it takes
+					r.t.Errorf("READY is %t", active)
+					break
+				}
+				time.Sleep(200 * ms)
+			}
+			var told []string
+			r.mu.Lock()
+			for _, e := range r.events {
+				if e.Kind == line.NotReady {
+					told = append(told, e.Err.Error())
+				}
+			}
+			r.mu.Unlock()
+			if tc.want == "" && len(told) > 0 || tc.want != "" && (len(told) != 1 || !strings.HasPrefix(told[0], tc.want)) {
+				r.t.Errorf("told %q", told)
+			}
+			r.finish()
+		})
+	}
+}
+
+// Why no frame was in a part's window stands in its record.
+func TestLostFrameSaysWhatThereWas(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   func(*rig)
+		want string
+	}{
+		{"none ever", func(*rig) {}, "the camera has not delivered any frame"},
+		{"too late", func(r *rig) { r.shoot(-60*ms, false); r.shoot(62*ms, false) },
+			"the nearest frame began -60ms from its trigger: the window is 0s to 50ms"},
+		{"unplugged", func(r *rig) { r.lost <- errors.New("unplugged"); time.Sleep(ms) }, "the camera is not there"},
+	} {
+		run(t, tc.name, func(_ *rig, o *line.Options) { o.Reopen = time.Hour }, func(r *rig) {
+			r.edge()
+			tc.do(r)
+			r.finish()
+			r.want("REJECT frame lost")
+			if err := r.records[0].Err; err == nil || err.Error() != tc.want {
+				r.t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// A camera that was unplugged and now fails for another reason says so.
+func TestCameraLostForAnotherReason(t *testing.T) {
+	reasons := []string{"unplugged", "unplugged", "no bandwidth", "no bandwidth", "busy"}
+	run(t, "", func(r *rig, o *line.Options) {
+		o.Camera = func(context.Context) (capture.Source, error) {
+			if len(reasons) == 0 {
+				return camera{r}, nil
+			}
+			err := errors.New(reasons[0])
+			reasons = reasons[1:]
+			return nil, err
+		}
+	}, func(r *rig) {
+		time.Sleep(time.Minute)
+		if lost, back := r.times(line.CameraLost), r.times(line.CameraBack); lost != 3 || back != 1 {
+			r.t.Errorf("lost %d times, back %d times", lost, back)
+		}
+		r.finish()
+	})
+}
+
+// A RESET that chatters while the line runs takes nothing from stop_after.
+func TestResetOfARunningLineForgetsNoMiss(t *testing.T) {
+	run(t, "", func(r *rig, o *line.Options) {
+		r.press = make(chan line.Trigger, 9)
+		o.Resets = input{c: r.press}
+	}, func(r *rig) {
+		for range 5 {
+			r.edge()
+			time.Sleep(300 * ms)
+			r.press <- line.Trigger{At: time.Now()}
+		}
+		time.Sleep(time.Second)
+		if n := r.times(line.Stopped); n != 1 {
+			r.t.Errorf("stopped %d times", n)
+		}
+		r.finish()
+	})
+}
+
+// A part that was fired at has the whole window of its confirmation at the end too.
+func TestShutdownWaitsForTheConfirmation(t *testing.T) {
+	run(t, "", confirms(func(o *line.Options) { o.ConfirmTo = 3 * time.Second }), func(r *rig) {
+		r.pass(true)
+		go r.see(2900 * ms)
+		time.Sleep(100 * ms)
+		r.interrupt()
+		r.want("REJECT score")
+		r.confirmations(line.Confirmed)
+	})
 }

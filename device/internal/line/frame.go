@@ -1,7 +1,9 @@
 package line
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -52,8 +54,9 @@ func (t *tracker) claimKept(p *tracked, now time.Time) {
 // frame takes a frame from the camera. Of several parts in whose windows its exposure
 // lies it belongs to the one that came last: the older ones have moved on.
 func (t *tracker) frame(f *capture.Frame, unfit error, now time.Time) {
-	t.counts.Frames++
 	k := kept{f, unfit, t.o.Epoch.Add(f.Mono), now}
+	t.exposed[t.counts.Frames%uint64(len(t.exposed))] = k.at
+	t.counts.Frames++
 	for _, p := range slices.Backward(t.parts) {
 		if p.state == awaitFrame && t.within(k.at, p.Trigger) {
 			t.claim(p, k, now)
@@ -64,6 +67,25 @@ func (t *tracker) frame(f *capture.Frame, unfit error, now time.Time) {
 	if len(t.frames) > keep {
 		t.drop()
 	}
+}
+
+// nearest says of a part without a frame which one was nearest.
+func (t *tracker) nearest(p *tracked) error {
+	if !t.open {
+		return errors.New("the camera is not there")
+	}
+	known := t.exposed[:min(t.counts.Frames, uint64(len(t.exposed)))]
+	if len(known) == 0 {
+		return errors.New("the camera has not delivered any frame")
+	}
+	best := slices.MinFunc(known, func(a, b time.Time) int {
+		return cmp.Compare(a.Sub(p.Trigger.At).Abs(), b.Sub(p.Trigger.At).Abs())
+	})
+	off := best.Sub(p.Trigger.At).Round(time.Microsecond)
+	if t.within(best, p.Trigger) {
+		return errors.New("the frame in its window is another part's")
+	}
+	return fmt.Errorf("the nearest frame began %v from its trigger: the window is %v to %v", off, t.o.WindowFrom, t.o.WindowTo)
 }
 
 // drop gives the oldest kept frame back.

@@ -130,6 +130,7 @@ const (
 	NotConfirmed   Reason = "confirm missing"   // bad, the rejecter fired, but no sensor saw the part go
 	OutputStuck    Reason = "output failed"     // an output of the line did not follow
 	SensorLost     Reason = "sensor lost"       // an input of the line failed
+	BeltLost       Reason = "belt lost"         // parts come, and the encoder does not advance
 	LineStopped    Reason = "line stopped"      // came while the line was stopped
 	Shutdown       Reason = "shutdown"          // under way when the line ended
 	Interrupted    Reason = "interrupted"       // under way when an earlier process died
@@ -246,12 +247,13 @@ type Options struct {
 	// FramePerTrigger: the camera exposes at each edge of the part sensor and never else, so a frame
 	// without an edge shows a part that nobody tracks: it ends as STOP and the line stops.
 	FramePerTrigger bool
-	QuietCounts     int64 // alarm when the belt moves so far without a trigger [never]; needs Travel.Counts
+	QuietCounts     int64         // alarm when the belt moves so far without a trigger [never]; needs Travel.Counts
+	QuietTime       time.Duration // alarm when the line runs so long without a trigger [never]
 
 	Heartbeat time.Duration // [500 ms]
 	Poll      time.Duration // encoder polling [5 ms]
 	Horizon   time.Duration // encoder travel: a pulse is handed over this long before it is due [50 ms]
-	Drain     time.Duration // how long parts under way may take to end at shutdown [travel + 1 s, at most 1 min; counts: 5 s]
+	Drain     time.Duration // how long parts under way may take to end at shutdown [travel + 1 s, counts 5 s; with Confirm its window too; at most 1 min]
 	Reopen    time.Duration // first pause before a lost camera is reopened, doubled up to 32 times [100 ms]
 }
 

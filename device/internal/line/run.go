@@ -266,7 +266,7 @@ func (l *Line) reset() {
 	for _, out := range l.outs {
 		out.failed = false
 	}
-	l.t.reset()
+	l.t.reset(time.Now())
 }
 
 // drainOutcomes waits for the rejecter's end, so that its last reports do not block it.
@@ -355,12 +355,12 @@ func readEdges(ctx context.Context, src Triggers, to chan<- edge) {
 // readCamera hands frames over until ctx ends or the source is exhausted. A lost camera is
 // closed and opened anew, with pauses that grow until it delivers: here and nowhere else.
 func (l *Line) readCamera(ctx context.Context) {
-	pause, lost := l.o.Reopen, false
+	pause, told := l.o.Reopen, ""
 	for ctx.Err() == nil {
 		src, err := l.o.Camera(ctx)
 		if err == nil {
 			l.frames <- shot{}
-			lost = false
+			told = ""
 			var delivers bool
 			if delivers, err = l.readFrames(ctx, src); delivers {
 				pause = l.o.Reopen
@@ -369,9 +369,9 @@ func (l *Line) readCamera(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return
 		}
-		if !lost {
+		if err.Error() != told { // another reason is news
 			l.frames <- shot{lost: err}
-			lost = true
+			told = err.Error()
 		}
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -57,19 +58,26 @@ type tracker struct {
 	edges    uint64
 	orphans  []time.Time // frames of parts that were known by them only
 	holes    []hole
-	began    time.Time   // Run
-	quiet    int64       // the belt's count at the newest edge or alarm
-	confirms []time.Time // edges of REJECT-CONFIRM that have no part yet
-	notSeen  int         // confirmations missing in a row
-	missRun  int         // uninspected parts in a row
-	badRun   int         // parts judged bad in a row
-	goodRun  int         // parts judged good in a row
+	began    time.Time     // Run
+	quiet    int64         // the belt's count at the newest edge or alarm
+	heard    time.Time     // when the newest edge came, or that alarm
+	warned   time.Time     // the newest Debounced
+	farthest int64         // the largest count of an edge since the last reset
+	still    int           // edges in a row that are not farther
+	exposed  [16]time.Time // of the newest frames, at frames modulo its length
+	unready  time.Time     // since when READY is inactive although the line runs; zero: it is not
+	told     bool          // NotReady
+	confirms []time.Time   // edges of REJECT-CONFIRM that have no part yet
+	notSeen  int           // confirmations missing in a row
+	missRun  int           // uninspected parts in a row
+	badRun   int           // parts judged bad in a row
+	goodRun  int           // parts judged good in a row
 	counts   Counts
 }
 
 // start ends what an earlier process left.
 func (t *tracker) start(now time.Time) {
-	t.began = now
+	t.began, t.heard, t.farthest = now, now, math.MinInt64
 	for _, id := range t.o.Unfinished {
 		t.o.Recorder.Append(Part{ID: id, Trigger: Trigger{At: now}, Verdict: Stop, Reason: Interrupted})
 	}
@@ -137,11 +145,17 @@ func (t *tracker) halt() {
 
 // reset lets the line run again. Pulses of parts that travelled by time through the stop would
 // now hit others.
-func (t *tracker) reset() {
+func (t *tracker) reset(now time.Time) {
 	if t.blind {
 		return
 	}
-	t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
+	if t.stopped { // a RESET that chatters must not keep a running line from stopping
+		t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
+	}
+	t.still, t.heard = 0, now
+	if t.belt != nil {
+		t.farthest = t.belt.here()
+	}
 	t.each(func(p *tracked) {
 		if p.unsure { // whoever resets has seen to it
 			t.rejected(p)

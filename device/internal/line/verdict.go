@@ -1,6 +1,7 @@
 package line
 
 import (
+	"fmt"
 	"time"
 
 	"cull/capture"
@@ -198,8 +199,13 @@ func (t *tracker) pulseFailed(p *tracked, err error) {
 // ready reports whether a part that comes now would be judged in time: the frames before
 // it, its own, and the wait for it take less than its way to the rejecter.
 func (t *tracker) ready(now time.Time) bool {
-	if t.stopped || t.draining || !t.open || t.pending >= t.o.Backlog {
-		return false
+	return !t.stopped && !t.draining && t.open && t.late(now) == nil
+}
+
+// late says why a part that comes now would not be judged in time.
+func (t *tracker) late(now time.Time) error {
+	if t.pending >= t.o.Backlog {
+		return fmt.Errorf("%d parts wait for their inspection, as many as may", t.pending)
 	}
 	way, known := t.o.Travel.Time, true
 	if t.belt != nil {
@@ -207,8 +213,37 @@ func (t *tracker) ready(now time.Time) bool {
 		due, known = t.belt.eta(t.belt.here() + t.o.Travel.Counts)
 		way = due.Sub(now)
 	}
-	need := t.o.WindowTo + time.Duration(t.pending+1)*t.expect(now) + t.o.Margin
-	return !known || need <= way
+	each := t.expect(now)
+	need := t.o.WindowTo + time.Duration(t.pending+1)*each
+	switch {
+	case known && need+t.o.Margin > way:
+		return fmt.Errorf("the way to the rejecter takes %v, %v are needed: the window to %v, %d inspections of %v, the margin of %v",
+			way.Round(time.Millisecond), (need + t.o.Margin).Round(time.Millisecond), t.o.WindowTo, t.pending+1, each.Round(time.Millisecond), t.o.Margin)
+	case t.o.Deadline > 0 && need > t.o.Deadline:
+		return fmt.Errorf("the deadline is %v, %v are needed: the window to %v, %d inspections of %v",
+			t.o.Deadline, need.Round(time.Millisecond), t.o.WindowTo, t.pending+1, each.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// longUnready is how long READY may be inactive, with a camera and a line that runs, before somebody is told.
+const longUnready = 10 * time.Second
+
+// watchReady tells of a READY that stays inactive, once until it is active again.
+func (t *tracker) watchReady(now time.Time) {
+	var why error
+	if !t.stopped && !t.draining && t.open {
+		why = t.late(now)
+	}
+	switch {
+	case why == nil:
+		t.unready, t.told = time.Time{}, false
+	case t.unready.IsZero():
+		t.unready = now
+	case !t.told && now.Sub(t.unready) >= longUnready:
+		t.told = true
+		t.note(Event{Kind: NotReady, For: now.Sub(t.unready), Err: why})
+	}
 }
 
 // expect returns how long an inspection will take: at least as long as one that has not returned has taken
