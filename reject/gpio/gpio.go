@@ -54,6 +54,9 @@ type LineInfo struct {
 	Output   bool
 }
 
+// Place is the same for two names of one line: chip and offset.
+func (l LineInfo) Place() string { return fmt.Sprintf("%s:%d", l.Chip.Path, l.Offset) }
+
 // Chips returns the chips that can be opened, by path. A chip reached by a symbolic link (gpiochip4
 // on a Raspberry Pi 5) is listed once.
 func Chips() ([]Chip, error) {
@@ -145,6 +148,9 @@ func (k kernel) find(ref string) (LineInfo, error) {
 		}
 		return LineInfo{}, fmt.Errorf("gpio: there is no line %q; the chips are: %s (gpioinfo lists their lines): %w",
 			ref, strings.Join(labels, ", "), fs.ErrNotExist)
+	}
+	if label != "" { // equal chips, such as two expanders: nothing but the lines' own names tells them apart
+		return LineInfo{}, fmt.Errorf("gpio: %d chips are called %q: give their lines names (gpio-line-names in the device tree)", len(hits), label)
 	}
 	return LineInfo{}, fmt.Errorf("gpio: %d lines are called %q: name one as LABEL:OFFSET, such as %s:%d",
 		len(hits), ref, hits[0].Chip.Label, hits[0].Offset)

@@ -10,6 +10,9 @@ import (
 	_ "periph.io/x/host/v3/ftdi" // in a build with cgo only
 )
 
+// Built reports whether this build has host drivers: nil or ErrNoDrivers.
+func Built() error { return nil }
+
 // load starts the drivers of this machine, once. A driver that fails is no error: the pin asked for may be another's.
 func load() error {
 	state, err := host.Init()

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"cull/capture"
 	"cull/capture/check"
@@ -142,6 +147,8 @@ func gpioHint(err error) string {
 		return "usermod -aG gpio USER, or run it as the unit does"
 	case errors.Is(err, gpio.ErrBusy):
 		return "gpioinfo shows who has the line"
+	case errors.Is(err, hostpin.ErrNoDrivers):
+		return "or name a line of gpioinfo"
 	}
 	return "gpioinfo lists the chips and their lines"
 }
@@ -156,34 +163,16 @@ func (s *station) check(env Env, file string) error {
 	if key, err := s.checkModels(say); err != nil {
 		return fmt.Errorf("run: %s: %w", key, err)
 	}
-	for _, f := range []struct{ key, path string }{
-		{"camera.folder", s.Camera.Folder}, {"camera.recording", s.Camera.Recording},
-	} {
-		if f.path == "" {
-			continue
-		}
-		if _, err := os.Stat(f.path); err != nil {
-			return Hint(fmt.Errorf("run: %s: %w", f.key, err), "the path counts from the working directory")
-		}
-		say(f.key, "%s is there", f.path)
+	if err := s.checkPictures(say); err != nil {
+		return err
 	}
-	switch s.Camera.Kind {
-	case "folder":
-		if _, err := replay.Open(s.Camera.Folder); err != nil {
-			return Hint(fmt.Errorf("run: camera.folder: %w", err), "put pictures into the folder; folders below it are not searched")
-		}
-	case "recording":
-		src, err := recording.Open(s.Camera.Recording)
-		if err != nil {
-			return Hint(fmt.Errorf("run: camera.recording: %w", err), "record.frames makes recordings")
-		}
-		src.Close() //nolint:errcheck // it was only looked at
+	dirs := map[string]string{"record.dir": s.Record.Dir}
+	if s.Record.Frames != "none" {
+		dirs["record.frames_dir"] = s.Record.FramesDir
 	}
-	for _, d := range []struct{ key, path string }{
-		{"record.dir", s.Record.Dir}, {"record.frames_dir", s.Record.FramesDir},
-	} {
-		if info, err := os.Stat(d.path); err == nil && !info.IsDir() {
-			return Hint(fmt.Errorf("run: %s: %s is no directory", d.key, d.path), "choose a directory of this daemon's own")
+	for _, key := range slices.Sorted(maps.Keys(dirs)) {
+		if err := creatable(dirs[key]); err != nil {
+			return Hint(fmt.Errorf("run: %s: %w", key, err), "choose a directory of this daemon's own")
 		}
 	}
 	if s.Camera.Kind == "v4l2" {
@@ -196,6 +185,51 @@ func (s *station) check(env Env, file string) error {
 	}
 	_, err := fmt.Fprintf(env.Stdout, "%s: ok\n", file)
 	return err
+}
+
+// checkPictures looks at what a camera that is none plays.
+func (s *station) checkPictures(say func(key, format string, args ...any)) error {
+	const mend = "the path counts from the working directory"
+	switch path := s.Camera.Folder; s.Camera.Kind {
+	case "folder":
+		if _, err := os.Stat(path); err != nil {
+			return Hint(fmt.Errorf("run: camera.folder: %w", err), mend)
+		}
+		if _, err := replay.Open(path); err != nil {
+			return Hint(fmt.Errorf("run: camera.folder: %w", err), "put pictures into the folder; folders below it are not searched")
+		}
+		say("camera.folder", "%s has pictures", path)
+	case "recording":
+		path = s.Camera.Recording
+		if _, err := os.Stat(path); err != nil {
+			return Hint(fmt.Errorf("run: camera.recording: %w", err), mend)
+		}
+		src, err := recording.Open(path)
+		if err != nil {
+			return Hint(fmt.Errorf("run: camera.recording: %w", err), "record.frames makes recordings")
+		}
+		src.Close() //nolint:errcheck // it was only looked at
+		say("camera.recording", "%s is a recording", path)
+	}
+	return nil
+}
+
+// creatable returns an error where dir is no directory and cannot become one. Empty is none.
+func creatable(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		switch {
+		case err == nil && info.IsDir():
+			return nil
+		case err == nil:
+			return fmt.Errorf("%s is no directory", at)
+		case at == filepath.Dir(at) || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+			return err
+		}
+	}
 }
 
 // checkModels opens network and product and says what they are. key is that of err.
@@ -228,15 +262,23 @@ func (s *station) checkModels(say func(key, format string, args ...any)) (key st
 // checkNames looks for the camera and the GPIO lines by their names.
 func (s *station) checkNames(say func(key, format string, args ...any)) error {
 	if strings.HasPrefix(s.Camera.Device, "/") {
-		if _, err := os.Stat(s.Camera.Device); err != nil {
+		info, err := os.Stat(s.Camera.Device)
+		if err != nil {
 			return Hint(fmt.Errorf("run: camera.device: %w", err), "plug the camera in, or see ls -l /dev/v4l/by-path")
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); !ok || info.Mode()&fs.ModeCharDevice == 0 || unix.Major(uint64(st.Rdev)) != videoMajor {
+			return Hint(fmt.Errorf("run: camera.device: %s is no video device", s.Camera.Device), "ls -l /dev/v4l/by-path lists the cameras")
 		}
 		say("camera.device", "%s is there", s.Camera.Device)
 	} else {
 		say("camera.device", "%q is looked for by name when the line starts", s.Camera.Device)
 	}
+	owner := map[string]string{}
 	for _, l := range s.Config.Lines() {
 		if strings.HasPrefix(l.Line, hostpin.Prefix) {
+			if err := hostpin.Built(); err != nil {
+				return Hint(fmt.Errorf("run: %s: %w", l.Key, err), "or name a line of gpioinfo")
+			}
 			say(l.Key, "%s is looked for when the line starts", l.Line)
 			continue
 		}
@@ -244,11 +286,17 @@ func (s *station) checkNames(say func(key, format string, args ...any)) error {
 		switch {
 		case err != nil:
 			return Hint(fmt.Errorf("run: %s: %w", l.Key, err), "%s", gpioHint(err))
+		case owner[info.Place()] != "":
+			return Hint(fmt.Errorf("run: %s: %s is %s too, by another name", l.Key, l.Line, owner[info.Place()]), "each needs a line of its own")
 		case info.Used:
 			say(l.Key, "%s is line %d of %s, in use by %q", l.Line, info.Offset, info.Chip.Label, info.Consumer)
 		default:
 			say(l.Key, "%s is line %d of %s, free", l.Line, info.Offset, info.Chip.Label)
 		}
+		owner[info.Place()] = l.Key
 	}
 	return nil
 }
+
+// videoMajor is the major number of /dev/videoN (Linux, Documentation/admin-guide/devices.txt).
+const videoMajor = 81

@@ -297,6 +297,8 @@ func TestRunMistakes(t *testing.T) {
 	noProduct := file("no-product.toml", "product = %q\n", d.dir)
 	noDir := file("no-dir.toml", "[record]\ndir = %q\n", typo)
 	noPictures := file("no-pictures.toml", "product = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n", d.product(t), t.TempDir())
+	below := file("below.toml", "[record]\ndir = %q\n", typo+"/log")
+	noCamera := file("no-camera.toml", strings.Replace(realLine, "/dev/no-camera", "/dev/null", 1), d.product(t), 64, 64, d.log)
 	noRecording := file("no-recording.toml", "product = %q\n[camera]\nkind = \"recording\"\nrecording = %q\n", d.product(t), t.TempDir())
 	for _, tc := range []struct {
 		args       []string
@@ -311,6 +313,8 @@ func TestRunMistakes(t *testing.T) {
 		{[]string{"--config", large, "--check"}, "camera.width, camera.height: 1280x720, good parts 64x64", "width = 64", false},
 		{[]string{"--config", noNet, "--check"}, "typo.toml: container: not a cull file", "name a .net file, or none", false},
 		{[]string{"--config", noProduct, "--check"}, "not a regular file", "name a .product file", false},
+		{[]string{"--config", below, "--check"}, "typo.toml is no directory", "choose a directory", false},
+		{[]string{"--config", noCamera, "--check"}, "camera.device: /dev/null is no video device", "/dev/v4l/by-path", false},
 		{[]string{"--config", noDir, "--check"}, "typo.toml is no directory", "choose a directory", false},
 		{[]string{"--config", noPictures, "--check"}, "camera.folder", "put pictures", false},
 		{[]string{"--config", noRecording, "--check"}, "camera.recording", "record.frames", false},

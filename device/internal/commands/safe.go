@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,9 +35,9 @@ const safeLimit = 3 * time.Second
 
 // Safe runs `cull safe`. An output that cannot be driven does not keep the others from it.
 func Safe(ctx context.Context, env Env, args []string) error {
-	fs := flag.NewFlagSet("safe", flag.ContinueOnError)
-	file := fs.String("config", "", "configuration `file`")
-	rest, err := parse(env, "safe", safeSynopsis, fs, args)
+	flags := flag.NewFlagSet("safe", flag.ContinueOnError)
+	file := flags.String("config", "", "configuration `file`")
+	rest, err := parse(env, "safe", safeSynopsis, flags, args)
 	switch {
 	case err != nil:
 		return err
@@ -48,11 +49,14 @@ func Safe(ctx context.Context, env Env, args []string) error {
 	j := newReporter(env.Stderr)
 	defer j.Close()
 	outs, err := outputsOf(*file)
-	if err != nil && len(outs) == 0 {
+	var failed []error
+	if err != nil {
 		j.Say(journal.OutputsUnsafe, slog.Any("error", err))
+		failed = append(failed, fmt.Errorf("safe: %w", err))
+	}
+	if err != nil && len(outs) == 0 {
 		return withConfigHint(err)
 	}
-	var failed []error
 	for _, o := range outs {
 		if err := makeSafe(ctx, o); err != nil {
 			failed = append(failed, fmt.Errorf("safe: %w", err))
@@ -85,25 +89,32 @@ func noteRunning(c *config.Config) error {
 	return c.Save(filepath.Join(dir, running))
 }
 
-// outputsOf returns the outputs that the ended daemon drove, as it drove them, and the others of file. The error is that of
-// file: what it says is not known.
-func outputsOf(file string) ([]wiring.Output, error) {
-	var outs []wiring.Output
+// outputsOf returns the outputs that the ended daemon drove, as it drove them, and the others of file. The error says why
+// the daemon may have driven others: what it noted cannot be read or, where it noted nothing, the file cannot.
+func outputsOf(file string) (outs []wiring.Output, err error) {
+	noted := false
 	if dir := runtimeDirectory(); dir != "" {
-		if c, err := config.Load(filepath.Join(dir, running)); err == nil {
-			outs = wiring.Outputs(&c)
+		var c config.Config
+		switch c, err = config.LoadSaved(filepath.Join(dir, running)); {
+		case err == nil:
+			noted, outs = true, wiring.Outputs(&c)
+		case errors.Is(err, fs.ErrNotExist):
+			err = nil
 		}
 	}
-	c, err := config.Load(file)
-	if err != nil {
-		return outs, err
+	c, broken := config.Load(file)
+	if broken != nil {
+		if noted {
+			broken = nil
+		}
+		return outs, errors.Join(err, broken)
 	}
 	for _, o := range wiring.Outputs(&c) {
 		if !slices.ContainsFunc(outs, func(d wiring.Output) bool { return d.Place() == o.Place() }) {
 			outs = append(outs, o)
 		}
 	}
-	return outs, nil
+	return outs, err
 }
 
 // makeSafe takes the line, makes it inactive and reads it back. A line

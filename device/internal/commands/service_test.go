@@ -147,7 +147,7 @@ func TestSafeKnowsTheLinesThatAreDriven(t *testing.T) {
 			t.Fatal(err)
 		}
 		outs, err := outputsOf(file)
-		if (err != nil) != (text == "nonsense") {
+		if err != nil {
 			t.Errorf("err = %v", err)
 		}
 		var got []string
@@ -165,6 +165,26 @@ func TestSafeKnowsTheLinesThatAreDriven(t *testing.T) {
 			if line, _, _ := strings.Cut(line, " "); !strings.Contains(log.String(), line) {
 				t.Errorf("%s was not tried:\n%s", line, log.String())
 			}
+		}
+	}
+}
+
+// What the daemon noted is read although it was another version; what cannot be read is told, and the file's outputs are tried.
+func TestSafeReadsWhatAnotherVersionNoted(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("RUNTIME_DIRECTORY", dir)
+	file := realLine(t)
+	for text, want := range map[string]string{
+		"[line]\nold_key = 3\n[io]\nkind = \"gpio\"\n[io.out.reject]\nline = \"none:9\"\n": "none:9",
+		"\x00": "running.toml",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, running), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		err := Safe(t.Context(), Env{&bytes.Buffer{}, &log}, []string{"--config", file})
+		if err == nil || !strings.Contains(log.String(), want) || !strings.Contains(log.String(), "io.out.ok.line") {
+			t.Errorf("%q: %v\n%s", text, err, log.String())
 		}
 	}
 }

@@ -98,6 +98,21 @@ func parse(name string, text []byte, complete bool) (Config, error) {
 	return c, nil
 }
 
+// LoadSaved reads what Save wrote, maybe another version of this program: keys that are not known here are passed over, and no
+// value is checked.
+func LoadSaved(path string) (Config, error) {
+	f, _, err := regular.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	c := Default()
+	if err := toml.NewDecoder(io.LimitReader(f, MaxFile)).Decode(&c); err != nil {
+		return Config{}, fault(path, err)
+	}
+	return c, nil
+}
+
 // Save writes c to a file that Load reads, all keys. It is there as a whole or not at all.
 func (c *Config) Save(path string) error {
 	text, err := toml.Marshal(c)

@@ -200,6 +200,10 @@ func (e *examination) lines() (running bool) {
 		o, output := outputs[l.Key]
 		switch {
 		case strings.HasPrefix(l.Line, hostpin.Prefix):
+			if err := hostpin.Built(); err != nil {
+				e.say(l.Key, Fault, "go build -tags periph, or name a line of gpioinfo", "%s: %v", l.Line, err)
+				continue
+			}
 			e.say(l.Key, OK, "", "%s is a pin of periph.io: only the daemon can tell", l.Line)
 		case err != nil:
 			e.say(l.Key, Fault, "gpioinfo", "%v", err)

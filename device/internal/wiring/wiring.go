@@ -214,7 +214,7 @@ func (o Output) Place() string {
 	if err != nil {
 		return o.Line
 	}
-	return fmt.Sprintf("%s:%d", l.Chip.Path, l.Offset)
+	return l.Place()
 }
 
 // ActiveLow reports whether active drives the line low.
