@@ -97,8 +97,8 @@ func (c *counted) Next(ctx context.Context) (line.Trigger, error) {
 	return t, nil
 }
 
-// marks is how many of its newest edges the encoder remembers.
-const marks = 4096
+// marks is how many of its newest edges the encoder remembers: 3 s of 10,000 a second.
+const marks = 1 << 15
 
 // A mark is the count from an instant on.
 type mark struct {
@@ -176,23 +176,71 @@ func (e *encoder) Position() line.Position {
 	return line.Position{Count: m.count, At: m.at}
 }
 
-// patience is how long an edge of the encoder may take longer to be delivered than one of the sensor.
-const patience = 2 * time.Millisecond
+// How long an edge of the encoder may take longer to be delivered than one of the sensor: commonly, and when the belt was moving
+// and its newest edge is older than two of its periods, so that either it has stopped or its edges are on their way.
+const (
+	patience = 2 * time.Millisecond
+	lag      = 50 * time.Millisecond
+	stood    = time.Second // a belt whose newest edge is so old was not moving
+)
 
-// at returns the count at an instant of the recent past.
-func (e *encoder) at(t time.Time) int64 {
-	for end := t.Add(patience); time.Now().Before(end) && e.Position().At.Before(t); {
+// wait returns when an edge after t is known, or none is to be expected.
+func (e *encoder) wait(t time.Time) {
+	for {
+		e.mu.Lock()
+		newest, period := e.newest(), e.period(e.n-2)
+		e.mu.Unlock()
+		age, limit := t.Sub(newest.at), patience
+		if period > 0 && age > 2*period && age < stood {
+			limit = lag
+		}
+		if age <= 0 || time.Since(t) >= limit {
+			return
+		}
 		time.Sleep(patience / 8)
 	}
+}
+
+// period is how long a count took from mark i on, averaged over some marks; 0: not known.
+func (e *encoder) period(i int64) time.Duration {
+	const some = 64
+	from := max(i-some, 0, e.n-marks)
+	to := min(from+some, e.n-1)
+	if to <= from {
+		return 0
+	}
+	a, b := e.ring[from%marks], e.ring[to%marks]
+	counts := b.count - a.count
+	if counts < 0 {
+		counts = -counts
+	}
+	return b.at.Sub(a.at) / time.Duration(max(counts, 1))
+}
+
+// at returns the count at an instant of the recent past. Between two marks the belt is believed to have moved evenly: where
+// the kernel dropped edges nobody knows when they came. So it is before the oldest mark that is remembered.
+func (e *encoder) at(t time.Time) int64 {
+	e.wait(t)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	oldest := max(0, e.n-marks)
-	for i := e.n - 1; i > oldest; i-- {
-		if m := e.ring[i%marks]; !m.at.After(t) {
-			return m.count
-		}
+	i := e.n - 1
+	for i > oldest && e.ring[i%marks].at.After(t) {
+		i--
 	}
-	return e.ring[oldest%marks].count
+	m := e.ring[i%marks]
+	switch {
+	case m.at.After(t) && i > 0:
+		if period := e.period(i); period > 0 {
+			return m.count - int64(m.at.Sub(t)/period)
+		}
+		return m.count
+	case i == e.n-1:
+		return m.count
+	}
+	next := e.ring[(i+1)%marks]
+	share := float64(t.Sub(m.at)) / float64(max(next.at.Sub(m.at), 1))
+	return m.count + int64(float64(next.count-m.count)*min(max(share, 0), 1))
 }
 
 // Close ends the counting.

@@ -91,6 +91,59 @@ func TestTriggersAreCounted(t *testing.T) {
 	})
 }
 
+// Where the belt was at an edge of the sensor is known although the encoder's edges were dropped, come late, or are so many
+// that they are forgotten.
+func TestTriggersAreCountedThroughGaps(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		period time.Duration
+		script func(pulses wire, turn func(from, to int)) // what the encoder sees until the trigger is read
+		edge   time.Duration
+		want   int64
+	}{
+		{"the process stood from 1 s to 1.5 s, and the kernel keeps 1024 edges", 200 * time.Microsecond, func(pulses wire, turn func(from, to int)) {
+			turn(1, 5000)
+			time.Sleep(1500 * ms)
+			pulses <- gpio.Edge{At: 6477 * 200 * time.Microsecond, Missed: 1476}
+			turn(6478, 7500)
+		}, 1250 * ms, 6250},
+		{"the encoder's edges come 5 ms late", 200 * time.Microsecond, func(_ wire, turn func(from, to int)) {
+			turn(1, 5000)
+			time.Sleep(1025 * ms)
+			time.AfterFunc(5*ms, func() { turn(5001, 5150) })
+		}, 1025*ms + 1, 5125},
+		{"the sensor's edge waited for seconds", 100 * time.Microsecond, func(_ wire, turn func(from, to int)) {
+			turn(1, 60000)
+			time.Sleep(6 * time.Second)
+		}, 10 * ms, 100},
+		{"the belt stands", 200 * time.Microsecond, func(_ wire, turn func(from, to int)) {
+			turn(1, 5000)
+			time.Sleep(30 * time.Second)
+		}, 30 * time.Second, 5000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				epoch := time.Now()
+				pulses, part := make(wire, 100000), make(wire, 1)
+				e := newEncoder(pulses, epoch)
+				e.start()
+				defer e.Close()
+				s := &counted{&sensor{part, epoch}, e}
+				tc.script(pulses, func(from, to int) {
+					for i := from; i <= to; i++ {
+						pulses <- gpio.Edge{At: time.Duration(i) * tc.period}
+					}
+				})
+				part <- gpio.Edge{At: tc.edge, Seq: 1}
+				synctest.Wait()
+				if tr, err := s.Next(t.Context()); err != nil || tr.Count < tc.want-1 || tr.Count > tc.want+1 {
+					t.Errorf("count %d, %v: want %d", tr.Count, err, tc.want)
+				}
+			})
+		})
+	}
+}
+
 // An encoder that fails ends the triggers with its reason.
 func TestEncoderFailureEndsTriggers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
