@@ -113,11 +113,31 @@ func (r *run) serve(ctx context.Context, o line.Options) (err error) {
 	}
 	wg.Go(func() { r.watch(life) })
 	wg.Go(func() { r.reloads(life, o) })
-	r.note(r.beginning())
+	if err := r.open(); err != nil {
+		return err
+	}
 	err = r.line.Run(ctx)
 	r.note(ending(r.line.Foul(), err))
 	return err
 }
+
+// open writes the beginning of the run, and waits for it to be on the disk: from it the next run knows that this one did not end,
+// whatever happens from now on.
+func (r *run) open() error {
+	if r.log == nil {
+		return nil
+	}
+	r.note(r.beginning())
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	if err := r.log.Sync(ctx); err != nil {
+		return Hint(fmt.Errorf("run: record.dir: the verdict log cannot be written: %w", err), "free some space or replace the disk: df, dmesg")
+	}
+	return nil
+}
+
+// startLimit is how long the log may take to begin.
+const startLimit = 5 * time.Second
 
 // ending is the last entry of a run. From it the next one knows whether it may let the belt run.
 func ending(foul bool, err error) record.Entry {

@@ -18,6 +18,7 @@ const (
 	KindPart  = "part"  // a part ended
 	KindState = "state" // the line changed its state
 	KindGap   = "gap"   // Unlogged entries could not be written before this one
+	KindOpen  = "open"  // a new file begins while a line runs: Under are the parts under way
 	KindEnd   = "end"   // the line ended; State StateFoul: somebody has to clear the belt; Error: why it failed
 )
 
@@ -48,6 +49,23 @@ type Entry struct {
 	Product  string `json:"product,omitempty"` // of a start: what the line was taught
 	Model    string `json:"model_sha256,omitempty"`
 	Unlogged uint64 `json:"unlogged,omitempty"` // of a gap
+
+	Under []Span `json:"under_way,omitempty"` // of an open
+}
+
+// A Span is the ids from the first to the last, both included.
+type Span [2]uint64
+
+// spans returns ascending ids as the fewest spans.
+func spans(ids []uint64) (all []Span) {
+	for _, id := range ids {
+		if n := len(all); n > 0 && all[n-1][1]+1 == id {
+			all[n-1][1] = id
+			continue
+		}
+		all = append(all, Span{id, id})
+	}
+	return all
 }
 
 // maxLine bounds an entry: a longer line is damage.
@@ -83,6 +101,9 @@ func append1(dst []byte, e *Entry) ([]byte, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
 		return dst, fmt.Errorf("record: part %d: %w", e.Part, err)
+	}
+	if len(text) > maxLine-64 {
+		return dst, fmt.Errorf("record: part %d: an entry of %d bytes", e.Part, len(text))
 	}
 	text = text[:len(text)-1] // without the brace
 	dst = append(dst, text...)

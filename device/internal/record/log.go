@@ -38,7 +38,7 @@ type Stats struct {
 	Synced   uint64 // of them on the disk: acknowledged
 	Unlogged uint64 // lost: the queue was full, or Close could not write them
 	Removed  int    // files removed for the quota
-	Err      error  // why the last write failed; nil: it did not
+	Err      error  // why the last write failed, or does not return; nil: it did not
 }
 
 // Recovery is what Open found.
@@ -82,13 +82,16 @@ type Log struct {
 	stats  Stats
 	synced *sync.Cond
 	ending bool
+	moved  time.Time // when the disk last took something, or something to take came after all had been
 
 	// Owned by the writer.
 	out      file
 	number   int
-	size     int64  // of the newest file, up to the last synced byte
-	dirty    bool   // bytes after size may be there
-	gap      uint64 // Unlogged that no gap entry tells of yet
+	size     int64    // of the newest file, up to the last synced byte
+	dirty    bool     // bytes after size may be there
+	named    bool     // the file's name is durable
+	now      measured // what the files say
+	gap      uint64   // Unlogged that no gap entry tells of yet
 	reported uint64
 }
 
@@ -109,7 +112,7 @@ func openLog(dir string, o Options, open func(string) (file, error)) (*Log, Reco
 	if err := o.complete(); err != nil {
 		return nil, Recovery{}, err
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, Recovery{}, fmt.Errorf("record: %w", err)
 	}
 	lock, err := takeLock(dir)
@@ -182,8 +185,10 @@ const (
 	suffix = ".jsonl"
 )
 
-func (l *Log) name(number int) string {
-	return filepath.Join(l.dir, fmt.Sprintf("%s%08d%s", prefix, number, suffix))
+func (l *Log) name(number int) string { return fileName(l.dir, number) }
+
+func fileName(dir string, number int) string {
+	return filepath.Join(dir, fmt.Sprintf("%s%08d%s", prefix, number, suffix))
 }
 
 // segments returns the numbers of a directory's files, ascending.
@@ -194,8 +199,8 @@ func segments(dir string) ([]int, error) {
 	}
 	var numbers []int
 	for _, e := range names {
-		digits, ok := strings.CutSuffix(strings.TrimPrefix(e.Name(), prefix), suffix)
-		if n, err := strconv.Atoi(digits); ok && err == nil && n > 0 && strings.HasPrefix(e.Name(), prefix) {
+		digits := strings.TrimSuffix(strings.TrimPrefix(e.Name(), prefix), suffix)
+		if n, err := strconv.Atoi(digits); err == nil && n > 0 && filepath.Base(fileName(dir, n)) == e.Name() {
 			numbers = append(numbers, n)
 		}
 	}
@@ -213,9 +218,13 @@ func (l *Log) Append(e Entry) {
 	if e.Part == 0 {
 		e.Part = l.given
 	}
+	e.Time = e.Time.UTC()
 	if !l.ending {
 		select {
 		case l.queue <- e:
+			if l.stats.Appended == l.stats.Synced {
+				l.moved = time.Now()
+			}
 			l.stats.Appended++
 			return
 		default:
@@ -229,8 +238,8 @@ func (l *Log) Append(e Entry) {
 func (l *Log) Ready() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stats.Err != nil {
-		return l.stats.Err
+	if err := l.trouble(); err != nil {
+		return err
 	}
 	if n := len(l.queue); 2*n > cap(l.queue) {
 		return fmt.Errorf("record: the disk is behind by %d entries", n)
@@ -238,11 +247,29 @@ func (l *Log) Ready() error {
 	return nil
 }
 
+// silence is how long a disk may take for a write: a worn card pauses for seconds, and goes on.
+const silence = 5 * time.Second
+
+// trouble says why what is appended now may not come to the disk. mu is held.
+func (l *Log) trouble() error {
+	if l.stats.Err != nil {
+		return l.stats.Err
+	}
+	if quiet := time.Since(l.moved); l.stats.Synced < l.stats.Appended && quiet > silence {
+		return fmt.Errorf("record: %w: nothing was written for %v", errHung, quiet.Round(time.Second))
+	}
+	return nil
+}
+
+var errHung = errors.New("the disk does not answer")
+
 // Stats returns the counts.
 func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stats
+	s := l.stats
+	s.Err = l.trouble()
+	return s
 }
 
 // Sync waits until everything appended before is on the disk.
@@ -268,7 +295,7 @@ func (l *Log) Sync(ctx context.Context) error {
 }
 
 // Close writes what waits, once, and ends. Entries that cannot be written are counted as
-// Unlogged, and the reason is returned.
+// Unlogged, and the reason is returned; so it is, after a time, where the disk does not answer.
 func (l *Log) Close() error {
 	l.closed.Do(func() {
 		l.mu.Lock()
@@ -276,6 +303,10 @@ func (l *Log) Close() error {
 		l.mu.Unlock()
 		close(l.stop)
 	})
-	<-l.ended
-	return l.Stats().Err
+	select {
+	case <-l.ended:
+		return l.Stats().Err
+	case <-time.After(2 * silence):
+		return fmt.Errorf("record: %w: what was not written by now is lost", errHung)
+	}
 }

@@ -1,42 +1,57 @@
 package record
 
 import (
-	"bytes"
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
+
+	"cull/internal/regular"
 )
 
-// scan yields every line of text that ends in a newline: the entry, or why it is damaged,
-// and the offset behind it.
-func scan(text []byte) iter.Seq2[int, scanned] {
-	return func(yield func(int, scanned) bool) {
-		for off := 0; off < len(text); {
-			n := bytes.IndexByte(text[off:], '\n')
-			if n < 0 {
-				return
-			}
-			e, err := parse(text[off : off+n])
-			off += n + 1
-			if !yield(off, scanned{e, err}) {
-				return
-			}
-		}
-	}
+// A scanner reads the lines of a file one by one: each that ends in a newline, damaged or not.
+type scanner struct {
+	r     *bufio.Reader
+	off   int64 // behind the line
+	entry Entry
+	bad   error // why the line is damaged
+	rest  int   // bytes behind the last newline
+	err   error // why reading ended before the file did
 }
 
-type scanned struct {
-	entry Entry
-	err   error
+func newScanner(r io.Reader) *scanner { return &scanner{r: bufio.NewReaderSize(r, maxLine)} }
+
+// next reads a line, and reports whether there was one.
+func (s *scanner) next() bool {
+	line, err := s.r.ReadSlice('\n')
+	size, long := len(line), false
+	for errors.Is(err, bufio.ErrBufferFull) {
+		long = true
+		line, err = s.r.ReadSlice('\n')
+		size += len(line)
+	}
+	if err != nil {
+		s.rest = size
+		if !errors.Is(err, io.EOF) {
+			s.err = err
+		}
+		return false
+	}
+	s.off += int64(size)
+	if s.entry, s.bad = (Entry{}), errFrame; !long {
+		s.entry, s.bad = parse(line[:len(line)-1])
+	}
+	return true
 }
 
 // recover repairs the newest file: what follows its last whole entry is the torn end of
 // a write that was never acknowledged, and is cut off. Older files are read until one tells
-// the highest part id and of an end, or until no part can be under way that began before. A run that was killed
-// may not have come to end what the one before it had left open.
+// the highest part id and of an end, or begins with the parts that are under way, or until no part can be under way that
+// began before. A run that was killed may not have come to end what the one before it had left open.
 func (l *Log) recover() (Recovery, error) {
 	var r Recovery
 	numbers, err := segments(l.dir)
@@ -44,18 +59,17 @@ func (l *Log) recover() (Recovery, error) {
 		return r, err
 	}
 	l.number = 1
-	var later measured
+	later := measured{open: map[uint64]bool{}, closed: map[uint64]bool{}}
 	for i := len(numbers) - 1; i >= 0; i-- {
-		text, err := os.ReadFile(l.name(numbers[i]))
+		m, size, err := measureFile(l.name(numbers[i]))
 		if err != nil {
 			return r, fmt.Errorf("record: %w", err)
 		}
-		m := measure(text)
 		if i == len(numbers)-1 {
-			l.number, l.size = numbers[i], int64(m.end)
-			r.Entries, r.Damaged, r.Cut = m.entries, m.damaged, int64(len(text)-m.end)
+			l.number, l.size = numbers[i], m.end
+			r.Entries, r.Damaged, r.Cut = m.entries, m.damaged, size-m.end
 			if r.Cut > 0 {
-				if err := cut(l.name(numbers[i]), int64(m.end)); err != nil {
+				if err := cut(l.name(numbers[i]), m.end); err != nil {
 					return r, err
 				}
 			}
@@ -72,7 +86,20 @@ func (l *Log) recover() (Recovery, error) {
 	if r.Unclean {
 		r.Open = slices.Sorted(maps.Keys(later.open))
 	}
+	l.now = later
+	l.now.whole = true // what older files told is known
+	clear(l.now.closed)
 	return r, nil
+}
+
+func measureFile(name string) (m measured, size int64, err error) {
+	f, size, err := regular.Open(name)
+	if err != nil {
+		return m, 0, err
+	}
+	defer f.Close()
+	m, err = measure(f)
+	return m, size, err
 }
 
 // mostBegun is how many parts may have begun since one that is still under way: far more than a line takes.
@@ -87,31 +114,32 @@ const (
 
 // measured is what is known of the end of a log.
 type measured struct {
-	end     int // of the last whole entry
+	end     int64 // of the last whole entry
 	entries int
 	damaged int    // lines before end
 	last    uint64 // highest part id
 	run     int
-	whole   bool // its end is there, or that of the run before: all parts of then have ended
+	whole   bool // its end is there, or that of the run before, or what is under way: older files tell nothing more
 	stopped bool // its end says so, as of the next
 	failed  bool
-	begun   int             // parts
+	begun   int             // parts, or without a begin
 	open    map[uint64]bool // parts that the last run began and did not end
 	closed  map[uint64]bool // ... ended, but began before
 }
 
-func measure(text []byte) measured {
+func measure(r io.Reader) (measured, error) {
 	m := measured{open: map[uint64]bool{}, closed: map[uint64]bool{}}
 	bad := 0
-	for off, s := range scan(text) {
-		if s.err != nil {
+	s := newScanner(r)
+	for s.next() {
+		if s.bad != nil {
 			bad++
 			continue
 		}
-		m.end, m.entries, m.damaged = off, m.entries+1, bad
+		m.end, m.entries, m.damaged = s.off, m.entries+1, bad
 		m.add(&s.entry)
 	}
-	return m
+	return m, s.err
 }
 
 func (m *measured) add(e *Entry) {
@@ -124,6 +152,15 @@ func (m *measured) add(e *Entry) {
 		m.stopped, m.failed = e.State == StateFoul, e.Error != ""
 		clear(m.open)
 		clear(m.closed)
+	case KindOpen:
+		m.run, m.whole = running, true
+		clear(m.open)
+		clear(m.closed)
+		for _, span := range e.Under {
+			for id := span[0]; id <= span[1] && len(m.open) < mostBegun; id++ {
+				m.open[id] = true
+			}
+		}
 	case KindState:
 		m.run = running
 	case KindBegin:
@@ -132,8 +169,9 @@ func (m *measured) add(e *Entry) {
 		m.open[e.Part] = true
 	case KindPart:
 		m.run = running
-		if !m.open[e.Part] {
+		if !m.open[e.Part] && !m.whole {
 			m.closed[e.Part] = true
+			m.begun++
 		}
 		delete(m.open, e.Part)
 	}
@@ -183,27 +221,43 @@ func Read(dir string) iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 			return
 		}
-		for _, n := range numbers {
-			name := filepath.Join(dir, fmt.Sprintf("%s%08d%s", prefix, n, suffix))
-			text, err := os.ReadFile(name)
-			if err != nil {
-				if !yield(Entry{}, fmt.Errorf("record: %w", err)) {
+		for i, n := range numbers {
+			if i > 0 && n != numbers[i-1]+1 {
+				if !yield(Entry{}, fmt.Errorf("record: %s: %d files before it are missing", fileName(dir, n), n-numbers[i-1]-1)) {
 					return
 				}
-				continue
 			}
-			i := 0
-			for _, s := range scan(text) {
-				i++
-				if s.err != nil {
-					s.err = fmt.Errorf("record: %s:%d: %w", name, i, s.err)
-				}
-				if !yield(s.entry, s.err) {
-					return
-				}
+			if !readFile(fileName(dir, n), i == len(numbers)-1, yield) {
+				return
 			}
 		}
 	}
+}
+
+// readFile yields a file's entries, and reports whether more are wanted. The newest may end within a line: somebody writes it, or
+// was stopped.
+func readFile(name string, newest bool, yield func(Entry, error) bool) bool {
+	f, _, err := regular.Open(name)
+	if err != nil {
+		return yield(Entry{}, fmt.Errorf("record: %w", err))
+	}
+	defer f.Close()
+	s := newScanner(f)
+	for i := 1; s.next(); i++ {
+		if s.bad != nil {
+			s.bad = fmt.Errorf("record: %s:%d: %w", name, i, s.bad)
+		}
+		if !yield(s.entry, s.bad) {
+			return false
+		}
+	}
+	switch {
+	case s.err != nil:
+		return yield(Entry{}, fmt.Errorf("record: %w", s.err))
+	case s.rest > 0 && !newest:
+		return yield(Entry{}, fmt.Errorf("record: %s: it ends within a line", name))
+	}
+	return true
 }
 
 // A Summary counts a log's parts.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -66,7 +68,9 @@ func all(t *testing.T, dir string) []Entry {
 
 func ids(es []Entry) (ids []uint64) {
 	for _, e := range es {
-		ids = append(ids, e.Part)
+		if e.Kind == KindPart {
+			ids = append(ids, e.Part)
+		}
 	}
 	return ids
 }
@@ -163,7 +167,10 @@ func TestEveryBitFlipIsNoticed(t *testing.T) {
 	for bit := range first * 8 {
 		flipped := []byte(string(text))
 		flipped[bit/8] ^= 1 << (bit % 8)
-		m := measure(flipped)
+		m, err := measure(bytes.NewReader(flipped))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if m.entries != 1 || m.damaged < 1 {
 			t.Fatalf("bit %d: %d entries, %d damaged", bit, m.entries, m.damaged)
 		}
@@ -426,9 +433,10 @@ func (d *disk) change(f func()) {
 }
 
 func (d *disk) entries(t *testing.T) (es []Entry) {
-	for _, s := range scan(d.text) {
-		if s.err != nil {
-			t.Error(s.err)
+	s := newScanner(bytes.NewReader(d.text))
+	for s.next() {
+		if s.bad != nil {
+			t.Error(s.bad)
 		}
 		es = append(es, s.entry)
 	}
@@ -538,6 +546,274 @@ func TestCloseWithFullDiskCountsWhatIsLost(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+}
+
+// A disk that hangs gives no error: what was not written for seconds is as good as lost, and a part must not pass on it.
+func TestDiskThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{room: 1 << 20, slow: 20 * time.Second}
+		l := withDisk(t, d, Options{})
+		time.Sleep(time.Hour) // nothing to write is no silence
+		l.Append(part(1))
+		time.Sleep(4 * time.Second)
+		if err := l.Ready(); err != nil {
+			t.Errorf("after 4 s: %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := l.Ready(); !errors.Is(err, errHung) || !errors.Is(l.Stats().Err, errHung) {
+			t.Errorf("after 6 s: %v, %v", err, l.Stats().Err)
+		}
+		time.Sleep(20 * time.Second)
+		if err := errors.Join(l.Ready(), l.Sync(t.Context())); err != nil {
+			t.Errorf("it answers again: %v", err)
+		}
+		d.change(func() { d.slow = time.Hour })
+		l.Append(part(2))
+		start := time.Now()
+		if err := l.Close(); !errors.Is(err, errHung) || time.Since(start) > 15*time.Second {
+			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// What somebody does to the files of a running line is told, and what comes after it is found where it belongs.
+func TestFilesThatSomebodyRemoves(t *testing.T) {
+	for name, harm := range map[string]func(dir, file string) error{
+		"the directory": func(dir, _ string) error { return os.RemoveAll(dir) },
+		"the file":      func(_, file string) error { return os.Remove(file) },
+		"its end":       func(_, file string) error { return os.Truncate(file, 100) },
+		"replaced":      func(_, file string) error { return errors.Join(os.Remove(file), os.WriteFile(file, nil, 0o600)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "a", "log")
+			l, _ := mustOpen(t, dir, Options{Retry: 20 * time.Millisecond})
+			l.Append(Entry{Kind: KindStart})
+			l.Append(Entry{Kind: KindBegin, Part: 1})
+			if err := l.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := harm(dir, l.name(1)); err != nil {
+				t.Fatal(err)
+			}
+			l.Append(part(2))
+			for l.Stats().Synced < 3 && l.Stats().Err == nil {
+				time.Sleep(time.Millisecond)
+			}
+			if err := l.Stats().Err; err == nil || !strings.Contains(err.Error(), l.name(1)+" was ") {
+				t.Errorf("not told: %v", err)
+			}
+			if err := l.Sync(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := Open(dir, Options{}); !errors.Is(err, ErrLocked) {
+				t.Errorf("a second process: %v", err)
+			}
+			l.Close() //nolint:errcheck // killed
+			_, r := mustOpen(t, dir, Options{})
+			if r.LastPart != 2 || !slices.Equal(r.Open, []uint64{1}) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// A handle is a file whose calls fail from some time on: its file system went away.
+type handle struct {
+	*os.File
+	stale *atomic.Bool
+}
+
+func (h handle) Sync() error {
+	if h.stale.Load() {
+		return syscall.EIO
+	}
+	return h.File.Sync()
+}
+
+// opener opens files whose handles are stale while stale is set and, where it lasts, for good.
+func opener(stale *atomic.Bool, lasts bool) func(string) (file, error) {
+	return func(name string) (file, error) {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o640)
+		mine := stale
+		if lasts {
+			mine = &atomic.Bool{}
+			time.AfterFunc(50*time.Millisecond, func() { mine.Store(stale.Load()) })
+		}
+		return handle{f, mine}, err
+	}
+}
+
+func TestAFileIsOpenedAgain(t *testing.T) {
+	var stale atomic.Bool
+	stale.Store(true) // the first handle becomes stale, and stays so
+	l, _, err := openLog(t.TempDir(), Options{Retry: 10 * time.Millisecond}, opener(&stale, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Append(part(1))
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	stale.Store(false)
+	l.Append(part(2))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := errors.Join(l.Sync(ctx), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(all(t, l.dir)); !slices.Equal(got, []uint64{1, 2}) {
+		t.Errorf("parts %v", got)
+	}
+}
+
+// What a failed fsync left at the end of a full file is not in the next one too.
+func TestFailedSyncAtTheEndOfAFile(t *testing.T) {
+	var bad atomic.Bool
+	l, _, err := openLog(t.TempDir(), Options{Segment: maxLine, Quota: 1 << 20, Group: -1, Retry: 10 * time.Millisecond}, opener(&bad, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := uint64(0)
+	add := func() { id++; l.Append(part(id)) }
+	for l.size < maxLine-600 {
+		add()
+		if err := l.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad.Store(true)
+	add() // fits, but for its fsync
+	for l.Stats().Err == nil {
+		time.Sleep(time.Millisecond)
+	}
+	for range 5 { // and these do not
+		add()
+	}
+	time.Sleep(50 * time.Millisecond)
+	bad.Store(false)
+	if err := errors.Join(l.Sync(t.Context()), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var want []uint64
+	for i := range id {
+		want = append(want, i+1)
+	}
+	if got := ids(all(t, l.dir)); !slices.Equal(got, want) || l.number != 2 {
+		t.Errorf("%d files, parts %v of %d", l.number, got, id)
+	}
+}
+
+// A file that begins while a line runs begins with what is under way: no older one is read at the next start, however long the
+// line ran or a storm of edges raged.
+func TestAFileTellsWhatIsUnderWay(t *testing.T) {
+	dir, o := t.TempDir(), Options{Segment: maxLine, Quota: 1 << 20}
+	l, _ := mustOpen(t, dir, o)
+	l.Append(Entry{Kind: KindStart})
+	for id := uint64(1); id <= 9; id++ {
+		l.Append(Entry{Kind: KindBegin, Part: id})
+	}
+	l.Append(part(4))
+	for id := uint64(10); l.number < 4; id++ {
+		l.Append(part(id))
+		if err := l.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close() //nolint:errcheck // killed
+	newest := all(t, dir)
+	last := slices.IndexFunc(newest, func(e Entry) bool { return e.Kind == KindOpen })
+	if last < 0 || !slices.Equal(newest[last].Under, []Span{{1, 3}, {5, 9}}) {
+		t.Errorf("no such entry: %+v", newest[max(last, 0)])
+	}
+	for n := 1; n < 4; n++ {
+		if err := os.Remove(l.name(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, r := mustOpen(t, dir, o); !r.Unclean || !slices.Equal(r.Open, []uint64{1, 2, 3, 5, 6, 7, 8, 9}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Before a file told what is under way, a storm of STOP parts had to be read as a whole.
+func TestReadingBackEnds(t *testing.T) {
+	dir := t.TempDir()
+	for n := 1; n <= 3; n++ {
+		var text []byte
+		for id := range mostBegun {
+			text, _ = append1(text, &Entry{Kind: KindPart, Part: uint64(n*mostBegun + id)})
+		}
+		if n == 1 {
+			text = []byte("not to be read\n")
+		}
+		if err := os.WriteFile(fileName(dir, n), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Remove(fileName(dir, 1)), os.Mkdir(fileName(dir, 1), 0o700)); err != nil { // what reads it fails
+		t.Fatal(err)
+	}
+	if _, r := mustOpen(t, dir, Options{}); !r.Unclean || r.LastPart != 4*mostBegun-1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestReadTellsWhatIsMissing(t *testing.T) {
+	dir := t.TempDir()
+	line, _ := append1(nil, &Entry{Kind: KindPart, Part: 1})
+	for n, text := range map[int]string{1: string(line) + "{torn", 2: string(line), 5: string(line) + "{torn"} {
+		if err := os.WriteFile(fileName(dir, n), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, err := range Read(dir) {
+		if err != nil {
+			got = append(got, strings.TrimPrefix(err.Error(), "record: "+dir+"/"))
+		}
+	}
+	if want := []string{"verdicts-00000001.jsonl: it ends within a line", "verdicts-00000005.jsonl: 2 files before it are missing"}; !slices.Equal(got, want) {
+		t.Errorf("told %q", got)
+	}
+}
+
+// The name of a file is its number's and no other, and a FIFO is none.
+func TestOtherFilesInTheDirectory(t *testing.T) {
+	dir := t.TempDir()
+	fill(t, dir, 3)
+	for _, name := range []string{"verdicts-2.jsonl", "verdicts-00000003.jsonl.bak", "verdicts-+0000003.jsonl"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l, r := mustOpen(t, dir, Options{}); r.LastPart != 3 {
+		t.Errorf("%+v", r)
+	} else {
+		l.Close()
+	}
+	if err := syscall.Mkfifo(fileName(dir, 2), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a FIFO: %v", err)
+	}
+}
+
+// The stack of a panic is longer than a line may be.
+func TestLongEntry(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := mustOpen(t, dir, Options{})
+	e := part(1)
+	e.Error = strings.Repeat("stack ", 20000)
+	l.Append(e)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, dir); len(got) != 1 || got[0].Verdict != e.Verdict || !strings.HasPrefix(got[0].Error, "stack stack") {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestOpenChecks(t *testing.T) {

@@ -1,20 +1,22 @@
 package record
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
 // write is the goroutine that owns the files.
 func (l *Log) write() {
 	defer close(l.ended)
-	defer l.lock.Close()
-	defer func() {
-		if l.out != nil {
-			l.out.Close()
-		}
-	}()
+	defer func() { l.lock.Close() }()
+	defer l.close()
 	var batch []Entry
 	pause := l.o.Retry
 	for {
@@ -88,6 +90,7 @@ func (l *Log) settle(n int, err error) {
 	defer l.mu.Unlock()
 	l.stats.Err = err
 	if err == nil {
+		l.moved = time.Now()
 		l.stats.Synced += uint64(n)
 		l.reported += l.gap
 		l.gap = 0
@@ -103,32 +106,65 @@ func (l *Log) giveUp(n int) {
 }
 
 // commit writes a batch and syncs it. After an error the file still ends, for a reader,
-// where it ended before.
+// where it ended before, and it is opened anew: its file system may have gone and come back.
 func (l *Log) commit(batch []Entry) error {
-	var text []byte
 	l.mu.Lock()
 	given := l.given
 	l.gap = l.stats.Unlogged - l.reported
 	l.mu.Unlock()
-	if l.gap > 0 {
-		text, _ = append1(text, &Entry{Kind: KindGap, Time: time.Now(), Part: given, Unlogged: l.gap})
+	if l.gap > 0 { // what was lost came after what waited
+		batch = append(slices.Clip(batch), Entry{Kind: KindGap, Time: time.Now().UTC(), Part: given, Unlogged: l.gap})
 	}
-	for i := range batch {
-		var err error
-		if text, err = append1(text, &batch[i]); err != nil {
-			e := batch[i].Unnumbered(err)
-			if text, err = append1(text, &e); err != nil { // a time that it has no date for
-				e.Time = time.Time{}
-				text, _ = append1(text, &e)
-			}
-		}
-	}
-	if len(text) == 0 {
+	if len(batch) == 0 {
 		return nil
 	}
-	if err := l.rotate(int64(len(text))); err != nil {
+	var text []byte
+	for i := range batch {
+		text = appendAny(text, &batch[i])
+	}
+	err := l.rotate(int64(len(text)))
+	if err == nil {
+		err = l.put(append(l.opening(given), text...))
+	}
+	if err != nil {
+		l.close()
 		return err
 	}
+	for i := range batch {
+		l.now.add(&batch[i])
+	}
+	return nil
+}
+
+// appendAny appends e as a line, whatever is in it.
+func appendAny(text []byte, e *Entry) []byte {
+	more, err := append1(text, e)
+	if err == nil {
+		return more
+	}
+	short := e.Unnumbered(err)
+	const most = 4096 // a panic has a long stack
+	short.Error = strings.ToValidUTF8(short.Error[:min(len(short.Error), most)], "")
+	if more, err = append1(text, &short); err != nil { // a time that JSON has no date for
+		short.Time = time.Time{}
+		more, _ = append1(text, &short)
+	}
+	return more
+}
+
+// opening is the first entry of a file that begins while a line runs. With it no older file is needed to know what is under way.
+func (l *Log) opening(given uint64) []byte {
+	if l.size > 0 || l.now.run != running {
+		return nil
+	}
+	text, _ := append1(nil, &Entry{ // too long for a line: older files tell
+		Kind: KindOpen, Time: time.Now().UTC(), Part: given, Under: spans(slices.Sorted(maps.Keys(l.now.open))),
+	})
+	return text
+}
+
+// put appends text to the file.
+func (l *Log) put(text []byte) error {
 	if l.dirty {
 		if err := l.out.Truncate(l.size); err != nil {
 			return fmt.Errorf("record: %w", err)
@@ -147,19 +183,58 @@ func (l *Log) commit(batch []Entry) error {
 	return nil
 }
 
-// rotate begins a new file when n more bytes do not fit the present one.
-func (l *Log) rotate(n int64) error {
-	full := l.size > 0 && l.size+n > l.o.Segment
-	if l.out != nil && !full {
-		return nil
-	}
+// close gives the file up; rotate opens it again.
+func (l *Log) close() {
 	if l.out != nil {
 		l.out.Close()
 		l.out = nil
 	}
-	if full {
-		l.number++
-		l.size, l.dirty = 0, false
+}
+
+// rotate begins a new file when n more bytes do not fit the present one, or when that is no longer what its name stands for.
+func (l *Log) rotate(n int64) error {
+	if err := l.present(); err != nil {
+		return err
+	}
+	full := l.size > 0 && l.size+n > l.o.Segment
+	if l.out != nil && full {
+		if l.dirty { // nothing may stay in it that the next one has too
+			if err := errors.Join(l.out.Truncate(l.size), l.out.Sync()); err != nil {
+				return fmt.Errorf("record: %w", err)
+			}
+			l.dirty = false
+		}
+		l.close()
+	}
+	if full && !l.dirty { // a dirty file is opened again first
+		l.begin()
+	}
+	if l.out == nil {
+		if err := l.openNewest(); err != nil {
+			return err
+		}
+		if full && l.dirty {
+			return l.rotate(n)
+		}
+	}
+	if !l.named {
+		if err := syncDir(l.dir); err != nil {
+			return err
+		}
+		l.named = true
+	}
+	return nil
+}
+
+// begin turns to the next file.
+func (l *Log) begin() {
+	l.number++
+	l.size, l.dirty, l.named = 0, false, false
+}
+
+func (l *Log) openNewest() error {
+	if err := l.relock(); err != nil {
+		return err
 	}
 	if err := l.enforce(); err != nil {
 		return err
@@ -169,7 +244,71 @@ func (l *Log) rotate(n int64) error {
 		return fmt.Errorf("record: %w", err)
 	}
 	l.out = f
-	return syncDir(l.dir)
+	return l.present()
+}
+
+// present returns an error where somebody has removed the open file, put another in its place or cut it short, and turns to the
+// next: what is written to it nobody would find.
+func (l *Log) present() error {
+	f, ok := l.out.(interface{ Stat() (os.FileInfo, error) })
+	if !ok {
+		return nil
+	}
+	name := l.name(l.number)
+	mine, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	there, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(mine, there):
+		err = fmt.Errorf("record: %s was removed or replaced: its records are lost", name)
+	case err == nil && mine.Size() < l.size:
+		err = fmt.Errorf("record: %s was cut short, to %d of %d bytes: its records are lost", name, mine.Size(), l.size)
+	case err == nil:
+		return nil
+	default:
+		return fmt.Errorf("record: %w", err)
+	}
+	l.begin()
+	return err
+}
+
+// relock makes the directory, and takes its lock, anew where somebody has removed them.
+func (l *Log) relock() error {
+	mine, err := l.lock.Stat()
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	if there, err := os.Stat(l.lock.Name()); err == nil && os.SameFile(mine, there) {
+		return nil
+	}
+	if err := makeDir(l.dir); err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	lock, err := takeLock(l.dir)
+	if err != nil {
+		return fmt.Errorf("record: %s: %w", l.dir, err)
+	}
+	l.lock.Close()
+	l.lock = lock
+	return nil
+}
+
+// makeDir makes dir and what is missing above it, durably.
+func makeDir(dir string) error {
+	var made []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		made = append(made, filepath.Dir(at))
+	}
+	err := os.MkdirAll(dir, 0o750)
+	for _, parent := range made {
+		err = errors.Join(err, syncDir(parent))
+	}
+	return err
 }
 
 // enforce removes the oldest files until one more segment fits the quota.
