@@ -20,7 +20,8 @@ func WriteFile(path string, b []byte) error {
 
 // Write makes what write writes the contents of path, all or nothing: a temporary file in
 // the same folder is written, flushed to disk and renamed, then the folder is
-// flushed. After an error, which may be write's own, path holds what it held before. What is there
+// flushed. After an error, which may be write's own, path holds what it held before, unless the disk fails in that last
+// flush. What is there
 // and no file, a folder or a device, is never replaced; of a symbolic link, the file that it names is.
 func Write(path string, write func(io.Writer) error) (err error) {
 	named := func(err error) error {
@@ -33,6 +34,11 @@ func Write(path string, write func(io.Writer) error) (err error) {
 		return named(err)
 	}
 	path = behindLinks(path)
+	folder, err := os.Open(filepath.Dir(path)) // first: one that may not be read cannot be flushed, and after the rename it is too late
+	if err != nil {
+		return named(err)
+	}
+	defer folder.Close() //nolint:errcheck // it was only flushed
 	tmp, err := temporary(path)
 	if err != nil {
 		return named(err)
@@ -53,7 +59,7 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := publish(tmp, path); err != nil {
+	if err := publish(tmp, path, folder); err != nil {
 		return named(err)
 	}
 	return nil
@@ -67,17 +73,27 @@ func (w writer) Write(b []byte) (int, error) { return w(b) }
 // CanWrite returns the error that WriteFile would fail with as the folder of path is now, for
 // commands to ask before their work.
 func CanWrite(path string) error {
-	err := replaceable(path)
-	if err == nil {
-		var tmp *os.File
-		if tmp, err = temporary(behindLinks(path)); err == nil {
-			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
-		}
-	}
-	if err != nil {
+	if err := tryWrite(path); err != nil {
 		return fmt.Errorf("%s cannot be written: %w", path, cause(err))
 	}
 	return nil
+}
+
+func tryWrite(path string) error {
+	if err := replaceable(path); err != nil {
+		return err
+	}
+	path = behindLinks(path)
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close() //nolint:errcheck // it was only tried
+	tmp, err := temporary(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 }
 
 func replaceable(path string) error {
@@ -105,8 +121,8 @@ func temporary(path string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), "."+base[:min(len(base), 200)]+".*.tmp") // names have 255 bytes at most
 }
 
-// publish flushes tmp to disk, closes it and makes it path.
-func publish(tmp *os.File, path string) error {
+// publish flushes tmp to disk, closes it and makes it path, in folder.
+func publish(tmp *os.File, path string, folder *os.File) error {
 	err := tmp.Chmod(0o644)
 	if err == nil {
 		err = tmp.Sync()
@@ -120,19 +136,7 @@ func publish(tmp *os.File, path string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if e := d.Close(); err == nil {
-		err = e
-	}
-	return err
+	return folder.Sync()
 }
 
 // cause strips the temporary file's name, which helps nobody.
