@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +127,33 @@ func TestDirectoryWithADamagedFile(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if lost := s.Torn(); len(lost) != 1 || !strings.Contains(lost[0].Error(), "2"+Ext) {
+		t.Errorf("lost: %v", lost)
+	}
+}
+
+// A line that records while its recording is read removes the oldest files: they are told, and the others are read.
+func TestFileThatIsGoneWhenItsTurnComes(t *testing.T) {
+	dir := t.TempDir()
+	path := func(i int) string { return filepath.Join(dir, string(rune('0'+i))+Ext) }
+	for i := 1; i <= 4; i++ {
+		var file bytes.Buffer
+		write(t, NewWriter(&file), uint32(i), "a")
+		if err := os.WriteFile(path(i), file.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := errors.Join(os.Remove(path(1)), os.Remove(path(2)), os.Remove(path(3))); err != nil { // 1 is open
+		t.Fatal(err)
+	}
+	if got, err := told(t, s); got != "1 a 4 a" || !errors.Is(err, io.EOF) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if lost := s.Torn(); len(lost) != 2 || !errors.Is(lost[1], fs.ErrNotExist) || !strings.Contains(lost[1].Error(), path(3)) {
 		t.Errorf("lost: %v", lost)
 	}
 }

@@ -10,11 +10,13 @@
 //	                                          44 CRC-32C of bytes 0 to 43 and the picture, uint32
 //
 // A note is a header whose pixel format, width, height and stride are zero, and up to 64 KiB of text.
-// A file that a power cut left torn is read up to its last whole frame.
+// A file that a power cut left torn is read up to its last whole frame: ErrTorn wraps io.ErrUnexpectedEOF. It does not where whole
+// frames lie behind one that seems to reach past the end: that is damage.
 package recording
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -22,6 +24,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,11 +105,23 @@ func sum(h *[headerSize]byte, pix []byte) uint32 {
 
 func check(format capture.PixelFormat, width, height, stride, size int) error {
 	if format < capture.Grey || format > capture.MJPEG || width < 1 || height < 1 || width > maxSide || height > maxSide ||
-		stride < 0 || stride > 8*maxSide || size < 1 || size > maxPicture {
+		stride < 0 || stride > 8*maxSide || size < 1 || int64(size) > most(format, stride, height) {
 		return fmt.Errorf("recording: format %d, %dx%d, %d bytes a line, %d bytes are no frame",
 			format, width, height, stride, size)
 	}
 	return nil
+}
+
+// most returns the bytes that a picture may have.
+func most(format capture.PixelFormat, stride, height int) int64 {
+	rows := int64(height)
+	switch format {
+	case capture.MJPEG:
+		return maxPicture
+	case capture.NV12:
+		rows += (rows + 1) / 2
+	}
+	return min(rows*int64(stride), maxPicture)
 }
 
 // Source plays a recording, as fast as it is asked. It implements capture.Source.
@@ -123,7 +138,8 @@ type Source struct {
 const Ext = ".cullrec"
 
 // Open opens the recording at path: a file, or a directory whose files are played one after the other, by name. In a
-// directory a torn file is followed by the next one: it is what a killed writer leaves.
+// directory a torn file is followed by the next one: it is what a killed writer leaves. So is one that is gone when its turn
+// comes: a line that still records removes the oldest.
 func Open(path string) (*Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -193,7 +209,7 @@ func (s *Source) follow() error {
 		if info, e := os.Stat(path); err != nil && e == nil && info.Size() < int64(len(magic)) {
 			continue
 		}
-		if errors.Is(err, errMagic) {
+		if errors.Is(err, errMagic) || errors.Is(err, fs.ErrNotExist) {
 			s.lost = append(s.lost, err)
 			continue
 		}
@@ -232,7 +248,8 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 // Name returns the path of the file that is being read.
 func (s *Source) Name() string { return s.name }
 
-// Torn returns what ended files before their end and was passed over, because another file followed.
+// Torn returns what ended files before their end and was passed over, because another file followed. Of a file that was
+// removed before it was read, it is fs.ErrNotExist.
 func (s *Source) Torn() []error { return s.lost }
 
 // Read returns the next frame, or the next note. Errors are those of Next.
@@ -263,32 +280,70 @@ func (s *Source) read() (*capture.Frame, []byte, error) {
 		}
 		return nil, nil, s.torn(err)
 	}
-	word := func(i int) uint32 { return binary.LittleEndian.Uint32(h[4*i:]) }
-	side := func(i int) int { return int(min(word(i), 1<<30)) }
-	f := capture.Frame{
-		Width: side(2), Height: side(3), Stride: side(4), Seq: word(5),
-		Mono: time.Duration(binary.LittleEndian.Uint64(h[24:])),
-	}
-	f.Format = capture.PixelFormat(min(word(1), 255))
-	isNote := f.Format == 0 && f.Width == 0 && f.Height == 0 && f.Stride == 0 && side(0) > 0 && side(0) <= maxNote
-	if err := check(f.Format, f.Width, f.Height, f.Stride, side(0)); err != nil && !isNote {
+	f, size, err := parse(&h)
+	if err != nil {
 		return nil, nil, s.torn(err)
 	}
-	f.Pix = make([]byte, 0, min(side(0), 1<<20)) // what a damaged size asks for is not allocated at once
-	for len(f.Pix) < side(0) {
+	f.Pix = make([]byte, 0, min(size, 1<<20)) // what a damaged size asks for is not allocated at once
+	for len(f.Pix) < size {
 		n := len(f.Pix)
-		f.Pix = append(f.Pix, make([]byte, min(side(0)-n, 1<<20))...)
-		if _, err := io.ReadFull(s.r, f.Pix[n:]); err != nil {
-			return nil, nil, s.torn(err)
+		f.Pix = append(f.Pix, make([]byte, min(size-n, 1<<20))...)
+		if got, err := io.ReadFull(s.r, f.Pix[n:]); err != nil {
+			return nil, nil, s.torn(tooShort(f.Pix[:n+got], err))
 		}
 	}
-	if sum(&h, f.Pix) != word(11) {
+	if !whole(&h, f.Pix) {
 		return nil, nil, s.torn(errors.New("wrong checksum"))
 	}
-	if isNote {
+	if f.Format == 0 {
 		return nil, f.Pix, nil
 	}
 	return capture.NewFrame(f, nil), nil, nil
+}
+
+// parse returns the frame of a header, without its picture, and the picture's size. A note has no format.
+func parse(h *[headerSize]byte) (f capture.Frame, size int, err error) {
+	word := func(i int) uint32 { return binary.LittleEndian.Uint32(h[4*i:]) }
+	side := func(i int) int { return int(min(word(i), 1<<30)) }
+	f = capture.Frame{
+		Format: capture.PixelFormat(min(word(1), 255)), Width: side(2), Height: side(3), Stride: side(4), Seq: word(5),
+		Mono: time.Duration(binary.LittleEndian.Uint64(h[24:])),
+	}
+	size = side(0)
+	if f.Format == 0 && f.Width == 0 && f.Height == 0 && f.Stride == 0 && size > 0 && size <= maxNote {
+		return f, size, nil
+	}
+	return f, size, check(f.Format, f.Width, f.Height, f.Stride, size)
+}
+
+func whole(h *[headerSize]byte, pix []byte) bool {
+	return sum(h, pix) == binary.LittleEndian.Uint32(h[44:])
+}
+
+// tooShort returns why only rest was there of a picture. A writer that is killed leaves nothing behind it: a whole frame in rest
+// shows that the size is wrong.
+func tooShort(rest []byte, err error) error {
+	if errors.Is(err, io.EOF) { // no byte of the last read
+		err = io.ErrUnexpectedEOF
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) && holdsFrame(rest) {
+		return errors.New("wrong size: whole frames follow")
+	}
+	return err
+}
+
+func holdsFrame(b []byte) bool {
+	var zero [12]byte
+	for ; len(b) > headerSize; b = b[1:] {
+		if !bytes.Equal(b[32:44], zero[:]) {
+			continue
+		}
+		h := (*[headerSize]byte)(b)
+		if _, size, err := parse(h); err == nil && size <= len(b)-headerSize && whole(h, b[headerSize:headerSize+size]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Source) torn(err error) error { return fmt.Errorf("%w: %s: %w", ErrTorn, s.name, err) }

@@ -84,7 +84,7 @@ func TestTornAtEveryByte(t *testing.T) {
 		got, err := play(t, whole[:n])
 		if want, ok := ends[n]; ok && (!errors.Is(err, io.EOF) || got != want) {
 			t.Errorf("%d bytes: %d frames, %v", n, got, err)
-		} else if !ok && n > 8 && !errors.Is(err, ErrTorn) || n < 8 && err == nil {
+		} else if !ok && n > 8 && !(errors.Is(err, ErrTorn) && errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF)) || n < 8 && err == nil {
 			t.Errorf("%d bytes: %d frames, %v", n, got, err)
 		}
 	}
@@ -101,8 +101,46 @@ func TestEveryDamagedByteIsFound(t *testing.T) {
 	}
 }
 
+// A damaged size that reaches past the end is no end that a killed writer left: whole frames follow, or the picture cannot be so large.
+func TestDamagedSizeIsNoEnd(t *testing.T) {
+	for _, first := range []capture.Frame{
+		{Pix: make([]byte, 20), Format: capture.Grey, Width: 5, Height: 4, Stride: 5},
+		{Pix: make([]byte, 30), Format: capture.NV12, Width: 5, Height: 4, Stride: 5},
+		{Pix: make([]byte, 20), Format: capture.MJPEG, Width: 5, Height: 4},
+		{Pix: make([]byte, 20)}, // a note
+	} {
+		var b bytes.Buffer
+		w := NewWriter(&b)
+		if err := w.write(&first); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range frames() {
+			if err := w.Write(&f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for bit := range 32 {
+			data := bytes.Clone(b.Bytes())
+			data[len(magic)+bit/8] ^= 1 << (bit % 8)
+			if n, err := play(t, data); n != 0 || !errors.Is(err, ErrTorn) || errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%v, bit %d of the size: %d frames, %v", first.Format, bit, n, err)
+			}
+		}
+	}
+	// A raw picture knows its size though nothing follows.
+	data := record(t)[:8+68]
+	data[len(magic)+1] ^= 1
+	if _, err := play(t, data); !errors.Is(err, ErrTorn) || errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the only frame: %v", err)
+	}
+}
+
 func TestWriterRefusesWhatIsNoFrame(t *testing.T) {
-	for _, f := range []capture.Frame{{}, {Format: capture.Grey, Width: 1 << 20, Height: 1, Stride: 1, Pix: []byte{1}}} {
+	for _, f := range []capture.Frame{
+		{},
+		{Format: capture.Grey, Width: 1 << 20, Height: 1, Stride: 1, Pix: []byte{1}},
+		{Format: capture.Grey, Width: 1, Height: 2, Stride: 1, Pix: []byte{1, 2, 3}},
+	} {
 		if err := NewWriter(io.Discard).Write(&f); err == nil {
 			t.Errorf("%+v was written", f)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"cull/capture"
 	"cull/capture/recording"
@@ -23,8 +24,8 @@ func openRecording(cmd, path string) (*recording.Source, error) {
 }
 
 // eachNote calls do with every note of src and the frame that belongs to it, nil for none. What torn files lose is told
-// to log. A file that ends too early is what a killed writer leaves and no error; any other damage is returned as the first
-// value, after all that could be read.
+// to log. A file that ends too early is what a killed writer leaves, one that is gone what a line leaves that still records, and
+// neither is an error; any other damage is returned as the first value, after all that could be read.
 func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func(*keep.Note, *capture.Frame) error) (damage, err error) {
 	err = readNotes(ctx, src, do)
 	torn := src.Torn()
@@ -32,8 +33,12 @@ func eachNote(ctx context.Context, src *recording.Source, log io.Writer, do func
 		torn, err = append(torn, err), nil
 	}
 	for _, t := range torn {
+		if errors.Is(t, fs.ErrNotExist) {
+			fmt.Fprintf(log, "%v: it was removed after the reading had begun, as a line does with its oldest\n", t)
+			continue
+		}
 		fmt.Fprintf(log, "%v: what follows in this file is lost\n", t)
-		if damage == nil && !errors.Is(t, io.ErrUnexpectedEOF) && !errors.Is(t, io.EOF) {
+		if damage == nil && !errors.Is(t, io.ErrUnexpectedEOF) {
 			damage = Hint(t, "look at the disk; what was read before the damage counts")
 		}
 	}

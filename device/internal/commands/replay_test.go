@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -160,6 +161,96 @@ func testDamage(t *testing.T, frames string) {
 		if !strings.HasPrefix(out.String(), "parts ") || strings.HasPrefix(out.String(), "parts 0 ") || !strings.Contains(out.String(), " differ 0 ") || !strings.Contains(log.String(), "is lost") {
 			t.Errorf("%s: %q, %q", c.name, out.String(), log.String())
 		}
+	}
+}
+
+// A recording that is cut off anywhere is no damage, and is told; a flipped bit in a size is damage, wherever the size then points.
+func TestCutOffIsNoDamageAndAFlippedSizeIs(t *testing.T) {
+	var file bytes.Buffer
+	w := recording.NewWriter(&file)
+	var sizes, ends []int // where they are
+	note := func(n keep.Note) {
+		sizes = append(sizes, file.Len())
+		text, err := json.Marshal(n)
+		if err == nil {
+			err = w.Note(text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, file.Len())
+	}
+	note(keep.Note{Entry: record.Entry{Kind: record.KindStart}})
+	for i := 1; i <= 3; i++ {
+		sizes = append(sizes, file.Len())
+		if err := w.Write(&capture.Frame{Pix: make([]byte, 20), Format: capture.Grey, Width: 5, Height: 4, Stride: 5}); err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, file.Len())
+		note(keep.Note{Entry: record.Entry{Kind: record.KindPart, Part: uint64(i), Verdict: "PASS"}, HasFrame: true})
+	}
+	sizes[0] = 8 // behind the magic
+	read := func(data []byte) (parts int, log string, damage error) {
+		src, err := recording.New("x", bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		damage, err = eachNote(t.Context(), src, &said, func(n *keep.Note, _ *capture.Frame) error {
+			if n.Kind == record.KindPart {
+				parts++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return parts, said.String(), damage
+	}
+	for n := ends[0]; n <= file.Len(); n++ {
+		if _, log, damage := read(file.Bytes()[:n]); damage != nil || (log == "") != slices.Contains(ends, n) {
+			t.Errorf("%d bytes of %d: %q, %v", n, file.Len(), log, damage)
+		}
+	}
+	for _, at := range sizes[:3] { // start, first frame, its note
+		for bit := range 32 {
+			data := bytes.Clone(file.Bytes())
+			data[at+bit/8] ^= 1 << (bit % 8)
+			if parts, log, damage := read(data); damage == nil || parts != 0 || !strings.Contains(log, "is lost") {
+				t.Errorf("size at %d, bit %d: %d parts, %q, %v", at, bit, parts, log, damage)
+			}
+		}
+	}
+}
+
+// Files that the line removes while its recording is read are told, and are no damage.
+func TestReplayOfALineThatStillRecords(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 3 {
+		var file bytes.Buffer
+		if err := recording.NewWriter(&file).Note(fmt.Appendf(nil, `{"kind":"part","part_id":%d}`, i+1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%08d.cullrec", i+1)), file.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := recording.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if err := os.Remove(filepath.Join(dir, "00000002.cullrec")); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	var ids []uint64
+	damage, err := eachNote(t.Context(), src, &log, func(n *keep.Note, _ *capture.Frame) error {
+		ids = append(ids, n.Part)
+		return nil
+	})
+	if err != nil || damage != nil || !slices.Equal(ids, []uint64{1, 3}) || !strings.Contains(log.String(), "00000002.cullrec: no such file or directory: it was removed") {
+		t.Errorf("parts %v, %q, %v, %v", ids, log.String(), damage, err)
 	}
 }
 
