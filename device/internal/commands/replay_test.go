@@ -72,7 +72,7 @@ func TestReplayOfAShift(t *testing.T) {
 	if out, _, err := replay(); err == nil || strings.Contains(out, "differ 0 ") {
 		t.Errorf("a product that was replaced: %q, %v", out, err)
 	}
-	names, err := filepath.Glob(filepath.Join(frames, "*"))
+	names, err := filepath.Glob(filepath.Join(frames, "*.cullrec"))
 	if err != nil || len(names) == 0 {
 		t.Fatal(names, err)
 	}
@@ -131,7 +131,7 @@ func testFrames(t *testing.T, b *bench, recording, product string) {
 // testDamage replays the recording with an end cut off, which a killed writer leaves, and with a spot that is overwritten.
 func testDamage(t *testing.T, frames string) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(frames, "*"))
+	names, err := filepath.Glob(filepath.Join(frames, "*.cullrec"))
 	if err != nil || len(names) != 1 {
 		t.Fatal(names, err)
 	}

@@ -1,5 +1,6 @@
 // Package keep records the frames of parts with their verdicts, for cull replay. It never holds up the
-// line: what the disk does not take in time is dropped and counted.
+// line: what the disk does not take in time is dropped and counted, and so is what would take the space that the verdict log
+// may need.
 //
 // A directory holds files 00000001.cullrec, 00000002.cullrec, ... of capture/recording. Each begins with a note of kind
 // start; then comes for each part that is kept its frame, if there was one, and a note.
@@ -16,10 +17,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"cull/capture"
 	"cull/capture/recording"
+	"cull/device/internal/lock"
 	"cull/device/internal/record"
 )
 
@@ -36,11 +39,14 @@ type Note struct {
 
 // Options of a Recorder.
 type Options struct {
-	Dir    string
-	Passed bool  // keep parts that passed too
-	Last   int   // so many parts at least, then the oldest files go; 0: only Quota bounds them
-	Quota  int64 // bytes of all files; the oldest go first
-	Start  Note
+	Dir     string
+	Passed  bool  // keep parts that passed too
+	Last    int   // so many parts at least, then the oldest files go; 0: only Quota bounds them
+	Quota   int64 // bytes of all files; the oldest go first
+	Reserve int64 // bytes of free space that are left to others [64 MiB]; the oldest files go for them too
+	Start   Note
+
+	free func(dir string) (int64, error) // bytes of free space where dir is [statfs]
 }
 
 const (
@@ -74,17 +80,18 @@ type item struct {
 	note  Note
 }
 
-// Open begins a new file in o.Dir, which it makes.
+// Open begins a new file in o.Dir, which it makes and no other process may have (lock.ErrLocked).
 func Open(o Options) (*Recorder, error) {
-	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("keep: %w", err)
+	w := newFiles(&o)
+	err := w.claim()
+	if err == nil {
+		err = w.find()
 	}
-	o.Start.Kind = record.KindStart
-	w := &files{o: &o, limit: max(o.Quota/8, 1<<20)}
-	if err := w.find(); err != nil {
-		return nil, err
+	if err == nil {
+		err = w.begin()
 	}
-	if err := w.begin(); err != nil {
+	if err != nil {
+		w.unlock()
 		return nil, err
 	}
 	r := &Recorder{o: o, queue: make(chan item, waiting), done: make(chan struct{}), held: map[time.Duration]*capture.Frame{}}
@@ -162,6 +169,7 @@ func (r *Recorder) Close() error {
 
 func (r *Recorder) run(w *files) {
 	defer close(r.done)
+	defer w.unlock()
 	for i := range r.queue {
 		err := w.write(i)
 		r.mu.Lock()
@@ -184,6 +192,7 @@ func (r *Recorder) run(w *files) {
 type files struct {
 	o     *Options
 	limit int64 // of one file
+	lock  *os.File
 	all   []file
 	f     *os.File
 	w     *recording.Writer
@@ -192,12 +201,67 @@ type files struct {
 // A file is one of them; the last is being written.
 type file struct {
 	number int
-	size   int64
-	parts  int // 0 for files of earlier runs
+	size   int64 // up to the last whole part
+	parts  int   // 0 for files of earlier runs
+}
+
+func newFiles(o *Options) *files {
+	o.Start.Kind = record.KindStart
+	if o.Reserve == 0 {
+		o.Reserve = 64 << 20
+	}
+	if o.free == nil {
+		o.free = free
+	}
+	return &files{o: o, limit: max(o.Quota/8, 1<<20)}
+}
+
+// free returns the bytes that may still be written where dir is.
+func free(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("keep: free space of %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // their types differ between architectures
 }
 
 func (w *files) path(number int) string {
 	return filepath.Join(w.o.Dir, fmt.Sprintf("%08d%s", number, recording.Ext))
+}
+
+// claim makes the directory and takes its lock, where either is not there any more.
+func (w *files) claim() (err error) {
+	if inPlace(w.lock) {
+		return nil
+	}
+	w.unlock()
+	if err := os.MkdirAll(w.o.Dir, 0o750); err != nil {
+		return fmt.Errorf("keep: %w", err)
+	}
+	if w.lock, err = lock.Dir(w.o.Dir); err != nil {
+		return fmt.Errorf("keep: %w", err)
+	}
+	return nil
+}
+
+func (w *files) unlock() {
+	if w.lock != nil {
+		w.lock.Close() //nolint:errcheck // nothing was written
+		w.lock = nil
+	}
+}
+
+// inPlace reports whether f is still what its path names. What somebody has removed takes writes for ever, and keeps nothing.
+func inPlace(f *os.File) bool {
+	if f == nil {
+		return false
+	}
+	here, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(f.Name())
+	return err == nil && os.SameFile(here, there)
 }
 
 func (w *files) find() error {
@@ -219,23 +283,29 @@ func (w *files) find() error {
 	return nil
 }
 
-// begin begins a new file.
+// begin begins a new file. A number that somebody else has taken is passed over.
 func (w *files) begin() error {
 	number := 1
 	if len(w.all) > 0 {
 		number = w.all[len(w.all)-1].number + 1
 	}
-	f, err := os.OpenFile(w.path(number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	f, err := w.create(number)
+	for ; errors.Is(err, fs.ErrExist); f, err = w.create(number) {
+		number++
+	}
 	if err != nil {
 		return fmt.Errorf("keep: %w", err)
 	}
 	w.f, w.w = f, recording.NewWriter(f)
 	w.all = append(w.all, file{number: number})
 	if err := w.note(w.o.Start); err != nil {
-		w.all = w.all[:len(w.all)-1]
-		return errors.Join(err, w.end(), os.Remove(w.path(number)))
+		return errors.Join(err, w.takeBack())
 	}
 	return nil
+}
+
+func (w *files) create(number int) (*os.File, error) {
+	return os.OpenFile(w.path(number), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 }
 
 func (w *files) note(n Note) error {
@@ -250,29 +320,48 @@ func (w *files) note(n Note) error {
 	return w.w.Note(text)
 }
 
-// write appends one part. After an error it begins anew: the file may be torn.
+// write appends one part, or leaves the files as they were.
 func (w *files) write(i item) error {
+	if w.f != nil && !inPlace(w.f) {
+		w.all = w.all[:len(w.all)-1]
+		w.end() //nolint:errcheck // nobody will miss it
+	}
+	if w.f == nil {
+		if err := w.claim(); err != nil {
+			return err
+		}
+	}
+	if err := w.room(i.size()); err != nil {
+		return err
+	}
 	if w.f == nil {
 		if err := w.begin(); err != nil {
 			return err
 		}
 	}
-	err := w.append(i)
-	if err != nil {
-		return errors.Join(err, w.end())
+	if err := w.append(i); err != nil {
+		return errors.Join(err, w.takeBack())
 	}
 	last := &w.all[len(w.all)-1]
 	last.parts++
-	if last.size, err = w.f.Seek(0, 1); err != nil {
+	info, err := w.f.Stat()
+	if err != nil {
 		return fmt.Errorf("keep: %w", err)
 	}
-	if err := w.trim(); err != nil {
-		return err
-	}
+	last.size = info.Size()
 	if last.size >= w.limit || w.o.Last > 0 && last.parts >= max(1, w.o.Last/8) {
 		return w.end()
 	}
 	return nil
+}
+
+// size returns about what the part takes: 4 KiB are for its note and two headers.
+func (i *item) size() int64 {
+	n := int64(4 << 10)
+	if i.frame != nil {
+		n += int64(len(i.frame.Pix))
+	}
+	return n
 }
 
 func (w *files) append(i item) error {
@@ -282,6 +371,25 @@ func (w *files) append(i item) error {
 		}
 	}
 	return w.note(i.note)
+}
+
+// takeBack ends the file after a failed write behind its last whole part, or removes it if it has none: a disk that fails again and
+// again leaves nothing that the quota does not know.
+func (w *files) takeBack() error {
+	last := &w.all[len(w.all)-1]
+	err := w.f.Truncate(last.size)
+	if info, e := w.f.Stat(); e == nil {
+		last.size = info.Size()
+	}
+	if last.parts == 0 {
+		if err = os.Remove(w.f.Name()); err == nil {
+			w.all = w.all[:len(w.all)-1]
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("keep: %w", err)
+	}
+	return errors.Join(err, w.end())
 }
 
 // end closes the file that is being written.
@@ -297,20 +405,47 @@ func (w *files) end() error {
 	return nil
 }
 
-// trim removes the oldest files while the others hold enough or all are too large. The one that is being written stays.
-func (w *files) trim() error {
-	for len(w.all) > 1 {
-		size, parts := w.all[0].size, 0
-		for _, f := range w.all[1:] {
-			size, parts = size+f.size, parts+f.parts
+// room removes the oldest files until need more bytes are within the quota and leave the reserve free, and while the others hold
+// the parts that are asked for. The newest stays, and so does one that cannot be removed: the next goes in its place.
+func (w *files) room(need int64) error {
+	var stuck error
+	for i := 0; ; {
+		left, err := w.o.free(w.o.Dir)
+		if err != nil {
+			return err
 		}
-		if size <= w.o.Quota && (w.o.Last == 0 || parts < w.o.Last) {
+		low, full, enough := left-need < w.o.Reserve, w.size()+need > w.o.Quota, w.enough(i)
+		if !low && !full && !enough {
 			return nil
 		}
-		if err := os.Remove(w.path(w.all[0].number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("keep: %w", err)
+		if i >= len(w.all)-1 {
+			if low {
+				return errors.Join(fmt.Errorf("keep: %s: %d MiB are free, and the last %d are left to others", w.o.Dir, left>>20, w.o.Reserve>>20), stuck)
+			}
+			return stuck // without: the newest file alone is larger than the quota
 		}
-		w.all = slices.Delete(w.all, 0, 1)
+		if err := os.Remove(w.path(w.all[i].number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			stuck = fmt.Errorf("keep: %w", err)
+			i++
+			continue
+		}
+		w.all = slices.Delete(w.all, i, i+1)
 	}
-	return nil
+}
+
+// size returns the bytes of all files.
+func (w *files) size() (n int64) {
+	for _, f := range w.all {
+		n += f.size
+	}
+	return n
+}
+
+// enough reports whether the files behind file i hold the parts that are asked for without it.
+func (w *files) enough(i int) bool {
+	parts := 0
+	for _, f := range w.all[min(i+1, len(w.all)):] {
+		parts += f.parts
+	}
+	return w.o.Last > 0 && parts >= w.o.Last
 }

@@ -4,15 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cull/capture"
 	"cull/capture/recording"
+	"cull/device/internal/lock"
 	"cull/device/internal/record"
 )
 
@@ -193,7 +197,7 @@ func TestFrameAfterItsPart(t *testing.T) {
 func TestFileThatCannotBegin(t *testing.T) {
 	o := Options{Dir: t.TempDir(), Quota: 1 << 30}
 	o.Start.Kind, o.Start.Error = record.KindStart, string(make([]byte, 1<<17)) // no writer takes that
-	w := &files{o: &o, limit: 1 << 20}
+	w := newFiles(&o)
 	for range 3 {
 		if w.write(item{note: Note{Entry: record.Entry{Kind: record.KindPart, Part: 1}}}) == nil {
 			t.Fatal("a part without a start was written")
@@ -206,7 +210,7 @@ func TestFileThatCannotBegin(t *testing.T) {
 	if err := w.end(); err != nil {
 		t.Fatal(err)
 	}
-	if names, _ := filepath.Glob(filepath.Join(o.Dir, "*")); len(names) != 1 {
+	if names, _ := recording.Files(o.Dir); len(names) != 1 {
 		t.Errorf("files %v", names)
 	}
 	s, err := recording.Open(o.Dir)
@@ -260,6 +264,220 @@ func TestNinthDigit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "100000001"+recording.Ext)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A disk has size bytes for dir and others.
+type disk struct {
+	dir    string
+	size   int64
+	others atomic.Int64
+}
+
+func (d *disk) used() (n int64) {
+	names, _ := filepath.Glob(filepath.Join(d.dir, "*"))
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+func (d *disk) free(string) (int64, error) { return d.size - d.used() - d.others.Load(), nil }
+
+// settled waits until n parts are written or dropped, and returns the counts.
+func settled(r *Recorder, n uint64) Stats {
+	for {
+		if s := r.Stats(); s.Parts+s.Dropped >= n {
+			return s
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// The verdict log stops the line when its disk is full, so the frames leave the last of it alone.
+func TestLeavesSpaceToOthers(t *testing.T) {
+	d := disk{dir: t.TempDir(), size: 6 << 20}
+	o := Options{Dir: d.dir, Passed: true, Quota: 8 << 20, Reserve: 1 << 20, free: d.free}
+	r, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 1000; i++ { // 10 MB
+		add(r, i)
+	}
+	if s := settled(r, 1000); s.Dropped > 0 || s.Err != nil || d.used() > d.size-o.Reserve || d.used() < d.size/2 {
+		t.Errorf("a small disk: %+v, %d bytes used", s, d.used())
+	}
+	d.others.Store(d.size)
+	add(r, 1001)
+	s := settled(r, 1001)
+	if s.Dropped != 1 || s.Err == nil || !strings.Contains(s.Err.Error(), d.dir+": ") || !strings.Contains(s.Err.Error(), "MiB are free") {
+		t.Errorf("a disk that others have filled: %+v", s)
+	}
+	if names, err := recording.Files(d.dir); len(names) != 1 || err != nil {
+		t.Errorf("it is left %v, %v", names, err)
+	}
+	d.others.Store(0)
+	add(r, 1002)
+	if err := r.Close(); err != nil || r.Stats().Dropped != 1 {
+		t.Errorf("when there is space again: %v, %+v", err, r.Stats())
+	}
+	if ids := parts(t, d.dir); ids[len(ids)-1] != 1002 || ids[len(ids)-2] != 1000 {
+		t.Errorf("parts %v", ids)
+	}
+}
+
+// A part that is written in half is taken back: the quota holds on a disk that fails again and again, and no file has a torn part.
+func TestQuotaHoldsAfterErrors(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Passed: true, Quota: 1 << 20}
+	w := newFiles(&o)
+	fail, good := Note{Entry: record.Entry{Error: string(make([]byte, 1<<17))}}, 0 // no writer takes that note, but the frame before it
+	for i := 1; i <= 600; i++ {
+		n := Note{Entry: record.Entry{Kind: record.KindPart, Part: uint64(i)}, HasFrame: true}
+		if i%3 != 0 {
+			n = fail
+		}
+		if err := w.write(item{frame(i), n}); (err == nil) != (i%3 == 0) {
+			t.Fatalf("part %d: %v", i, err)
+		} else if err == nil {
+			good++
+		}
+	}
+	if err := w.end(); err != nil {
+		t.Fatal(err)
+	}
+	d := disk{dir: o.Dir}
+	if d.used() != w.size() || w.size() > o.Quota || w.size() < o.Quota/2 {
+		t.Errorf("%d bytes are there and %d known, of %d", d.used(), w.size(), o.Quota)
+	}
+	s, err := recording.Open(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	frames := -1
+	for ; err == nil; frames++ {
+		_, err = s.Next(t.Context())
+	}
+	if len(s.Torn()) > 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("torn: %v, %v", s.Torn(), err)
+	}
+	if ids := parts(t, o.Dir); ids[len(ids)-1] != 600 || len(ids) >= good || frames != len(ids) {
+		t.Errorf("%d frames, parts %v", frames, ids)
+	}
+}
+
+func TestOneRecorderADirectory(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Quota: 1 << 30}
+	for range 2 {
+		r, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(o); !errors.Is(err, lock.ErrLocked) || !strings.Contains(err.Error(), o.Dir) {
+			t.Errorf("a second one: %v", err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A file of the next number, whoever made it, is passed over; a file that cannot be removed costs younger ones, not the recording.
+func TestOtherPeoplesFiles(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Passed: true, Quota: 4 << 20}
+	r, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := func(i int) string { return filepath.Join(o.Dir, fmt.Sprintf("%08d%s", i, recording.Ext)) }
+	if err := os.WriteFile(path(2), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 200; i++ { // 2 MB: two files
+		add(r, i)
+	}
+	if s := settled(r, 200); s.Dropped > 0 {
+		t.Errorf("a number that is taken: %+v", s)
+	}
+	if err := errors.Join(os.Remove(path(1)), os.MkdirAll(filepath.Join(path(1), "full"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for i := 201; i <= 1000; i++ {
+		add(r, i)
+	}
+	if err := r.Close(); err != nil || r.Stats().Dropped > 0 {
+		t.Errorf("a file that cannot be removed: %v, %+v", err, r.Stats())
+	}
+	if n := (&disk{dir: o.Dir}).used(); n > o.Quota {
+		t.Errorf("%d bytes of %d", n, o.Quota)
+	}
+	if err := errors.Join(os.RemoveAll(path(1)), os.Remove(path(2))); err != nil {
+		t.Fatal(err)
+	}
+	if ids := parts(t, o.Dir); ids[len(ids)-1] != 1000 || len(ids) < 200 {
+		t.Errorf("parts %v", ids)
+	}
+}
+
+// Where not one old file can be removed, the quota holds all the same: parts are dropped.
+func TestNothingCanBeRemoved(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Passed: true, Quota: 1 << 20}
+	old := filepath.Join(o.Dir, "00000001"+recording.Ext)
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(old, "full"), 0o700), os.WriteFile(filepath.Join(o.Dir, "00000002"+recording.Ext), nil, 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	w := newFiles(&o)
+	if err := w.find(); err != nil {
+		t.Fatal(err)
+	}
+	w.all[0].size = o.Quota
+	if err := w.write(item{note: Note{}}); err == nil || !strings.Contains(err.Error(), old) {
+		t.Errorf("beyond the quota: %v", err)
+	}
+	w.unlock()
+}
+
+// Whoever removes the directory or the file that is being written, or moves them away, loses what is in them and nothing after it.
+func TestRemovedWhileItRecords(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "frames")
+	r, err := Open(Options{Dir: dir, Passed: true, Quota: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, remove := range []func() error{
+		func() error { return os.RemoveAll(dir) },
+		func() error { return os.Rename(dir, dir+" of monday") },
+		func() error {
+			names, err := recording.Files(dir)
+			if err != nil {
+				return err
+			}
+			return os.Remove(names[len(names)-1])
+		},
+	} {
+		add(r, 2*i+1)
+		settled(r, uint64(2*i+1))
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		add(r, 2*i+2)
+		if s := settled(r, uint64(2*i+2)); s.Dropped > 0 || s.Err != nil {
+			t.Errorf("after %d: %+v", i, s)
+		}
+		if _, err := Open(Options{Dir: dir}); !errors.Is(err, lock.ErrLocked) {
+			t.Errorf("after %d the directory is anybody's: %v", i, err)
+		}
+		if ids := parts(t, dir); ids[len(ids)-1] != 2*i+2 || slices.Contains(ids, 2*i+1) {
+			t.Errorf("after %d: parts %v", i, ids)
+		}
+	}
+	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
 }
