@@ -50,9 +50,10 @@ type Options struct {
 }
 
 const (
-	waiting = 64       // parts on their way to the disk
-	maxHeld = 64 << 20 // bytes of frames whose parts are under way or that wait
-	maxLate = 1024     // parts that ended before their frames came
+	waiting  = 64               // parts on their way to the disk
+	maxHeld  = 64 << 20         // bytes of frames whose parts are under way or that wait
+	maxLate  = 1024             // parts that ended before their frames came
+	maxClose = 10 * time.Second // for the disk to take what waits in the end
 )
 
 // Stats are what became of the parts that were to be kept.
@@ -108,6 +109,11 @@ func (r *Recorder) Frame(f *capture.Frame) {
 		r.late = slices.Delete(r.late, i, i+1)
 		return
 	}
+	if was := r.held[f.Mono]; was != nil { // nothing tells them apart
+		r.free(was)
+		delete(r.held, f.Mono)
+		r.stats.Dropped++
+	}
 	if r.bytes+n > maxHeld {
 		r.stats.Dropped++
 		return
@@ -160,10 +166,21 @@ func (r *Recorder) Stats() Stats {
 	return r.stats
 }
 
-// Close writes what waits. Frame and Part must not be called after it.
+// Close writes what waits, unless the disk takes too long. Frame and Part must not be called after it.
 func (r *Recorder) Close() error {
 	close(r.queue)
-	<-r.done
+	select {
+	case <-r.done:
+		return r.stats.Err
+	case <-time.After(maxClose):
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.queue { // all but the part that hangs
+		r.free(i.frame)
+		r.stats.Dropped++
+	}
+	r.stats.Err = fmt.Errorf("keep: %s: the disk has not answered for %v: the last parts are not recorded", r.o.Dir, maxClose)
 	return r.stats.Err
 }
 

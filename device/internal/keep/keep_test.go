@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cull/capture"
@@ -479,5 +480,45 @@ func TestRemovedWhileItRecords(t *testing.T) {
 	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A disk that hangs does not keep the process.
+func TestCloseOfADiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := make(chan struct{})
+		r, err := Open(Options{Dir: t.TempDir(), Passed: true, Quota: 1 << 30, free: func(string) (int64, error) {
+			<-back
+			return 1 << 40, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i <= 3; i++ {
+			add(r, i)
+		}
+		start := time.Now()
+		if err := r.Close(); err == nil || !strings.Contains(err.Error(), "has not answered for 10s") || time.Since(start) != maxClose {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		if s := r.Stats(); s.Dropped != 2 || s.Err == nil { // the third is still with the disk
+			t.Errorf("%+v", s)
+		}
+		close(back)
+	})
+}
+
+// Two frames of one time of exposure: the older one is forgotten, and its memory too.
+func TestTwoFramesOfOneTime(t *testing.T) {
+	r, err := Open(Options{Dir: t.TempDir(), Passed: true, Quota: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Frame(frame(1))
+	r.Frame(frame(1))
+	r.Part(Note{}, time.Second)
+	r.Part(Note{}, time.Second)
+	if err := r.Close(); err != nil || r.bytes != 0 || len(r.held) > 0 || r.Stats().Dropped != 1 {
+		t.Errorf("%v, %d bytes, %d held, %+v", err, r.bytes, len(r.held), r.Stats())
 	}
 }
