@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cull/capture/cameras"
+	"cull/capture/recording"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
 	"cull/device/internal/wiring"
@@ -340,51 +341,103 @@ func tryCamera(ctx context.Context, c v4l2.Config) (v4l2.Stats, error) {
 	return s.Stats(), nil
 }
 
+// A store is a directory that the daemon fills up to a quota.
+type store struct {
+	key, dir string // dir: empty for none
+	quotaKey string
+	quota    int64  // MiB
+	files    string // pattern of the names of what it keeps there
+
+	state     string // what can be done with dir
+	device    uint64 // of its file system
+	free, may int64  // MiB: of its file system, and what dir may still grow by
+}
+
 func (e *examination) disk() {
 	if e.Config == nil {
 		return
 	}
 	r := &e.Config.Record
-	e.directory("record.dir", r.Dir, "record.quota_mib", r.QuotaMiB)
+	stores := []store{{key: "record.dir", dir: r.Dir, quotaKey: "record.quota_mib", quota: int64(r.QuotaMiB), files: "verdicts-*.jsonl"}}
 	if r.Frames != "none" {
-		e.directory("record.frames_dir", r.FramesDir, "record.frames_quota_mib", r.FramesQuotaMiB)
+		stores = append(stores, store{
+			key: "record.frames_dir", dir: r.FramesDir, quotaKey: "record.frames_quota_mib", quota: int64(r.FramesQuotaMiB),
+			files: "*" + recording.Ext,
+		})
+	}
+	var good []store
+	for _, s := range stores {
+		if s.dir != "" && e.directory(&s) {
+			good = append(good, s)
+		}
+	}
+	for i := range good {
+		e.space(good[i], good[:i])
 	}
 }
 
-// directory looks at what key names, which the daemon makes where it is not there, and at the space for quota MiB.
-func (e *examination) directory(key, dir, quotaKey string, quota int) {
-	if dir == "" {
-		return
-	}
-	mend := "mkdir -p " + quoted(dir) + " && chown cull: " + quoted(dir)
-	there, state := dir, "can be written"
+// directory looks at a store's directory, which the daemon makes where it is not there. It reports whether it can be used.
+func (e *examination) directory(s *store) bool {
+	mend := "mkdir -p " + quoted(s.dir) + " && chown cull: " + quoted(s.dir)
+	there := s.dir
+	s.state = "can be written"
 	var st unix.Statfs_t
 	err := unix.Statfs(there, &st)
 	for errors.Is(err, os.ErrNotExist) && there != filepath.Dir(there) {
-		there, state = filepath.Dir(there), "can be made"
+		there, s.state = filepath.Dir(there), "can be made"
 		err = unix.Statfs(there, &st)
 	}
-	if info, e2 := os.Stat(there); err == nil && e2 == nil && !info.IsDir() {
+	var node unix.Stat_t
+	if err == nil {
+		err = unix.Stat(there, &node)
+	}
+	if err == nil && node.Mode&unix.S_IFMT != unix.S_IFDIR {
 		err = unix.ENOTDIR
 	}
 	if errors.Is(err, unix.ENOTDIR) {
-		e.say(key, Fault, "name a directory in "+key, "%s lies at or below a file", dir)
-		return
+		e.say(s.key, Fault, "name a directory in "+s.key, "%s lies at or below a file", s.dir)
+		return false
 	}
 	if err != nil {
-		e.say(key, Fault, mend, "%s: %v", there, err)
-		return
+		e.say(s.key, Fault, mend, "%s: %v", there, err)
+		return false
 	}
 	if err := tryWrite(there); err != nil {
-		e.say(key, Fault, mend, "%v", err)
+		e.say(s.key, Fault, mend, "%v", err)
+		return false
+	}
+	s.device = uint64(node.Dev)                       //nolint:unconvert // its type differs between architectures
+	s.free = int64(st.Bavail) * int64(st.Bsize) >> 20 //nolint:unconvert // so do theirs
+	s.may = max(0, s.quota-held(s.dir, s.files)>>20)
+	return true
+}
+
+// held returns the bytes of a directory's files whose names match pattern.
+func held(dir, pattern string) (n int64) {
+	entries, _ := os.ReadDir(dir) //nolint:errcheck // not there yet
+	for _, f := range entries {
+		info, err := f.Info()
+		if ours, _ := filepath.Match(pattern, f.Name()); ours && err == nil { //nolint:errcheck // the pattern is good
+			n += info.Size()
+		}
+	}
+	return n
+}
+
+// space holds the free space against what a store may still grow by, and those before it of the same file system.
+func (e *examination) space(s store, before []store) {
+	may, keys := s.may, s.quotaKey
+	for _, other := range before {
+		if other.device == s.device {
+			may += other.may
+			keys = other.quotaKey + " or " + keys
+		}
+	}
+	if s.free < may {
+		e.say(s.key, Warn, "free some space, or lower "+keys, "%d MiB are free, %d more may be used", s.free, may)
 		return
 	}
-	free := int64(st.Bavail) * int64(st.Bsize) >> 20 //nolint:unconvert // their types differ between architectures
-	if free < int64(quota) {
-		e.say(key, Warn, "free some space, or lower "+quotaKey, "%d MiB are free, %d may be used", free, quota)
-		return
-	}
-	e.say(key, OK, "", "%s %s, %d MiB are free", dir, state, free)
+	e.say(s.key, OK, "", "%s %s, %d MiB are free", s.dir, s.state, s.free)
 }
 
 // quoted returns a path as a shell reads it.

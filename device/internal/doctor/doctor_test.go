@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
 )
@@ -85,6 +87,42 @@ func TestDiskAndMissingHardware(t *testing.T) {
 	all = Examine(t.Context(), Options{Config: &c})
 	if f := find(t, all, "record.dir"); f.State != Fault {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Two directories on one file system share its space; what they hold already they need not find.
+func TestQuotasOfOneDisk(t *testing.T) {
+	c := config.Default()
+	c.Record.Dir, c.Record.FramesDir, c.Record.Frames = t.TempDir(), t.TempDir(), "all"
+	var st unix.Statfs_t
+	if err := unix.Statfs(c.Record.Dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	quota := int64(st.Bavail) * int64(st.Bsize) / 10 * 7 //nolint:unconvert // their types differ between architectures
+	c.Record.QuotaMiB, c.Record.FramesQuotaMiB = int(quota>>20), int(quota>>20)
+	for _, tc := range []struct {
+		name string // of a sparse file as large as the quota
+		want State
+	}{{"", Warn}, {"holiday.mp4", Warn}, {"00000001.cullrec", OK}} {
+		if tc.name != "" {
+			put(t, c.Record.FramesDir, tc.name, "")
+			if err := os.Truncate(filepath.Join(c.Record.FramesDir, tc.name), quota); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := Examine(t.Context(), Options{Config: &c, Root: t.TempDir()})
+		if f := find(t, all, "record.dir"); f.State != OK {
+			t.Errorf("alone: %+v", f)
+		}
+		f := find(t, all, "record.frames_dir")
+		if f.State != tc.want || tc.want == Warn && !strings.Contains(f.Remedy, "record.quota_mib or record.frames_quota_mib") {
+			t.Errorf("beside %q: %+v", tc.name, f)
+		}
+	}
+	var e examination
+	e.space(store{device: 1, free: 100, may: 70}, []store{{device: 2, free: 100, may: 70}})
+	if e.found[0].State != OK {
+		t.Errorf("disks of their own: %+v", e.found)
 	}
 }
 
