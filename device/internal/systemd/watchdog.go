@@ -10,11 +10,12 @@ import (
 // A Watchdog tells the service manager that the line makes progress. What counts:
 //
 //   - an inspection that returned (Done): a finished verdict;
-//   - a turn of the line's loop (Turn), while nothing waits for an inspection that has
-//     begun: an idle line is alive as long as its loop turns.
+//   - a heartbeat (Turn), while no inspection is under way: the line's loop, woken by a ticker, has
+//     turned, so an idle line is alive as long as its loop turns.
 //
 // An inspection that does not return, and a loop that does not turn, are no progress,
-// whatever else the process does: the service manager then ends it. No timer feeds it.
+// whatever else the process does: the service manager then ends it. The ticker feeds nothing
+// past the loop.
 type Watchdog struct {
 	mu      sync.Mutex
 	notify  func(string) error
@@ -45,7 +46,7 @@ func (w *Watchdog) Done() {
 	w.feed()
 }
 
-// Turn says that the line's loop has turned.
+// Turn says that the line's loop has turned, as its heartbeat has it: other turns do not call it.
 func (w *Watchdog) Turn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -54,7 +55,7 @@ func (w *Watchdog) Turn() {
 	}
 }
 
-// startTime is how long a start may go on after a turn of the loop before Ready.
+// startTime is how long a start may go on after a heartbeat of the loop before Ready.
 const startTime = "30000000" // us
 
 // feed tells at most every w.every. Before Ready it asks for more time to start: the loop
