@@ -24,8 +24,8 @@ import (
 
 const tableUsage = `usage: cull-trainer table [flags] [DATASET]... -o DIR
 
-Measures the detector with features from many sources (rows) on categories in MVTec AD
-or BTAD layout (columns), and writes DIR/table.json and DIR/report.html. Rows that are
+Measures the detector with features from many sources (rows) on categories in MVTec AD,
+MVTec AD 2 or BTAD layout (columns), and writes DIR/table.json and DIR/report.html. Rows that are
 trained keep their networks in DIR/nets and go on there after Ctrl-C. A row whose data
 are not given says so.
 
@@ -74,10 +74,10 @@ func runTable(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 
 func (j *tableJob) register(f *flag.FlagSet) {
 	f.StringVar(&j.out, "o", "", "`folder` for table.json, report.html and networks")
-	f.StringVar(&j.mvtec, "mvtec", "", "`folder` of MVTec AD: its categories become columns")
+	f.StringVar(&j.mvtec, "mvtec", "", "`folder` of MVTec AD or MVTec AD 2: its categories become columns")
 	f.StringVar(&j.btad, "btad", "", "`folder` of BTAD, for the rows trained on it")
 	f.StringVar(&j.dagm, "dagm", "", "`folder` of DAGM 2007 (Class1/Train …), for the row trained on it")
-	f.StringVar(&j.textures, "textures", "", "`folder` of free textures, for the row everything")
+	f.StringVar(&j.textures, "textures", "", "`folder` of free textures, for the rows everything and teacher, and for imagenet from .onnx")
 	f.StringVar(&j.imagenet, "imagenet", "", "network `file` for the row imagenet: .net of cull-trainer import, or .onnx with --textures, which is the row teacher's teacher too")
 	var names []string
 	for _, r := range table.Rows() {
@@ -90,7 +90,7 @@ func (j *tableJob) register(f *flag.FlagSet) {
 	})
 	f.IntVar(&j.o.Seeds, "seeds", 3, "seeds: of draw, projection, random weights and trainings")
 	f.IntVar(&j.o.Train, "train", 0, "teach on at most `N` pictures, drawn at random (0: all)")
-	f.Int64Var(&j.o.Images, "images", 0, "samples of each training, instead of the recipes'")
+	f.Int64Var(&j.o.Images, "images", 0, "samples of each training, instead of the recipes', and defects of the row adapt")
 	f.IntVar(&j.o.Size, "size", 256, "side of the input picture, `pixels`")
 	f.IntVar(&j.o.Threads, "threads", runtime.NumCPU(), "threads; the result does not depend on it")
 }
