@@ -2,8 +2,8 @@
 //
 // In the process that runs the network a goroutine comes late by tens of milliseconds: it wakes in time and then waits for
 // a processor that a kernel's inner loop holds. So the same binary is started once more (Start), as the process
-// cull-pulse: one thread, SCHED_FIFO where the system permits it, memory locked, no garbage collection, which sleeps with
-// clock_nanosleep until an absolute instant. It is told {part, due, width} over a socket pair and answers how each
+// cull-pulse: memory locked, no garbage collection, all its threads SCHED_FIFO where the system permits it (realTime says
+// why all), and one of them that does the work and sleeps with clock_nanosleep until an absolute instant. It is told {part, due, width} over a socket pair and answers how each
 // pulse ended. `cull bench --jitter` measures what that is worth on the machine at hand.
 //
 // # Outputs
