@@ -47,9 +47,9 @@ func (f *teachFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.mask, "mask", "", "`picture` as large as the frames, not black where to ignore them")
 	fs.StringVar(&f.roi, "roi", "", "part of the frame to look at, `X,Y,W,H` in pixels")
 	fs.StringVar(&f.mode, "mode", "auto", "auto, part, texture or stock")
-	fs.IntVar(&f.size, "size", 0, "side of the input picture, `pixels` (default: the network's)")
+	fs.IntVar(&f.size, "size", 0, "side of the input picture, `pixels`, a multiple of 16 from 32 to 1024 (default: the network's)")
 	fs.Float64Var(&f.targetFRR, "target-frr", 0.01, "false-reject `rate` that the threshold aims at")
-	fs.Float64Var(&f.light, "light", inspect.Light, "how much the light may change, `stops`")
+	fs.Float64Var(&f.light, "light", inspect.Light, "how much the light may change, `stops`, 0 (not at all) to 3")
 	fs.BoolVar(&f.noMirrors, "no-mirrors", false, "teach no mirrored copies, however few the good parts are")
 	fs.Uint64Var(&f.seed, "seed", 1, "of the projection and of the light")
 }
