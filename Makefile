@@ -1,4 +1,6 @@
-# cull: `make` prints the targets. Everything needs only Go; bench-peers and arm64 name what they need besides.
+# cull: `make` prints the targets. build, run, test, soak, bench, purego, lint, fuzz, bench-once and cross need
+# only Go (and its module proxy or cache). Besides Go: race gcc; arm64 qemu-user; eval pictures in DATA; bench-peers node and npm; bench-train
+# python3-torch; icount qemu-user and gcc; testbed Debian, root and what its scripts install (doc/dependencies.md).
 GO       ?= go
 TOOL      = $(GO) tool -modfile=tools.mod
 BIN       = bin
