@@ -55,7 +55,10 @@ func (p *importer) makeConstant(name string, depth int) (v []float32, dims []int
 		return p.constant(n.In[0], depth+1)
 	case n.Op == "DequantizeLinear":
 		if q := p.made[n.In[0]]; q != nil && q.Op == "QuantizeLinear" && len(q.In) > 0 {
-			return p.constant(q.In[0], depth+1) // calibration replaces the pair
+			if v, dims, err = p.constant(q.In[0], depth+1); err == nil { // calibration replaces the pair
+				_, err = p.pair(n, len(dims), depth+1)
+			}
+			return v, dims, err
 		}
 		return p.dequantised(n, depth+1)
 	}
@@ -64,31 +67,17 @@ func (p *importer) makeConstant(name string, depth int) (v []float32, dims []int
 
 // dequantised is (x - zero) * scale, per tensor or along an axis.
 func (p *importer) dequantised(n *Node, depth int) ([]float32, []int64, error) {
-	if len(n.In) < 2 {
-		return nil, nil, fmt.Errorf("node %q (%s): %d inputs", n.Name, n.Op, len(n.In))
-	}
 	x, dims, err := p.constant(n.In[0], depth)
 	if err != nil {
 		return nil, nil, err
 	}
-	scale, _, err := p.constant(n.In[1], depth)
+	scale, zero, err := p.scaling(n, depth)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("node %q (%s): %w", n.Name, n.Op, err)
 	}
-	zero := make([]float32, len(scale))
-	if len(n.In) > 2 && n.In[2] != "" {
-		if zero, _, err = p.constant(n.In[2], depth); err != nil {
-			return nil, nil, err
-		}
-	}
-	axis, inner := n.int("axis", 1), 1
-	if axis < 0 {
-		axis += int64(len(dims))
-	}
-	if len(scale) == 0 || len(zero) != len(scale) ||
-		len(scale) > 1 && (axis < 0 || axis >= int64(len(dims)) || int64(len(scale)) != dims[axis]) {
-		return nil, nil, fmt.Errorf("node %q (%s): %d scales, %d zero points for %v, axis %d", n.Name, n.Op,
-			len(scale), len(zero), dims, axis)
+	axis, inner := n.axis(len(dims)), 1
+	if len(scale) > 1 && (axis < 0 || axis >= int64(len(dims)) || int64(len(scale)) != dims[axis]) {
+		return nil, nil, fmt.Errorf("node %q (%s): %d scales for %v, axis %d", n.Name, n.Op, len(scale), dims, axis)
 	}
 	if len(scale) > 1 {
 		for _, d := range dims[axis+1:] {

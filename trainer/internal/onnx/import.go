@@ -114,17 +114,21 @@ func (p *importer) value(w want) (int, error) {
 		return i, nil
 	}
 	n := p.made[w.value]
-	if i, ok := p.done[want{w.value, net.None}]; ok && n == nil && w.act == net.ActReLU {
-		return i, nil // the picture: its quantiser has nothing to cut
-	}
+	_, picture := p.done[want{w.value, net.None}] // where no node makes it
 	switch {
 	case len(p.net.Graph.Nodes) >= net.MaxNodes:
 		return 0, fmt.Errorf("more than %d nodes", net.MaxNodes)
-	case n == nil:
+	case n == nil && !picture:
 		return 0, fmt.Errorf("no node makes the value %q", w.value)
 	}
 	p.done[w] = -1
-	i, err := p.operation(n, w)
+	var i int
+	var err error
+	if n == nil {
+		i, err = p.rectified(w)
+	} else {
+		i, err = p.operation(n, w)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -142,12 +146,14 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 		return fail(fmt.Errorf("has no input, or not its first output is used"))
 	}
 	switch n.Op {
-	case "Identity", "Relu", "Clip", "QuantizeLinear", "DequantizeLinear":
-		act, err := p.activation(n, w.act)
+	case "Identity", "Relu", "Clip", "DequantizeLinear":
+		from, err := p.activation(n, w.act)
 		if err != nil {
 			return fail(err)
 		}
-		return p.value(want{n.In[0], act}) // its errors name nodes of their own
+		return p.value(from) // its errors name nodes of their own
+	case "QuantizeLinear":
+		return fail(fmt.Errorf("its result is integers: choose the value before it or behind the DequantizeLinear"))
 	case "Conv", "BatchNormalization":
 		return p.filtered(n, w)
 	}
@@ -156,8 +162,8 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 	case "Add":
 		node.Op = net.Add
 	case "MaxPool", "AveragePool":
-		if n.Op == "MaxPool" && w.act == net.ActReLU {
-			node.Act, within = net.None, w.act // the largest of what is rectified is the same
+		if n.Op == "MaxPool" {
+			node.Act, within = net.None, w.act // the largest of what is rectified or clipped is the same
 		} else if w.act != net.None {
 			return p.rectified(w)
 		}
@@ -193,10 +199,10 @@ func (n *Node) standard() error {
 	return nil
 }
 
-// rectified adds the activation of a value whose operation has none of its own.
+// rectified adds the activation of a value that has none of its own: the picture, or an AveragePool's.
 func (p *importer) rectified(w want) (int, error) {
 	if w.act != net.ActReLU {
-		return 0, fmt.Errorf("value %q: a clip at 6 behind a pool is not supported", w.value)
+		return 0, fmt.Errorf("value %q: a clip at 6 of the picture or behind an AveragePool is not supported", w.value)
 	}
 	i, err := p.value(want{w.value, net.None})
 	if err != nil {
@@ -205,71 +211,61 @@ func (p *importer) rectified(w want) (int, error) {
 	return p.add(net.Node{Name: w.value + ".relu", Op: net.ReLU, In: []int{i}}, filter{}), nil
 }
 
-// activation returns what remains of act over n, an operation value by value.
-func (p *importer) activation(n *Node, act net.Act) (net.Act, error) {
+// activation returns what act over n, an operation value by value, is over the value that n reads.
+func (p *importer) activation(n *Node, act net.Act) (want, error) {
+	from := want{n.In[0], act}
 	switch n.Op {
 	case "Relu":
-		return max(act, net.ActReLU), nil // the clip at 6, if any, stays outside
+		from.act = max(act, net.ActReLU) // the clip at 6, if any, stays outside
 	case "Clip":
 		lo, hi, err := p.bounds(n)
 		switch {
 		case err != nil:
-			return 0, err
+			return want{}, err
 		case lo == 0 && hi == 6:
-			return net.ActReLU6, nil
+			from.act = net.ActReLU6
 		case lo == 0 && hi >= math.MaxFloat32:
-			return max(act, net.ActReLU), nil
+			from.act = max(act, net.ActReLU)
+		case lo <= -math.MaxFloat32 && hi >= math.MaxFloat32:
+		default:
+			return want{}, fmt.Errorf("bounds %g and %g: want 0 and 6, or 0 alone", lo, hi)
 		}
-		return 0, fmt.Errorf("bounds %g and %g: want 0 and 6, or 0 alone", lo, hi)
-	case "QuantizeLinear": // calibration replaces it, but for a ReLU that quantisers leave to it
-		cuts, err := p.cutsNegatives(n)
+	case "DequantizeLinear": // calibration replaces the pair, but for an activation that quantisers leave to it
+		q, err := p.pair(n, mapDims, 0)
 		if err != nil {
-			return 0, err
+			return want{}, err
 		}
-		if cuts {
-			return max(act, net.ActReLU), nil
+		cut, err := p.cut(q)
+		if err != nil {
+			return want{}, fmt.Errorf("node %q (%s): %w", q.Name, q.Op, err)
 		}
-	case "DequantizeLinear":
-		if pair := p.made[n.In[0]]; pair == nil || pair.Op != "QuantizeLinear" {
-			return 0, fmt.Errorf("input %q is not from a QuantizeLinear", n.In[0])
+		from.value = q.In[0]
+		if cut == net.ActReLU6 && !p.clips(from.value) {
+			cut = net.ActReLU
 		}
+		from.act = max(act, cut)
 	}
-	return act, nil
+	return from, nil
 }
 
-// cutsNegatives reports whether a QuantizeLinear has no number for what is below zero: its zero point is the
-// lowest of its type. uint8 and 0 are what is meant where neither it nor output_dtype is given.
-func (p *importer) cutsNegatives(n *Node) (bool, error) {
-	if len(n.In) < 3 || n.In[2] == "" {
-		t := Type(n.int("output_dtype", int64(U8)))
-		return t == U8 || t == 0, nil
-	}
-	zero, lowest := p.constants[n.In[2]], float32(0)
-	if made := p.made[n.In[2]]; zero == nil && made != nil && made.Op == "Constant" && made.attr("value") != nil {
-		zero = made.attr("value").T
-	}
-	switch {
-	case zero == nil:
-		return false, fmt.Errorf("zero point %q is not a constant", n.In[2])
-	case zero.Type == I8:
-		lowest = -128
-	case zero.Type != U8: // of 16 bits, which have room below
-		return false, nil
-	}
-	v, err := zero.Floats()
-	if err != nil {
-		return false, err
-	}
-	cuts := 0
-	for _, z := range v {
-		if z == lowest {
-			cuts++
+// clips reports whether a clip at 6 of a value finds a node that can have it: what works value by value and maximum
+// pools let it through to a convolution or sum. The picture and an AveragePool have none.
+func (p *importer) clips(value string) bool {
+	for range deepest {
+		n := p.made[value]
+		if n == nil || len(n.In) == 0 {
+			return false
+		}
+		switch n.Op {
+		case "AveragePool":
+			return false
+		case "Identity", "Relu", "Clip", "MaxPool", "QuantizeLinear", "DequantizeLinear":
+			value = n.In[0]
+		default:
+			return true
 		}
 	}
-	if cuts > 0 && cuts < len(v) {
-		return false, fmt.Errorf("zero point %q: %d of %d channels have no number below zero: want all or none", n.In[2], cuts, len(v))
-	}
-	return cuts > 0, nil
+	return false
 }
 
 // bounds returns the ends of a Clip, by input (opset 11) or attribute (6).

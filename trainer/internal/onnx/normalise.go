@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"cull/infer/net"
 	"cull/trainer/internal/quantise"
@@ -13,8 +14,12 @@ import (
 //	(p/255 - mean)/std = a x + b, a = 1/(2 std), b = (128/255 - mean)/std
 //
 // a goes into the weights and b into the biases of the first convolutions. That is exact
-// but where a window reaches over the edge: padding was 0 and is b now, grey.
+// but where a window reaches over the edge: padding was 0 and is b now, grey. Where no mean is above 0 nothing of
+// the model's picture is below: a ReLU of it, as quantisers' zero points are, is the picture.
 func Normalise(n *quantise.Network, mean, std [3]float64) error {
+	if max(mean[0], mean[1], mean[2]) <= 0 {
+		passPicture(n)
+	}
 	for _, t := range n.Graph.Taps {
 		if t.Node == 0 {
 			return fmt.Errorf("onnx: output %q is the input: it cannot be normalised", t.Name)
@@ -49,4 +54,33 @@ func Normalise(n *quantise.Network, mean, std [3]float64) error {
 		}
 	}
 	return nil
+}
+
+// passPicture takes the ReLUs of the picture out of n: what reads them reads the picture.
+func passPicture(n *quantise.Network) {
+	g := &n.Graph
+	for i := len(g.Nodes) - 1; i > 0; i-- {
+		if g.Nodes[i].Op != net.ReLU || g.Nodes[i].In[0] != 0 {
+			continue
+		}
+		moved := func(k *int) {
+			switch {
+			case *k == i:
+				*k = 0
+			case *k > i:
+				*k--
+			}
+		}
+		for _, node := range g.Nodes {
+			for k := range node.In {
+				moved(&node.In[k])
+			}
+		}
+		for k := range g.Taps {
+			moved(&g.Taps[k].Node)
+		}
+		g.Nodes = slices.Delete(g.Nodes, i, i+1)
+		n.Filters = slices.Delete(n.Filters, i, i+1)
+		n.Bias = slices.Delete(n.Bias, i, i+1)
+	}
 }

@@ -69,6 +69,8 @@ const (
 	F32 Type = 1
 	U8  Type = 2
 	I8  Type = 3
+	U16 Type = 4
+	I16 Type = 5
 	I32 Type = 6
 	I64 Type = 7
 	F64 Type = 11
@@ -79,6 +81,8 @@ func (t Type) size() int {
 	switch t {
 	case U8, I8:
 		return 1
+	case U16, I16:
+		return 2
 	case F32, I32:
 		return 4
 	case I64, F64:
@@ -144,6 +148,10 @@ func (t *Tensor) Floats() ([]float32, error) {
 			v[i] = float32(b[0])
 		case I8:
 			v[i] = float32(int8(b[0]))
+		case U16:
+			v[i] = float32(binary.LittleEndian.Uint16(b))
+		case I16:
+			v[i] = float32(int16(binary.LittleEndian.Uint16(b)))
 		case I32:
 			v[i] = float32(int32(binary.LittleEndian.Uint32(b)))
 		case I64:
