@@ -1,6 +1,9 @@
 package onnx
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // floats returns the elements of a constant, to be read only.
 func (p *importer) floats(name string) ([]float32, error) {
@@ -17,17 +20,29 @@ func (p *importer) tensor(name string) (v []float32, dims []int64, err error) {
 const deepest = 16 // operations between a constant and its use
 
 func (p *importer) constant(name string, depth int) (v []float32, dims []int64, err error) {
-	if t := p.constants[name]; t != nil {
-		v, err = t.Floats()
-		return v, t.Dims, err
-	}
 	if made, ok := p.values[name]; ok {
 		return made.v, made.dims, nil
 	}
-	if v, dims, err = p.makeConstant(name, depth); err == nil {
+	if t := p.constants[name]; t != nil {
+		dims = t.Dims
+		v, err = t.Floats()
+	} else {
+		v, dims, err = p.makeConstant(name, depth)
+	}
+	if err == nil {
 		p.values[name] = values{v, dims}
 	}
 	return v, dims, err
+}
+
+// finite reports the first number that is none.
+func finite(v []float32) error {
+	for i, x := range v {
+		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+			return fmt.Errorf("value %d is %g", i, x)
+		}
+	}
+	return nil
 }
 
 // values are the elements of a constant.

@@ -60,7 +60,8 @@ type importer struct {
 	net       *quantise.Network
 	made      map[string]*Node // by the values they make
 	constants map[string]*Tensor
-	values    map[string]values // of constants that were made
+	values    map[string]values // of constants that were read or made
+	weights   int               // of all nodes so far
 	done      map[want]int      // node of the network; -1 while it is being made
 	names     map[string]bool
 }
@@ -92,8 +93,8 @@ func (p *importer) add(n net.Node, f filter) int {
 	const most = 64 // bytes of a name in a .net file
 	i := len(p.net.Graph.Nodes)
 	n.Name = strings.ToValidUTF8(n.Name, "_")
-	if n.Name == "" || len(n.Name) > most || p.names[n.Name] {
-		n.Name = fmt.Sprintf("node %d", i)
+	for k := i; n.Name == "" || len(n.Name) > most || p.names[n.Name]; k++ {
+		n.Name = fmt.Sprintf("node %d", k)
 	}
 	p.names[n.Name] = true
 	p.net.Graph.Nodes = append(p.net.Graph.Nodes, n)
@@ -179,7 +180,7 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 		return fail(fmt.Errorf("%d inputs, want 2", len(n.In)))
 	}
 	for _, in := range n.In {
-		if p.constants[in] != nil {
+		if _, _, err := p.constant(in, 0); err == nil || p.constants[in] != nil {
 			return fail(fmt.Errorf("input %q is a constant", in))
 		}
 		i, err := p.value(want{in, within})

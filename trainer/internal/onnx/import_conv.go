@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -93,6 +94,12 @@ func (p *importer) conv(n *Node, node *net.Node, channels int) (filter, error) {
 		return filter{}, fmt.Errorf("kernel %d, stride %d, weights %v: want 1, 3, 5 or 7, stride 1 or 2",
 			node.Kernel, node.Stride, dims)
 	}
+	if p.weights += len(w); p.weights > net.MaxWeights { // which many nodes may share in the file
+		return filter{}, fmt.Errorf("more than %d weights", net.MaxWeights)
+	}
+	if err := finite(w); err != nil {
+		return filter{}, fmt.Errorf("weights: tensor %q: %w", n.In[1], err)
+	}
 	node.Groups = int(groups)
 	f := filter{grad.Filter{
 		In: channels, Out: out, Kernel: k, Stride: node.Stride, Groups: node.Groups,
@@ -110,8 +117,11 @@ func (p *importer) conv(n *Node, node *net.Node, channels int) (filter, error) {
 		if err == nil && len(b) != out {
 			err = fmt.Errorf("%d values, want %d", len(b), out)
 		}
+		if err == nil {
+			err = finite(b)
+		}
 		if err != nil {
-			return filter{}, fmt.Errorf("bias: %w", err)
+			return filter{}, fmt.Errorf("bias: tensor %q: %w", n.In[2], err)
 		}
 		copy(f.bias, b)
 	}
@@ -132,17 +142,26 @@ func (p *importer) normalise(n *Node, f *filter) error {
 		if len(v[i]) != f.Out {
 			return fmt.Errorf("input %q has %d values, want %d", n.In[i+1], len(v[i]), f.Out)
 		}
+		if err := finite(v[i]); err != nil {
+			return fmt.Errorf("tensor %q: %w", n.In[i+1], err)
+		}
 	}
 	epsilon := 1e-5
 	if a := n.attr("epsilon"); a != nil {
 		epsilon = float64(a.F)
 	}
 	for c := range f.Out {
+		if !(float64(v[3][c])+epsilon > 0) {
+			return fmt.Errorf("tensor %q: variance %d is %g: want more than %g", n.In[4], c, v[3][c], -epsilon)
+		}
 		scale := float64(v[0][c]) / math.Sqrt(float64(v[3][c])+epsilon)
 		for k := c; k < len(f.W); k += f.Out {
 			f.W[k] = float32(float64(f.W[k]) * scale)
 		}
 		f.bias[c] = float32((float64(f.bias[c])-float64(v[2][c]))*scale + float64(v[1][c]))
+	}
+	if err := cmp.Or(finite(f.W), finite(f.bias)); err != nil {
+		return fmt.Errorf("folded into the convolution before it: %w: out of the range of float32", err)
 	}
 	return nil
 }

@@ -244,7 +244,7 @@ func TestConstantsAreMadeOnce(t *testing.T) {
 	for i := range nodes {
 		p.made[nodes[i].Out[0]] = &nodes[i]
 	}
-	if v, _, err := p.constant(prev, 0); err != nil || len(v) != 1000 || len(p.values) != deepest-1 {
+	if v, _, err := p.constant(prev, 0); err != nil || len(v) != 1000 || len(p.values) != deepest {
 		t.Errorf("%d numbers, %d constants, %v", len(v), len(p.values), err)
 	}
 }

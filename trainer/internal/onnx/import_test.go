@@ -101,6 +101,7 @@ func small() *Model {
 		Init: []Tensor{
 			w, constant("g", 2, -1), constant("b", 1, 0.5), constant("m", 3, 0), constant("v", 4, 1),
 			constant("lo", 0), constant("six", 6),
+			constant("inf", 1, float32(math.Inf(-1))), constant("negative", -1, 1), constant("huge", 1e30, 1), constant("g6", 1, 1, 1, 1, 1, 1),
 		},
 		In:  []Value{{"x", F32, []Dim{{Param: "N"}, {Size: 3}, {Size: 8}, {Size: 8}}}},
 		Out: []Value{{"y", F32, nil}},
@@ -198,6 +199,23 @@ func TestRefusedModelsNameTheFault(t *testing.T) {
 			g.Nodes[2] = Node{Op: "Clip", In: []string{"n"}, Out: []string{"y"}, Attrs: []Attr{{Name: "min"}, {Name: "max", F: 5}}}
 		}},
 		{"bytes", func(g *Graph) { g.Init[0].Raw = g.Init[0].Raw[1:] }},
+		{`weights: tensor "w": value 1 is NaN`, func(g *Graph) { copy(g.Init[0].Raw[4:], floatBytes([]float32{float32(math.NaN())})) }},
+		{`bias: tensor "inf": value 1 is -Inf`, func(g *Graph) { g.Nodes[0].In = append(g.Nodes[0].In, "inf") }},
+		{`bias: tensor "g6": 6 values, want 2`, func(g *Graph) { g.Nodes[0].In = append(g.Nodes[0].In, "g6") }},
+		{`(BatchNormalization): tensor "inf": value 1 is -Inf`, func(g *Graph) { g.Nodes[1].In[1] = "inf" }},
+		{`tensor "negative": variance 0 is -1`, func(g *Graph) { g.Nodes[1].In[4] = "negative" }},
+		{"value 0 is +Inf: out of the range", func(g *Graph) {
+			copy(g.Init[0].Raw, floatBytes([]float32{1e30}))
+			g.Nodes[1].In[1] = "huge"
+		}},
+		{`input "k" is a constant`, func(g *Graph) {
+			g.Nodes[0] = Node{Op: "Constant", Out: []string{"k"}, Attrs: []Attr{{Name: "value", Kind: KindTensor, T: &g.Init[1]}}}
+			g.Nodes[1] = Node{Op: "Add", In: []string{"x", "k"}, Out: []string{"n"}}
+		}},
+		{`input "k" is a constant`, func(g *Graph) {
+			g.Nodes[0] = Node{Op: "Identity", In: []string{"lo"}, Out: []string{"k"}}
+			g.Nodes[1] = Node{Op: "Add", In: []string{"k", "x"}, Out: []string{"n"}}
+		}},
 		{"want float [N][3][H][W]", func(g *Graph) { g.In[0].Dims[1].Size = 1 }},
 	} {
 		m := small()
@@ -205,5 +223,38 @@ func TestRefusedModelsNameTheFault(t *testing.T) {
 		if _, err := Import(m); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want one with %q", err, c.want)
 		}
+	}
+}
+
+// Many convolutions may share one tensor: its numbers are read once, and the copies that the network has of them are counted.
+func TestSharedWeightsAreCounted(t *testing.T) {
+	w := tensor("w", make([]float32, 6), 2, 3, 1, 1)
+	p := &importer{
+		net: &quantise.Network{}, constants: map[string]*Tensor{"w": &w}, values: map[string]values{}, weights: net.MaxWeights - 12,
+	}
+	a, _, _ := p.tensor("w")
+	if b, _, err := p.tensor("w"); err != nil || &a[0] != &b[0] {
+		t.Errorf("read twice: %v", err)
+	}
+	n := &Node{Op: "Conv", In: []string{"x", "w"}}
+	for range 2 {
+		if _, err := p.conv(n, &net.Node{}, 3); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := p.conv(n, &net.Node{}, 3); err == nil || err.Error() != "more than 134217728 weights" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The names that stand in for unfit ones are free.
+func TestNamesThatStandInAreFree(t *testing.T) {
+	long := strings.Repeat("x", 65)
+	conv := func(in, out string) Node {
+		return Node{Op: "Conv", Name: "c", In: []string{in, "w"}, Out: []string{out}}
+	}
+	m := model([]Node{conv("x", "node 2"), conv("node 2", long), conv(long, "o")}, []Tensor{tensor("w", make([]float32, 9), 3, 3, 1, 1)}, "o")
+	if _, err := Import(m); err != nil {
+		t.Error(err)
 	}
 }
