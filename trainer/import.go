@@ -164,7 +164,7 @@ func (j *importJob) read() (*quantise.Network, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: want an ONNX file, or a .safetensors file by that name", err)
 		}
-		return onnx.Import(o, j.outputs...)
+		return onnx.ImportAt(j.size, o, j.outputs...)
 	}
 	if j.outputs != nil {
 		return nil, errors.New("--outputs: a trunk's outputs are its three stages")

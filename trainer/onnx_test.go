@@ -221,3 +221,23 @@ func TestNetworkThatNeedsLargePictures(t *testing.T) {
 		t.Errorf("exit %d: %s", code, &stderr)
 	}
 }
+
+// The padding of some networks is right at certain sides only.
+func TestSizeMustSuitThePadding(t *testing.T) {
+	m := &onnx.Model{IR: 8, Opset: 13, Graph: onnx.Graph{
+		Name: "g", In: []onnx.Value{{Name: "x", Type: onnx.F32, Dims: []onnx.Dim{{Param: "N"}, {Size: 3}, {Param: "H"}, {Param: "W"}}}},
+		Nodes: []onnx.Node{{Op: "MaxPool", Name: "pool", In: []string{"x"}, Out: []string{"p"}, Attrs: []onnx.Attr{
+			{Name: "kernel_shape", Kind: onnx.KindInts, Ints: []int64{2, 2}}, {Name: "strides", Kind: onnx.KindInts, Ints: []int64{2, 2}},
+			{Name: "auto_pad", Kind: onnx.KindString, S: "SAME_UPPER"},
+		}}},
+		Out: []onnx.Value{{Name: "p", Type: onnx.F32}},
+	}}
+	file := put(t, "same.onnx", string(m.Encode()))
+	imported(t, file, "--size", "66")
+	var stderr bytes.Buffer
+	args := []string{"import", file, "-o", filepath.Join(t.TempDir(), "m.net"), "--size", "65", "--calibrate", "."}
+	if code := run(args, io.Discard, &stderr); code != exitError || !strings.Contains(stderr.String(), `node "pool" (MaxPool): auto_pad SAME_UPPER`) ||
+		!strings.Contains(stderr.String(), "choose --size, a multiple of 2") {
+		t.Errorf("exit %d: %s", code, &stderr)
+	}
+}

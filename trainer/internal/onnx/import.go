@@ -14,6 +14,27 @@ import (
 // normalisation is folded. Every operation outside doc/onnx.md's list is an error
 // that names the node.
 func Import(m *Model, outputs ...string) (*quantise.Network, error) {
+	p, err := read(m, outputs)
+	if err != nil {
+		return nil, err
+	}
+	return p.net, nil
+}
+
+// ImportAt is Import of a network for pictures of side x side pixels. It refuses a node whose padding follows from its
+// input's side and is another there.
+func ImportAt(side int, m *Model, outputs ...string) (*quantise.Network, error) {
+	p, err := read(m, outputs)
+	if err == nil {
+		err = p.checkSame(side)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.net, nil
+}
+
+func read(m *Model, outputs []string) (*importer, error) {
 	g := &m.Graph
 	if len(outputs) == 0 {
 		for _, v := range g.Out {
@@ -45,7 +66,7 @@ func Import(m *Model, outputs ...string) (*quantise.Network, error) {
 	if err := p.net.Graph.Validate(); err != nil {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
-	return p.net, nil
+	return p, nil
 }
 
 // A want is a value after an activation: an operation whose result is read both with
@@ -58,6 +79,7 @@ type want struct {
 // An importer collects the nodes of a network.
 type importer struct {
 	net       *quantise.Network
+	from      []*Node          // of its nodes, nil for those that stand for none
 	made      map[string]*Node // by the values they make
 	constants map[string]*Tensor
 	values    map[string]values // of constants that were read or made
@@ -84,12 +106,12 @@ func (p *importer) input(g *Graph) error {
 		return fmt.Errorf("input %q: want float [N][3][H][W]", in[0].Name)
 	}
 	p.net.Graph.InputChannels = 3
-	p.done[want{in[0].Name, net.None}] = p.add(net.Node{Name: in[0].Name, Op: net.Input}, filter{})
+	p.done[want{in[0].Name, net.None}] = p.add(nil, net.Node{Name: in[0].Name, Op: net.Input}, filter{})
 	return nil
 }
 
-// add appends a node under its name or, where that is taken or unfit, another.
-func (p *importer) add(n net.Node, f filter) int {
+// add appends a node, made of from, under its name or, where that is taken or unfit, another.
+func (p *importer) add(from *Node, n net.Node, f filter) int {
 	const most = 64 // bytes of a name in a .net file
 	i := len(p.net.Graph.Nodes)
 	n.Name = strings.ToValidUTF8(n.Name, "_")
@@ -98,6 +120,7 @@ func (p *importer) add(n net.Node, f filter) int {
 	}
 	p.names[n.Name] = true
 	p.net.Graph.Nodes = append(p.net.Graph.Nodes, n)
+	p.from = append(p.from, from)
 	p.net.Filters = append(p.net.Filters, f.Filter)
 	p.net.Bias = append(p.net.Bias, f.bias)
 	return i
@@ -189,7 +212,7 @@ func (p *importer) operation(n *Node, w want) (int, error) {
 		}
 		node.In = append(node.In, i)
 	}
-	return p.add(node, filter{}), nil
+	return p.add(n, node, filter{}), nil
 }
 
 // standard reports an operation that is not one of ONNX itself.
@@ -209,7 +232,7 @@ func (p *importer) rectified(w want) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.add(net.Node{Name: w.value + ".relu", Op: net.ReLU, In: []int{i}}, filter{}), nil
+	return p.add(nil, net.Node{Name: w.value + ".relu", Op: net.ReLU, In: []int{i}}, filter{}), nil
 }
 
 // activation returns what act over n, an operation value by value, is over the value that n reads.

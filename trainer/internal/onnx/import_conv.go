@@ -25,7 +25,7 @@ func (p *importer) filtered(n *Node, w want) (int, error) {
 	}
 	node.In = []int{in}
 	node.Out = f.Out
-	return p.add(node, f), nil
+	return p.add(n, node, f), nil
 }
 
 // fold returns the filter of n, what it reads, and the geometry in node.
@@ -216,6 +216,31 @@ func padding(n *Node, node *net.Node) error {
 		node.Pad, node.PadExtra = total/2, total%2
 	default:
 		return fmt.Errorf("auto_pad %q is not supported", auto)
+	}
+	return nil
+}
+
+// checkSame reports a node whose SAME_UPPER is other padding at pictures of side x side pixels than padding took: as much
+// as gives ceil(n / stride) of a side n. A picture that is too small is not its concern.
+func (p *importer) checkSame(side int) error {
+	g := &p.net.Graph
+	shapes, err := g.Shapes(side, side)
+	if err != nil {
+		return nil
+	}
+	for i, from := range p.from {
+		if from != nil && from.Op == "BatchNormalization" {
+			from = p.made[from.In[0]] // the convolution that it was folded into
+		}
+		n := &g.Nodes[i]
+		if from == nil || n.Kernel == 0 || from.attr("auto_pad") == nil || from.attr("auto_pad").S != "SAME_UPPER" {
+			continue
+		}
+		in := shapes[n.In[0]].H
+		if want := max((in-1)/n.Stride*n.Stride+n.Kernel-in, 0); want != 2*n.Pad+n.PadExtra {
+			return fmt.Errorf("onnx: node %q (%s): auto_pad SAME_UPPER over %d pixels, which its stride %d does not divide: choose --size, a multiple of %d",
+				from.Name, from.Op, in, n.Stride, g.Stride(i))
+		}
 	}
 	return nil
 }

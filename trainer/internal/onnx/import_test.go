@@ -258,3 +258,32 @@ func TestNamesThatStandInAreFree(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// SAME_UPPER pads by what the side leaves over: one picture's padding is not another's.
+func TestPaddingThatFollowsFromTheSide(t *testing.T) {
+	m := small()
+	m.Graph.Nodes[0].Attrs[1] = Attr{Name: "auto_pad", Kind: KindString, S: "SAME_UPPER"}
+	m.Graph.Nodes = append(m.Graph.Nodes, Node{
+		Op: "MaxPool", Name: "pool", In: []string{"y"}, Out: []string{"p"},
+		Attrs: []Attr{ints("kernel_shape", 2, 2), ints("strides", 2, 2), {Name: "auto_pad", Kind: KindString, S: "SAME_UPPER"}},
+	})
+	for _, c := range []struct {
+		side   int
+		output string
+		want   string
+	}{
+		{64, "p", ""},
+		{66, "y", ""},
+		{65, "a", `node "first" (Conv): auto_pad SAME_UPPER over 65 pixels, which its stride 2 does not divide: choose --size, a multiple of 2`},
+		{65, "y", `node "first" (Conv)`},
+		{66, "p", `node "pool" (MaxPool): auto_pad SAME_UPPER over 33 pixels, which its stride 2 does not divide: choose --size, a multiple of 4`},
+	} {
+		_, err := ImportAt(c.side, m, c.output)
+		if err == nil && c.want != "" || err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%d pixels, output %s: %v, want %q", c.side, c.output, err, c.want)
+		}
+	}
+	if n, err := ImportAt(65, small()); err != nil || n.Graph.Nodes[1].PadExtra != 1 {
+		t.Errorf("padding that is given: %v", err)
+	}
+}
