@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cull/infer"
+	"cull/infer/net"
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/trunk"
 )
@@ -125,6 +126,59 @@ func TestDeadChannelsQuantise(t *testing.T) {
 		}
 		if _, err := Model(n, ranges); err != nil {
 			t.Errorf("rule %v: %v", rule, err)
+		}
+	}
+}
+
+// A node of which calibration saw nothing, or next to nothing of what its terms are, has steps that the device can take.
+func TestSilentNodesQuantise(t *testing.T) {
+	be, r := grad.NewCPU(1), rand.New(rand.NewPCG(4, 1))
+	pics := pictures(r, 2, 32)
+	x := load(pics, 32)
+	conv := func(n *Network, in int, name string, act net.Act, weight, bias float32) int {
+		f := grad.NewFilter(3, 3, 1, 1, 1)
+		for i := range f.W {
+			f.W[i] = weight * float32(1+i)
+		}
+		k := n.add(net.Node{Name: name, Op: net.Conv, In: []int{in}, Out: 3, Kernel: 1, Stride: 1, Groups: 1, Act: act})
+		n.Filters[k], n.Bias[k] = f, []float32{bias, bias, bias}
+		return k
+	}
+	silent := &Network{Graph: net.Graph{InputChannels: 3}}
+	in := silent.add(net.Node{Name: "x", Op: net.Input})
+	dead := conv(silent, in, "dead", net.ActReLU, 50, -5000)
+	after := conv(silent, dead, "after", net.None, 1, 3)
+	silent.Graph.Taps = []net.Tap{{Name: "dead", Node: dead}, {Name: "after", Node: after}}
+
+	cancel := &Network{Graph: net.Graph{InputChannels: 3}}
+	in = cancel.add(net.Node{Name: "x", Op: net.Input})
+	a, b := conv(cancel, in, "a", net.None, 1e4, 0), conv(cancel, in, "b", net.None, -1e4, 1e-7)
+	sum := cancel.add(net.Node{Name: "sum", Op: net.Add, In: []int{a, b}})
+	cancel.Graph.Taps = []net.Tap{{Name: "sum", Node: sum}}
+
+	zero := &Network{Graph: net.Graph{InputChannels: 3}}
+	in = zero.add(net.Node{Name: "x", Op: net.Input})
+	dead = conv(zero, in, "zero", net.None, 0, 0)
+	zero.Graph.Taps = []net.Tap{{Name: "zero", Node: conv(zero, dead, "after", net.None, 1, 0)}}
+
+	for _, n := range []*Network{silent, cancel, zero} {
+		ranges, err := Calibrate(be, n, Rule{Percentile: 99.99}, func(f func(*grad.Tensor)) error { f(x); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Model(n, ranges)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		losses, err := Compare(be, n, ranges, m, 32, pics)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, l := range losses {
+			if l.Name == "after" && n == silent && l.SNR < 30 {
+				t.Errorf("behind a silent node: %.1f dB", l.SNR)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"cull/infer/net"
+	"cull/infer/quant"
 	"cull/trainer/internal/grad"
 )
 
@@ -124,6 +125,8 @@ func Calibrate(be grad.Backend, n *Network, rule Rule, each func(func(x *grad.Te
 			}
 		case net.ReLU, net.MaxPool, net.AvgPool: // have no scale per channel
 			copy(ranges[i], ranges[node.In[0]])
+		case net.Conv, net.Add:
+			ranges.raise(n, i)
 		}
 	}
 	return ranges, nil
@@ -137,4 +140,36 @@ func scan(t *grad.Tensor, hs []histogram, f func(h *histogram, v float32)) {
 			}
 		}
 	}
+}
+
+// raise widens the clips of node i until its scales are what the device takes (quant.MaxScale). They are too narrow
+// where all channels were silent, or where terms that are far larger all but cancel: at such steps products would leave int32.
+func (r Ranges) raise(n *Network, i int) {
+	step := make([][]float32, i+1)
+	for _, k := range append([]int{i}, n.Graph.Nodes[i].In...) {
+		step[k] = r[k : k+1].steps()[0]
+	}
+	p := round(n, i, step)
+	reach := func(int) int64 { return quant.Max }
+	if f := &n.Filters[i]; n.Graph.Nodes[i].Op == net.Conv {
+		window := len(p.Weights) / f.Out
+		reach = func(c int) int64 { return span(p.Weights[c*window:][:window], p.Bias[c]) }
+	}
+	for _, scale := range [][]float32{p.Scale, p.ScaleB} {
+		for c, v := range scale {
+			if most := quant.MaxScale(reach(c)); v > most {
+				const rounded = 1 + 1e-6 // the step's and the scale's rounding
+				r[i][c] = max(r[i][c], float32(float64(step[i][c])*float64(v)/float64(most)*quant.Max*rounded))
+			}
+		}
+	}
+}
+
+// span is the largest magnitude of an accumulator, bias included.
+func span(w []int8, bias int32) int64 {
+	sum := max(int64(bias), -int64(bias))
+	for _, v := range w {
+		sum += quant.Max * max(int64(v), -int64(v))
+	}
+	return sum
 }
