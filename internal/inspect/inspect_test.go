@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"cull/capture"
@@ -274,6 +275,38 @@ func TestOnePictureIsNoTeaching(t *testing.T) {
 	}
 	if _, err := Learn(context.Background(), &frozen{n: 9, clock: true}, e, o); !errors.Is(err, ErrSame) {
 		t.Errorf("but for a clock behind the mask: %v", err)
+	}
+}
+
+// A part that is there twice would leave its twin in the model when it is left out, and the threshold would hold for copies
+// alone.
+func TestCopiesAreRefused(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var src frames
+	for i := range uint64(9) {
+		src = append(src, part(i, false))
+	}
+	for i := range uint64(3) {
+		f := part(2*i+1, false)
+		f.Name = fmt.Sprintf("copy of %d", 2*i+1)
+		src = append(src, f)
+	}
+	nameless := slices.Clone(src)
+	_, err = Learn(t.Context(), &src, e, options(t))
+	if want := "inspect: copy of 1: the same picture as part 1, 3 of 12 are copies"; !errors.Is(err, ErrTwice) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	for i, f := range nameless {
+		unnamed := *f
+		unnamed.Name, nameless[i] = "", &unnamed
+	}
+	_, err = Learn(t.Context(), &nameless, e, options(t))
+	if want := "good part 10: the same picture as good part 2,"; !errors.Is(err, ErrTwice) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

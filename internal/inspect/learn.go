@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,8 +136,7 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		return frame, nil, err
 	}
 	pic, meter, after := make([]int8, h*w*3), light.NewMeter(w, h), o.after(StagePictures, 1)
-	var first []int8
-	differ := false
+	var seen repeats
 	for done := 1; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -151,14 +151,12 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err = checkMask(o.Mask, f); err == nil {
 			err = p.Apply(pic, f)
 		}
+		name := f.Name
 		f.Release()
 		if err != nil {
 			return frame, nil, err
 		}
-		if done == 1 {
-			first = slices.Clone(pic)
-		}
-		differ = differ || !slices.Equal(pic, first)
+		seen.add(pic, cmp.Or(name, fmt.Sprintf("good part %d", done)))
 		if o.keep != nil {
 			o.keep(pic)
 		}
@@ -170,8 +168,8 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		}
 		after(done)
 	}
-	if pictures.Len() >= padim.MinParts && !differ { // fewer are an error of their own
-		return frame, nil, fmt.Errorf("inspect: %d pictures: %w", pictures.Len(), ErrSame)
+	if err := seen.err(); err != nil && pictures.Len() >= padim.MinParts { // fewer are an error of their own
+		return frame, nil, err
 	}
 	if o.Light == 0 || pictures.Len() == 0 {
 		return frame, nil, nil
@@ -243,6 +241,10 @@ var ErrMaskStock = errors.New("inspect: stock mode knows no mask")
 
 // ErrSame reports good parts whose pictures are one and the same.
 var ErrSame = errors.New("all pictures are the same")
+
+// ErrTwice reports a picture that is there twice, as a copied file is or a frame that a camera repeats. Left out, it would
+// leave its twin in the model: left-out scores, and the threshold with them, would be far below those of unseen parts.
+var ErrTwice = errors.New("the same picture")
 
 func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 	if m == nil || m.Width == f.Width && m.Height == f.Height {
