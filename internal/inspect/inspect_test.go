@@ -221,6 +221,77 @@ func TestMaskHidesADefect(t *testing.T) {
 	}
 }
 
+// Whatever a mask marks, one pixel or many, wherever the grid's cells lie and however frames are scaled: the score does not
+// depend on it.
+func TestMarkedPixelsNeverReachTheScore(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, c := range []struct {
+		w, h   int
+		region image.Rectangle
+		fit    prep.Fit
+		hole   image.Rectangle
+	}{
+		{64, 64, image.Rectangle{}, prep.Stretch, image.Rect(24, 24, 25, 25)},
+		{64, 64, image.Rectangle{}, prep.Stretch, image.Rect(20, 21, 28, 29)},
+		{64, 64, image.Rectangle{}, prep.Stretch, image.Rect(31, 7, 39, 16)},
+		{150, 130, image.Rectangle{}, prep.Stretch, image.Rect(64, 40, 83, 58)},
+		{40, 48, image.Rectangle{}, prep.Stretch, image.Rect(11, 13, 18, 17)},
+		{96, 80, image.Rect(9, 11, 87, 73), prep.Stretch, image.Rect(37, 30, 46, 43)},
+		{120, 70, image.Rectangle{}, prep.Letterbox, image.Rect(50, 0, 62, 3)},
+		{120, 70, image.Rectangle{}, prep.Cover, image.Rect(50, 33, 55, 39)},
+	} {
+		o := options(t)
+		o.Plan.Region, o.Plan.Fit, o.Light = c.region, c.fit, Light
+		o.Mask = &imagefile.Mask{Width: c.w, Height: c.h, Pix: make([]bool, c.w*c.h)}
+		for i := range o.Mask.Pix {
+			o.Mask.Pix[i] = image.Pt(i%c.w, i/c.w).In(c.hole)
+		}
+		var src frames
+		for i := range uint64(5) {
+			src = append(src, noise(i, c.w, c.h))
+		}
+		taught, err := Learn(t.Context(), &src, e, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := New(o.Plan, e, taught, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var scores []float32
+		for _, v := range []byte{0, 255} {
+			f := noise(99, c.w, c.h)
+			for i, m := range o.Mask.Pix {
+				if m {
+					f.Pix[i] = v
+				}
+			}
+			r, err := in.Inspect(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores = append(scores, r.Score)
+		}
+		if scores[0] != scores[1] {
+			t.Errorf("%dx%d, region %v, %v: what is behind %v changes the score from %v to %v", c.w, c.h, c.region, c.fit, c.hole, scores[0], scores[1])
+		}
+	}
+}
+
+// noise is a picture of grain.
+func noise(seed uint64, w, h int) *capture.Frame {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	f := &capture.Frame{Pix: make([]byte, w*h), Format: capture.Grey, Width: w, Height: h, Stride: w}
+	for i := range f.Pix {
+		f.Pix[i] = byte(80 + rng.IntN(60))
+	}
+	return f
+}
+
 func TestMaskOfAnotherSizeIsRefused(t *testing.T) {
 	o := options(t)
 	o.Mask = &imagefile.Mask{Width: 10, Height: 10, Pix: make([]bool, 100)}
@@ -243,12 +314,17 @@ func TestMaskThatDoesNothingIsRefused(t *testing.T) {
 	defer e.Close()
 	o := options(t)
 	o.Mask = &imagefile.Mask{Width: side, Height: side, Pix: make([]bool, side*side)}
+	if _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskEmpty) {
+		t.Errorf("black: %v", err)
+	}
 	for i := range o.Mask.Pix {
 		o.Mask.Pix[i] = i%side < 3
 	}
+	o.Plan.Region = image.Rect(3, 0, side, side)
 	if _, err := Learn(context.Background(), &parts{n: 5}, e, o); !errors.Is(err, ErrMaskEmpty) {
-		t.Errorf("three columns: %v", err)
+		t.Errorf("three columns beside the region: %v", err)
 	}
+	o.Plan.Region = image.Rectangle{}
 	for i := range o.Mask.Pix {
 		o.Mask.Pix[i] = i%side < side/2
 	}

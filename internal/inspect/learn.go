@@ -21,8 +21,8 @@ import (
 type Options struct {
 	Plan prep.Plan
 
-	// Mask, where not nil, marks the pixels of the frame to ignore. A grid cell
-	// is ignored when more than half of its pixels are marked or outside the
+	// Mask, where not nil, marks the pixels of the frame to ignore. A grid cell is ignored when
+	// a marked pixel has a share in any of its own, or when more than half of it is outside the
 	// frame (the bars of a letterbox). What is there never reaches the features.
 	Mask *imagefile.Mask
 
@@ -44,7 +44,8 @@ type Options struct {
 	// stage walks over the parts up to four times, twice that with mirrors.
 	Progress func(stage string, done int)
 
-	keep func(pic []int8) // where not nil, gets the input picture of every part
+	marked []bool           // the input picture's pixels that Mask's have a share in; nil: none. Filled in by Learn
+	keep   func(pic []int8) // where not nil, gets the input picture of every part
 }
 
 // Light is the change of light, in stops, that commands expect unless they are told.
@@ -151,6 +152,9 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err = checkMask(o.Mask, f); err == nil {
 			err = p.Apply(pic, f)
 		}
+		if done == 1 && err == nil && o.Mask != nil {
+			o.marked = p.Marked(o.Mask.Pix)
+		}
 		name := f.Name
 		f.Release()
 		if err != nil {
@@ -256,7 +260,7 @@ func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 
 // cellMask returns which cells of the grid to ignore, nil for none, in frames of that size.
 func cellMask(o *Options, frame image.Point) ([]bool, error) {
-	src, dst, err := o.Plan.Window(frame.X, frame.Y)
+	_, dst, err := o.Plan.Window(frame.X, frame.Y)
 	if err != nil {
 		return nil, err
 	}
@@ -269,24 +273,18 @@ func cellMask(o *Options, frame image.Point) ([]bool, error) {
 	mask, any := make([]bool, h*w), false
 	marks := o.Mask == nil // a cell of what is looked at
 	for i := range mask {
-		outside, marked := 0, 0
+		outside, marked := 0, false
 		for y := i / w * cell; y < (i/w+1)*cell; y++ {
 			for x := i % w * cell; x < (i%w+1)*cell; x++ {
-				if x < dst.Min.X || x >= dst.Max.X || y < dst.Min.Y || y >= dst.Max.Y {
+				if !image.Pt(x, y).In(dst) {
 					outside++
-					continue
 				}
-				// the frame's pixel under the middle of the picture's
-				fx := src.Min.X + (2*(x-dst.Min.X)+1)*src.Dx()/(2*dst.Dx())
-				fy := src.Min.Y + (2*(y-dst.Min.Y)+1)*src.Dy()/(2*dst.Dy())
-				if o.Mask != nil && o.Mask.Pix[fy*o.Mask.Width+fx] {
-					marked++
-				}
+				marked = marked || o.marked != nil && o.marked[y*o.Plan.Width+x]
 			}
 		}
-		mask[i] = 2*(outside+marked) > cell*cell
+		mask[i] = marked || 2*outside > cell*cell
 		any = any || mask[i]
-		marks = marks || mask[i] && 2*outside <= cell*cell
+		marks = marks || marked
 	}
 	switch {
 	case !marks:

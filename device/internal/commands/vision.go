@@ -109,7 +109,7 @@ func withTeachHint(err error) error {
 	case errors.Is(err, prep.ErrRegion):
 		return Hint(err, "--roi must lie within the picture")
 	case errors.Is(err, inspect.ErrMaskEmpty):
-		return Hint(err, "a mask is black where the part is, and not black what is to be ignored, most of a cell of 8 x 8 pixels of the input picture at the least; leave --mask out to look at everything")
+		return Hint(err, "a mask is black where the part is, and not black what is to be ignored of what --roi looks at; leave --mask out to look at everything")
 	case errors.Is(err, inspect.ErrMaskStock):
 		return Hint(err, "leave out --mask, or --mode stock")
 	case errors.Is(err, inspect.ErrSame):
@@ -117,7 +117,7 @@ func withTeachHint(err error) error {
 	case errors.Is(err, inspect.ErrTwice):
 		return Hint(err, "remove the copies, and see that the camera does not repeat pictures: no rate can be promised from parts that are there twice")
 	case errors.Is(err, padim.ErrAllIgnored):
-		return Hint(err, "a mask is black where the part is: invert it")
+		return Hint(err, "a mask is all black where the part is, without specks: invert or clean it")
 	case errors.Is(err, fs.ErrPermission):
 		return Hint(err, "make it readable, or the folder of the output, where teaching keeps a temporary file, writable")
 	case errors.Is(err, fs.ErrNotExist):
