@@ -152,6 +152,8 @@ func remedy(err error) string {
 		return "put pictures into the folder, or name another"
 	case errors.Is(err, container.ErrForeign), errors.Is(err, container.ErrKind):
 		return "pretrain writes .ckpt and .net files"
+	case imagefile.Remedy(err) != "":
+		return imagefile.Remedy(err)
 	case isDiskFull(err):
 		return "the disk is full: make room"
 	}

@@ -4,7 +4,7 @@
 // bits, palettes are looked up, alpha is composited on black (a transparent
 // pixel sends no light). A JPEG stays compressed, as an MJPEG frame: a picture
 // saved from a camera then takes the very path it took on the line and gets the
-// same score. Orientation tags (EXIF) and colour profiles are ignored.
+// same score. A picture that is stored turned (EXIF) is refused; colour profiles are ignored.
 package imagefile
 
 import (
@@ -87,6 +87,9 @@ func readFile(path string) ([]byte, error) {
 func Decode(data []byte) (*capture.Frame, error) {
 	cfg, format, err := config(data)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkTags(data, format); err != nil {
 		return nil, err
 	}
 	if format == "jpeg" {

@@ -283,7 +283,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(b.Bytes())
 	f.Add(ti.Bytes())
 	f.Add(j.Bytes())
+	f.Add(withExif(j.Bytes(), directory(binary.LittleEndian, tagOrientation, 6)))
+	f.Add(withChunk(encodePNG(f, colours()), "eXIf", directory(binary.BigEndian, tagOrientation, 6)))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, format := range []string{"jpeg", "png", "tiff"} {
+			_ = checkTags(data, format)
+		}
 		if cfg, _, err := config(data); err != nil || cfg.Width*cfg.Height > 1<<16 {
 			return // honest, but slow to fuzz
 		}

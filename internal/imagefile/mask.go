@@ -37,6 +37,9 @@ func decodeMask(data []byte) (*Mask, error) {
 	if format == "jpeg" {
 		return nil, ErrLossy
 	}
+	if err := checkTags(data, format); err != nil {
+		return nil, err
+	}
 	img, err := decode(data)
 	if err != nil {
 		return nil, err

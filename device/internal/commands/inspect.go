@@ -170,6 +170,8 @@ func inspectOne(in *inspect.Inspector, path string, names *overlayNames) (inspec
 
 func pictureHint(err error) error {
 	switch {
+	case imagefile.Remedy(err) != "":
+		return Hint(err, "%s", imagefile.Remedy(err))
 	case errors.Is(err, inspect.ErrFormat):
 		return Hint(err, "pictures must come as from the camera that took the good parts")
 	case errors.Is(err, prep.ErrRegion):

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -82,7 +83,7 @@ func Teach(ctx context.Context, env Env, args []string) error {
 			if errors.Is(err, os.ErrNotExist) {
 				return Hint(err, "--mask: the path counts from the working directory")
 			}
-			return Hint(err, "--mask: a PNG or BMP as large as the frames")
+			return Hint(err, "--mask: %s", cmp.Or(imagefile.Remedy(err), "a PNG or BMP as large as the frames"))
 		}
 	}
 	src, err := replay.Open(rest[0])

@@ -100,6 +100,8 @@ func withTeachHint(err error) error {
 	switch {
 	case HintOf(err) != "":
 		return err
+	case imagefile.Remedy(err) != "":
+		return Hint(err, "%s", imagefile.Remedy(err))
 	case errors.Is(err, padim.ErrTooFew):
 		return Hint(err, "take at least %d pictures of different good parts; 50 are usual", padim.MinParts)
 	case errors.Is(err, inspect.ErrMaskSize):

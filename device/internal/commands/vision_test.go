@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
 	"io"
 	"math/rand/v2"
@@ -203,6 +204,32 @@ func TestTeachOnARegionAndWithAMask(t *testing.T) {
 	}
 	if out := mustCull(t, "inspect", "--net", b.net, p, b.bad); !strings.HasPrefix(out, "PASS") {
 		t.Errorf("the hole is outside the region: %s", out)
+	}
+}
+
+// A picture that is stored turned is no picture of this camera: the remedy is its own.
+func TestTurnedPicturesHaveARemedy(t *testing.T) {
+	b := newBench(t)
+	p := b.path("plate.product")
+	mustCull(t, "teach", "--net", b.net, b.parts, "-o", p)
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, image.NewGray(image.Rect(0, 0, testSide, testSide)), nil); err != nil {
+		t.Fatal(err)
+	}
+	exif := "\xff\xe1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"
+	turned := filepath.Join(b.parts, "turned.jpg")
+	if err := os.WriteFile(turned, slices.Concat(buf.Bytes()[:2], []byte(exif), buf.Bytes()[2:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"inspect", "--net", b.net, p, turned},
+		{"teach", "--net", b.net, b.parts, "-o", p},
+	} {
+		_, err := cull(t, args...)
+		if err == nil || !strings.Contains(err.Error(), "turned.jpg: picture is stored turned (EXIF orientation 6)") ||
+			!strings.Contains(HintOf(err), "auto-orient") {
+			t.Errorf("cull %v: %v, hint %s", args, err, HintOf(err))
+		}
 	}
 }
 

@@ -1,0 +1,132 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrTurned reports a picture whose pixels lie otherwise than it is shown: what a person draws on it, a mask or a
+// region, would lie elsewhere.
+var ErrTurned = errors.New("picture is stored turned")
+
+// ErrFax reports a TIFF in a compression of fax machines (CCITT). Whether a bit is black depends on a tag that the decoder
+// does not heed.
+var ErrFax = errors.New("TIFF in a fax compression")
+
+// Remedy says how to mend a picture that is refused for what its tags say; empty for other errors.
+func Remedy(err error) string {
+	switch {
+	case errors.Is(err, ErrTurned):
+		return "save the picture as it is seen, for example with: mogrify -auto-orient FILE"
+	case errors.Is(err, ErrFax):
+		return "save the picture as PNG"
+	}
+	return ""
+}
+
+// Tags of TIFF 6.0, which EXIF shares.
+const (
+	tagCompression = 0x0103
+	tagOrientation = 0x0112
+)
+
+// checkTags refuses what tags of a picture of that format say and its decoder does not heed.
+func checkTags(data []byte, format string) error {
+	if format == "tiff" {
+		if c, _ := tag(data, tagCompression); c >= 2 && c <= 4 {
+			return fmt.Errorf("%w (compression %d)", ErrFax, c)
+		}
+	}
+	exif := data
+	switch format {
+	case "jpeg":
+		exif = exifOfJPEG(data)
+	case "png":
+		exif = exifOfPNG(data)
+	}
+	if o, _ := tag(exif, tagOrientation); o > 1 {
+		return fmt.Errorf("%w (EXIF orientation %d)", ErrTurned, o)
+	}
+	return nil
+}
+
+// tag returns the number that the first directory of TIFF data, EXIF or a file, gives for a tag, false where there is
+// none or the data is malformed (TIFF 6.0, section 2).
+func tag(data []byte, id uint16) (uint32, bool) {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(data, []byte("II*\x00")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(data, []byte("MM\x00*")):
+		order = binary.BigEndian
+	default:
+		return 0, false
+	}
+	if len(data) < 8 {
+		return 0, false
+	}
+	at := uint64(order.Uint32(data[4:]))
+	if at+2 > uint64(len(data)) {
+		return 0, false
+	}
+	entries := data[at+2:]
+	for range order.Uint16(data[at:]) {
+		if len(entries) < 12 {
+			return 0, false
+		}
+		e := entries[:12] // tag, type, count, value
+		entries = entries[12:]
+		if order.Uint16(e) != id || order.Uint32(e[4:]) != 1 {
+			continue
+		}
+		switch order.Uint16(e[2:]) {
+		case 3: // SHORT
+			return uint32(order.Uint16(e[8:])), true
+		case 4: // LONG
+			return order.Uint32(e[8:]), true
+		}
+	}
+	return 0, false
+}
+
+// exifOfJPEG returns the TIFF data in the first Exif segment before the picture's scans, nil where there is none.
+func exifOfJPEG(data []byte) []byte {
+	for data = data[min(2, len(data)):]; len(data) >= 4 && data[0] == 0xff; {
+		switch marker := data[1]; {
+		case marker == 0xff: // fill
+			data = data[1:]
+			continue
+		case marker == 0xda || marker == 0xd9: // start of scan, end of image
+			return nil
+		case marker == 0x01 || marker >= 0xd0 && marker <= 0xd7: // no length
+			data = data[2:]
+			continue
+		}
+		n := 2 + int(binary.BigEndian.Uint16(data[2:]))
+		if n > len(data) || n < 4 {
+			return nil
+		}
+		if exif, ok := bytes.CutPrefix(data[4:n], []byte("Exif\x00\x00")); ok && data[1] == 0xe1 {
+			return exif
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// exifOfPNG returns the eXIf chunk, nil where there is none.
+func exifOfPNG(data []byte) []byte {
+	for data = data[min(8, len(data)):]; len(data) >= 12; {
+		n := uint64(binary.BigEndian.Uint32(data)) // length, type, data, checksum
+		if n+12 > uint64(len(data)) {
+			return nil
+		}
+		if string(data[4:8]) == "eXIf" {
+			return data[8 : 8+n]
+		}
+		data = data[n+12:]
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"image/jpeg"
+	"slices"
+	"testing"
+
+	"golang.org/x/image/tiff"
+)
+
+// directory is TIFF data whose first directory holds one number.
+func directory(order binary.AppendByteOrder, id, value uint16) []byte {
+	data := []byte("II*\x00")
+	if order == binary.AppendByteOrder(binary.BigEndian) {
+		data = []byte("MM\x00*")
+	}
+	data = order.AppendUint32(data, 8)
+	data = order.AppendUint16(data, 1)
+	data = order.AppendUint16(order.AppendUint16(data, id), 3)
+	data = order.AppendUint32(data, 1)
+	data = order.AppendUint16(order.AppendUint16(data, value), 0)
+	return order.AppendUint32(data, 0)
+}
+
+// withExif returns data, a JPEG, with an Exif segment behind one of another kind.
+func withExif(data, exif []byte) []byte {
+	segment := append([]byte("Exif\x00\x00"), exif...)
+	other := []byte{0xff, 0xe0, 0, 4, 1, 2, 0xff} // and a byte of fill
+	head := binary.BigEndian.AppendUint16([]byte{0xff, 0xe1}, uint16(2+len(segment)))
+	return slices.Concat(data[:2], other, head, segment, data[2:])
+}
+
+// withChunk returns data, a PNG, with a chunk before its end.
+func withChunk(data []byte, kind string, chunk []byte) []byte {
+	out := binary.BigEndian.AppendUint32(bytes.Clone(data[:len(data)-12]), uint32(len(chunk)))
+	out = append(append(out, kind...), chunk...)
+	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[len(out)-len(chunk)-4:]))
+	return append(out, data[len(data)-12:]...)
+}
+
+// withTag returns data, a little-endian TIFF, with one more number in its directory.
+func withTag(data []byte, id, value uint16) []byte {
+	order := binary.LittleEndian
+	at := int(order.Uint32(data[4:]))
+	n := int(order.Uint16(data[at:]))
+	out := bytes.Clone(data)
+	order.PutUint32(out[4:], uint32(len(out)))
+	out = order.AppendUint16(out, uint16(n+1))
+	added := directory(order, id, value)[10:22]
+	for i := range n {
+		e := data[at+2+12*i:][:12]
+		if added != nil && order.Uint16(e) > id {
+			out, added = append(out, added...), nil
+		}
+		out = append(out, e...)
+	}
+	return append(append(out, added...), 0, 0, 0, 0)
+}
+
+func jpegOf(t testing.TB) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, colours(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func tiffOf(t testing.TB) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := tiff.Encode(&buf, colours(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// A picture that is stored turned is refused, whatever the file: a mask would lie elsewhere than it was drawn.
+func TestTurnedPicturesAreRefused(t *testing.T) {
+	whole := encodePNG(t, colours())
+	for o := range uint16(10) {
+		files := map[string][]byte{
+			"jpeg, little endian": withExif(jpegOf(t), directory(binary.LittleEndian, tagOrientation, o)),
+			"jpeg, big endian":    withExif(jpegOf(t), directory(binary.BigEndian, tagOrientation, o)),
+			"png":                 withChunk(whole, "eXIf", directory(binary.BigEndian, tagOrientation, o)),
+			"tiff":                withTag(tiffOf(t), tagOrientation, o),
+		}
+		for name, data := range files {
+			_, err := Decode(data)
+			if o < 2 && err != nil {
+				t.Errorf("%s: orientation %d: %v", name, o, err)
+			}
+			if want := fmt.Sprintf("picture is stored turned (EXIF orientation %d)", o); o > 1 &&
+				(!errors.Is(err, ErrTurned) || err.Error() != want || Remedy(err) == "") {
+				t.Errorf("%s: %v, want %s", name, err, want)
+			}
+			if _, err := decodeMask(data); o > 1 && !errors.Is(err, ErrTurned) && !errors.Is(err, ErrLossy) {
+				t.Errorf("%s as a mask: %v", name, err)
+			}
+		}
+	}
+}
+
+// What cannot be read in a picture's tags says nothing: the picture is as good as one without them.
+func TestMalformedTagsAreNone(t *testing.T) {
+	turned := directory(binary.LittleEndian, tagOrientation, 6)
+	for n := range turned[:20] {
+		for name, data := range map[string][]byte{
+			"jpeg": withExif(jpegOf(t), turned[:n:n]), "png": withChunk(encodePNG(t, colours()), "eXIf", turned[:n:n]),
+		} {
+			if _, err := Decode(data); err != nil {
+				t.Errorf("%s, %d bytes: %v", name, n, err)
+			}
+		}
+	}
+	far := bytes.Clone(turned)
+	binary.LittleEndian.PutUint32(far[4:], 0xffffffff)
+	text := bytes.Clone(turned)
+	text[12] = 2 // type ASCII
+	many := bytes.Clone(turned)
+	many[14] = 2 // two numbers
+	for _, exif := range [][]byte{far, text, many, directory(binary.BigEndian, 0x0100, 6)} {
+		if _, err := Decode(withExif(jpegOf(t), exif)); err != nil {
+			t.Errorf("%x: %v", exif, err)
+		}
+	}
+	for n := range len(turned) + 20 { // no end to the segments, none of a length that fits
+		data := withExif(jpegOf(t), turned)
+		exifOfJPEG(data[:n:n])
+		exifOfPNG(withChunk(encodePNG(t, colours()), "eXIf", turned)[:n:n])
+	}
+}
+
+// golang.org/x/image/tiff shows fax pages in which 0 is black as their negative.
+func TestFaxCompressionIsRefused(t *testing.T) {
+	for _, c := range []uint16{2, 3, 4} {
+		data := directory(binary.BigEndian, tagCompression, c)
+		if err := checkTags(data, "tiff"); !errors.Is(err, ErrFax) || Remedy(err) == "" {
+			t.Errorf("compression %d: %v", c, err)
+		}
+	}
+	page := tiffOf(t)
+	page[bytes.Index(page, []byte{3, 1, 3, 0, 1, 0, 0, 0})+8] = 4 // compression
+	if _, err := Decode(page); !errors.Is(err, ErrFax) {
+		t.Errorf("a page: %v", err)
+	}
+	for _, c := range []uint16{1, 5, 8, 32773} {
+		if err := checkTags(directory(binary.BigEndian, tagCompression, c), "tiff"); err != nil {
+			t.Errorf("compression %d: %v", c, err)
+		}
+	}
+}
