@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"cull/capture"
 	"cull/internal/container"
 	"cull/internal/dataset"
 	"cull/internal/evaluate"
@@ -114,6 +112,9 @@ func Eval(ctx context.Context, env Env, args []string) error {
 		}
 	}
 	if f.overlay != "" {
+		if err := overlaysReplaceable(f.overlay, sets, features); err != nil {
+			return err
+		}
 		o.Overlay = overlays(f.overlay)
 	}
 	return f.run(ctx, env, sets, o, features)
@@ -180,18 +181,6 @@ func featureNames() string {
 		names = append(names, string(row))
 	}
 	return strings.Join(names, ", ")
-}
-
-// overlays writes heat maps to dir/category/kind/stem.png.
-func overlays(dir string) func(string, dataset.Item, *capture.Frame, inspect.Result) error {
-	folders := map[string]*overlayNames{}
-	return func(category string, it dataset.Item, f *capture.Frame, r inspect.Result) error {
-		folder := filepath.Join(dir, category, it.Kind)
-		if folders[folder] == nil {
-			folders[folder] = &overlayNames{dir: folder}
-		}
-		return writeOverlay(folders[folder].of(it.Path), f, wholeFrame, r)
-	}
 }
 
 func writeTable(w io.Writer, r *evaluate.Report) error {

@@ -7,10 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"cull/capture"
 	"cull/infer"
@@ -71,12 +68,21 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 	if err := sparesPictures(*overlay, rest[1:]); err != nil {
 		return err
 	}
-	names := overlayNames{dir: *overlay}
-	for _, path := range rest[1:] {
+	names, maps := overlayNames{dir: *overlay}, make([]string, len(rest)-1) // one heat map a picture, empty: none
+	for i, path := range rest[1:] {
+		if *overlay == "" {
+			break
+		}
+		maps[i] = names.of(path)
+		if err := replaceable(maps[i]); err != nil {
+			return err
+		}
+	}
+	for i, path := range rest[1:] {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		one, err := inspectOne(in, path, &names)
+		one, err := inspectOne(in, path, maps[i])
 		if err != nil {
 			return err
 		}
@@ -91,20 +97,6 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 	}
 	if *asJSON {
 		return writeJSON(env, "-", answer)
-	}
-	return nil
-}
-
-// sparesPictures refuses a folder of heat maps that would write over the pictures they are of.
-func sparesPictures(overlays string, pictures []string) error {
-	dir, err := os.Stat(overlays)
-	if overlays == "" || err != nil { // it will be made
-		return nil
-	}
-	for _, path := range pictures {
-		if own, err := os.Stat(filepath.Dir(path)); err == nil && os.SameFile(own, dir) {
-			return Hint(usagef("inspect: --overlay %s holds the pictures themselves", overlays), "name another folder for the heat maps")
-		}
 	}
 	return nil
 }
@@ -148,7 +140,8 @@ func productHint(path string, err error) error {
 	return Hint(err, "copy the file again, or run cull teach again")
 }
 
-func inspectOne(in *inspect.Inspector, path string, names *overlayNames) (inspection, error) {
+// inspectOne judges the picture at path and, where heat names a file, writes its heat map there.
+func inspectOne(in *inspect.Inspector, path, heat string) (inspection, error) {
 	f, err := imagefile.Read(path)
 	if err != nil {
 		return inspection{}, pictureHint(err)
@@ -157,11 +150,10 @@ func inspectOne(in *inspect.Inspector, path string, names *overlayNames) (inspec
 	if err != nil {
 		return inspection{}, pictureHint(err)
 	}
-	one := inspection{Image: path, Score: r.Score, Margin: r.Margin(), Verdict: r.Verdict.String()}
-	if names.dir != "" {
-		one.Overlay = names.of(path)
+	one := inspection{Image: path, Score: r.Score, Margin: r.Margin(), Verdict: r.Verdict.String(), Overlay: heat}
+	if heat != "" {
 		plan := func(*capture.Frame) prep.Plan { return in.Plan() }
-		if err := writeOverlay(one.Overlay, f, plan, r); err != nil {
+		if err := writeOverlay(heat, f, plan, r); err != nil {
 			return inspection{}, err
 		}
 	}
@@ -180,23 +172,4 @@ func pictureHint(err error) error {
 		return Hint(err, "check the name of the picture")
 	}
 	return Hint(err, "pictures are PNG, JPEG, BMP or TIFF, whole files")
-}
-
-// overlayNames names heat maps of one folder after their pictures; pictures of one name are numbered.
-type overlayNames struct {
-	dir  string
-	used map[string]bool
-}
-
-func (n *overlayNames) of(path string) string {
-	if n.used == nil {
-		n.used = map[string]bool{}
-	}
-	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	name := stem
-	for k := 2; n.used[name]; k++ {
-		name = fmt.Sprintf("%s-%d", stem, k)
-	}
-	n.used[name] = true
-	return filepath.Join(n.dir, name+".png")
 }

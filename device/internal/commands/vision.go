@@ -1,15 +1,12 @@
 package commands
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"image/png"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -134,27 +131,6 @@ func withTeachHint(err error) error {
 
 // wholeFrame is the window of a plan that scales the whole frame.
 func wholeFrame(f *capture.Frame) prep.Plan { return prep.Plan{Width: f.Width, Height: f.Height} }
-
-// writeOverlay writes the heat map of one picture; folders are made as needed.
-func writeOverlay(path string, f *capture.Frame, plan func(*capture.Frame) prep.Plan, r inspect.Result) error {
-	img, err := imagefile.Image(f)
-	if err != nil {
-		return err
-	}
-	p := plan(f)
-	var buf bytes.Buffer
-	out, err := inspect.Overlay(img, p, r)
-	if err != nil {
-		return err
-	}
-	if err := png.Encode(&buf, out); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return Hint(err, "choose a folder that may be written to")
-	}
-	return Hint(container.WriteFile(path, buf.Bytes()), "choose a folder that may be written to")
-}
 
 // A progress is a line on a terminal that is written over; nothing elsewhere.
 type progress struct {

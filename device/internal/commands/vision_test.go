@@ -486,3 +486,55 @@ func TestOverlaySparesThePictures(t *testing.T) {
 		}
 	}
 }
+
+// What is no heat map is never replaced: neither a photograph in the folder, nor the one that a link among the pictures
+// leads to. A second run replaces the heat maps of the first.
+func TestOverlayReplacesHeatMapsAlone(t *testing.T) {
+	b := newBench(t)
+	p, heat := b.path("plate.product"), b.path("heat")
+	mustCull(t, "teach", "--net", b.net, b.parts, "-o", p)
+	for range 2 {
+		mustCull(t, "inspect", "--net", b.net, "--overlay", heat, p, b.good)
+	}
+	bad, err := os.ReadFile(b.bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	photo, link := filepath.Join(heat, "photo.png"), b.path("photo.png")
+	if err := errors.Join(os.WriteFile(photo, bad, 0o600), os.Symlink(photo, link)); err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(heat, "bad.png")
+	writePart(t, b.path("other/photo.png"), 700, false)
+	for _, picture := range []string{link, b.path("other/photo.png")} {
+		out, err := cull(t, "inspect", "--net", b.net, "--overlay", heat, p, b.bad, picture)
+		if err == nil || !strings.Contains(err.Error(), photo) || HintOf(err) == "" || out != "" {
+			t.Errorf("%s: %v\n%s", picture, err, out)
+		}
+		if _, err := os.Stat(first); err == nil {
+			t.Errorf("%s was written", first)
+		}
+	}
+	if now, err := os.ReadFile(photo); err != nil || !bytes.Equal(now, bad) {
+		t.Errorf("the photograph was replaced, %v", err)
+	}
+
+	set := b.path("set")
+	writePart(t, filepath.Join(set, "test", "good", "1.png"), 800, false)
+	writePart(t, filepath.Join(set, "test", "hole", "1.png"), 801, true)
+	if err := errors.Join(os.MkdirAll(filepath.Join(set, "train"), 0o700),
+		os.Rename(b.parts, filepath.Join(set, "train", "good"))); err != nil {
+		t.Fatal(err)
+	}
+	eval := []string{"eval", "--net", b.net, "--size", "64", "--overlay", heat, "--features", "net,taps", set}
+	for range 2 {
+		mustCull(t, eval...)
+	}
+	photo = filepath.Join(heat, "set", "hole", "1-2.png") // of the second row
+	if err := os.WriteFile(photo, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := cull(t, eval...); err == nil || !strings.Contains(err.Error(), photo) || out != "" {
+		t.Errorf("eval: %v\n%s", err, out)
+	}
+}
