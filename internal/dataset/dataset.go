@@ -6,7 +6,8 @@
 //	MVTec AD 2  train/good  test_public/good  test_public/bad  test_public/ground_truth/bad/<stem>_mask.png
 //	BTAD        train/ok    test/ok    test/ko      ground_truth/ko/<stem>.png or .bmp
 //
-// Of MVTec AD 2 only the public test is read: the other parts have no labels.
+// Of MVTec AD 2 only the public test is read: the other parts have no labels. Names are the same in capitals and small
+// letters.
 //
 // Paths come sorted by name, so that they are the same on every machine.
 package dataset
@@ -14,7 +15,6 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -28,6 +28,7 @@ import (
 var (
 	ErrLayout = errors.New("neither train/good (MVTec AD and AD 2) nor train/ok (BTAD) is there")
 	ErrMask   = errors.New("picture has no mask though others of its kind have")
+	ErrMasks  = errors.New("none of its files is a mask of a picture of that kind")
 )
 
 // A Category is one product of a data set.
@@ -65,7 +66,7 @@ func (c *Category) Unmasked() []string {
 // Open returns the category at path, or those in the folders at path. Folders
 // without a train folder are passed over.
 func Open(path string) ([]Category, error) {
-	if isDir(filepath.Join(path, "train")) {
+	if isDir(folder(path, "train")) {
 		c, err := openCategory(path)
 		if err != nil {
 			return nil, err
@@ -79,7 +80,7 @@ func Open(path string) ([]Category, error) {
 	var cs []Category
 	for _, e := range entries {
 		dir := filepath.Join(path, e.Name())
-		if hidden(e) || !isDir(filepath.Join(dir, "train")) {
+		if hidden(e) || !isDir(folder(dir, "train")) {
 			continue
 		}
 		c, err := openCategory(dir)
@@ -102,6 +103,22 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
+// folder returns the folder in dir that has one of names, in capitals or small letters; the first name where there is none.
+func folder(dir string, names ...string) string {
+	entries, _ := os.ReadDir(dir) // an error is met when the folder is opened
+	for _, name := range names {
+		if path := filepath.Join(dir, name); isDir(path) {
+			return path
+		}
+		for _, e := range entries {
+			if path := filepath.Join(dir, e.Name()); strings.EqualFold(e.Name(), name) && isDir(path) {
+				return path
+			}
+		}
+	}
+	return filepath.Join(dir, names[0])
+}
+
 // goodNames are what the folders of good pictures are called.
 var goodNames = []string{"good", "ok"}
 
@@ -111,22 +128,16 @@ func openCategory(dir string) (*Category, error) {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	c := &Category{Name: filepath.Base(abs)}
-	train := ""
-	for _, name := range goodNames {
-		if d := filepath.Join(dir, "train", name); isDir(d) {
-			train = d
-			break
-		}
-	}
-	if train == "" {
+	train := folder(folder(dir, "train"), goodNames...)
+	if !isDir(train) {
 		return nil, fmt.Errorf("dataset: %s: %w", dir, ErrLayout)
 	}
 	if c.Train, err = imagefile.List(train); err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
-	test, truth := filepath.Join(dir, "test"), filepath.Join(dir, "ground_truth")
-	if public := filepath.Join(dir, "test_public"); isDir(public) {
-		test, truth = public, filepath.Join(public, "ground_truth")
+	test, truth := folder(dir, "test"), folder(dir, "ground_truth")
+	if public := folder(dir, "test_public"); isDir(public) {
+		test, truth = public, folder(public, "ground_truth")
 	}
 	kinds, err := os.ReadDir(test)
 	if err != nil {
@@ -137,7 +148,7 @@ func openCategory(dir string) (*Category, error) {
 		if hidden(k) || kind == truth || !isDir(kind) {
 			continue
 		}
-		items, err := testItems(kind, filepath.Join(truth, k.Name()))
+		items, err := testItems(kind, folder(truth, k.Name()))
 		if err != nil {
 			return nil, err
 		}
@@ -156,33 +167,65 @@ func testItems(dir, masks string) ([]Item, error) {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	kind := filepath.Base(dir)
-	good := slices.Contains(goodNames, kind)
+	good := slices.ContainsFunc(goodNames, func(name string) bool { return strings.EqualFold(name, kind) })
 	items := make([]Item, len(paths))
 	for i, p := range paths {
 		items[i] = Item{Path: p, Kind: kind, Good: good}
-		if good || !isDir(masks) {
-			continue
-		}
-		if items[i].Mask, err = maskOf(masks, p); err != nil {
-			return nil, err
-		}
 	}
-	return items, nil
+	if good || !isDir(masks) {
+		return items, nil
+	}
+	return items, findMasks(items, masks)
 }
 
-// maskOf finds the ground truth of the picture at path.
-func maskOf(dir, path string) (string, error) {
-	stem := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	for _, end := range []string{"_mask.png", ".png", ".bmp", "_mask.bmp", ".tif", ".tiff"} {
-		mask := filepath.Join(dir, stem+end)
-		if _, err := os.Stat(mask); err == nil {
-			return mask, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("dataset: %w", err)
+// maskEnds are how the name of a mask goes on after its picture's stem.
+var maskEnds = []string{"_mask.png", ".png", ".bmp", "_mask.bmp", ".tif", ".tiff"}
+
+// findMasks gives every item its mask in the folder dir.
+func findMasks(items []Item, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("dataset: %w", err)
+	}
+	names := map[string]string{} // as they are and in small letters -> as they are
+	for _, e := range entries {
+		names[strings.ToLower(e.Name())] = e.Name()
+	}
+	for _, e := range entries { // where names differ in letters' case alone, each is its own
+		names[e.Name()] = e.Name()
+	}
+	found, missing := 0, ""
+	for i := range items {
+		if mask := maskOf(items[i].Path, names); mask != "" {
+			items[i].Mask = filepath.Join(dir, mask)
+			found++
+		} else if missing == "" {
+			missing = items[i].Path
 		}
 	}
-	return "", fmt.Errorf("dataset: %s: %w: %s", path, ErrMask, filepath.Join(dir, stem+"_mask.png"))
+	want := filepath.Join(dir, stem(missing)+maskEnds[0])
+	switch {
+	case missing == "":
+		return nil
+	case found == 0:
+		return fmt.Errorf("dataset: %s: %w: want %s for %s", dir, ErrMasks, want, missing)
+	}
+	return fmt.Errorf("dataset: %s: %w: %s", missing, ErrMask, want)
 }
+
+// maskOf returns which of names is the mask of the picture at path, empty where none is.
+func maskOf(path string, names map[string]string) string {
+	for _, end := range maskEnds {
+		for _, name := range []string{stem(path) + end, strings.ToLower(stem(path) + end)} {
+			if mask, ok := names[name]; ok {
+				return mask
+			}
+		}
+	}
+	return ""
+}
+
+func stem(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
 
 // Subset draws n of paths at random and returns them in their order; all of them
 // for n of 0 or too many. Neighbouring names are often the same part, so the first

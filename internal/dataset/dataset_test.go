@@ -90,6 +90,20 @@ func TestMVTecAD2Layout(t *testing.T) {
 	}
 }
 
+// Capitals or small letters, as cameras and other systems write them: a good kind is no defect and a mask is found.
+func TestNamesInCapitals(t *testing.T) {
+	cs, err := Open(tree(t, "Train/Good/0.png", "TEST/Good/0.png", "TEST/Scratch/IMG_1.PNG", "TEST/Scratch/img_1.png",
+		"TEST/Scratch/pit.png", "Ground_Truth/scratch/IMG_1_mask.png", "Ground_Truth/scratch/img_1_mask.png", "Ground_Truth/scratch/Pit_mask.PNG"))
+	if err != nil || len(cs) != 1 || len(cs[0].Train) != 1 || len(cs[0].Test) != 4 || !cs[0].HasMasks() {
+		t.Fatalf("%+v, %v", cs, err)
+	}
+	for _, it := range cs[0].Test {
+		if it.Good != (it.Kind == "Good") || !it.Good && filepath.Base(it.Mask)[1:3] != filepath.Base(it.Path)[1:3] {
+			t.Errorf("%+v", it)
+		}
+	}
+}
+
 func TestNoMasksAtAll(t *testing.T) {
 	cs, err := Open(tree(t, "train/good/0.png", "test/good/0.png", "test/bad/0.png"))
 	if err != nil || cs[0].HasMasks() {
@@ -119,6 +133,10 @@ func TestErrorsNameTheFolder(t *testing.T) {
 		{
 			[]string{"train/good/0.png", "test/crack/0.png", "test/crack/1.png", "ground_truth/crack/0_mask.png"},
 			ErrMask, "test/crack/1.png",
+		},
+		{
+			[]string{"train/good/0.png", "test/crack/0.png", "test/crack/1.png", "ground_truth/crack/a.png"},
+			ErrMasks, "ground_truth/crack/0_mask.png",
 		},
 	} {
 		dir := tree(t, c.names...)

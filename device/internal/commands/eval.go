@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -96,6 +97,9 @@ func Eval(ctx context.Context, env Env, args []string) error {
 		}
 	}
 	sets, err := dataset.Open(rest[0])
+	if errors.Is(err, dataset.ErrMask) || errors.Is(err, dataset.ErrMasks) {
+		return Hint(err, "name masks after their pictures; a kind without a folder of masks has no pixel figures")
+	}
 	if err != nil {
 		return Hint(err, "a category has the folders train/good and test/good, test/<defect>…")
 	}
