@@ -19,8 +19,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"cull/device/internal/lock"
 )
 
 // Options of a Log. Zero fields take the value in brackets.
@@ -102,9 +103,6 @@ type file interface {
 	Close() error
 }
 
-// ErrLocked reports that another process holds the directory.
-var ErrLocked = errors.New("in use by another process")
-
 // Open opens the log in dir, which it makes if needed, and repairs its newest file.
 func Open(dir string, o Options) (*Log, Recovery, error) { return openLog(dir, o, openFile) }
 
@@ -115,18 +113,18 @@ func openLog(dir string, o Options, open func(string) (file, error)) (*Log, Reco
 	if err := makeDir(dir); err != nil {
 		return nil, Recovery{}, fmt.Errorf("record: %w", err)
 	}
-	lock, err := takeLock(dir)
+	held, err := lock.Dir(dir)
 	if err != nil {
-		return nil, Recovery{}, fmt.Errorf("record: %s: %w", dir, err)
+		return nil, Recovery{}, fmt.Errorf("record: %w", err)
 	}
 	l := &Log{
-		o: o, dir: dir, lock: lock, open: open,
+		o: o, dir: dir, lock: held, open: open,
 		queue: make(chan Entry, o.Queue), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 	l.synced = sync.NewCond(&l.mu)
 	found, err := l.recover()
 	if err != nil {
-		lock.Close()
+		held.Close()
 		return nil, Recovery{}, err
 	}
 	l.given = found.LastPart
@@ -155,21 +153,6 @@ func (o *Options) complete() error {
 			o.Segment, maxLine, o.Quota, o.Queue)
 	}
 	return nil
-}
-
-func takeLock(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o640)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrLocked
-		}
-		return nil, err
-	}
-	return f, nil
 }
 
 func openFile(name string) (file, error) {

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cull/device/internal/lock"
 )
 
 func part(id uint64) Entry {
@@ -384,7 +386,7 @@ func TestOpenPartsOfARunBeforeTheLast(t *testing.T) {
 func TestOneProcessHoldsTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := mustOpen(t, dir, Options{})
-	if _, _, err := Open(dir, Options{}); !errors.Is(err, ErrLocked) {
+	if _, _, err := Open(dir, Options{}); !errors.Is(err, lock.ErrLocked) {
 		t.Errorf("err = %v", err)
 	}
 	l.Close()
@@ -606,7 +608,7 @@ func TestFilesThatSomebodyRemoves(t *testing.T) {
 			if err := l.Sync(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := Open(dir, Options{}); !errors.Is(err, ErrLocked) {
+			if _, _, err := Open(dir, Options{}); !errors.Is(err, lock.ErrLocked) {
 				t.Errorf("a second process: %v", err)
 			}
 			l.Close() //nolint:errcheck // killed

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cull/device/internal/lock"
 )
 
 // write is the goroutine that owns the files.
@@ -286,12 +288,12 @@ func (l *Log) relock() error {
 	if err := makeDir(l.dir); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
-	lock, err := takeLock(l.dir)
+	held, err := lock.Dir(l.dir)
 	if err != nil {
-		return fmt.Errorf("record: %s: %w", l.dir, err)
+		return fmt.Errorf("record: %w", err)
 	}
 	l.lock.Close()
-	l.lock = lock
+	l.lock = held
 	return nil
 }
 
