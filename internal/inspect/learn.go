@@ -44,6 +44,10 @@ type Options struct {
 	// stage walks over the parts up to four times, twice that with mirrors.
 	Progress func(stage string, done int)
 
+	// Taken, where not nil, hears of every picture: its name and, if it is the same as an earlier one to the bit and so not taught
+	// again, the name of that.
+	Taken func(name, twin string)
+
 	marked []bool           // the input picture's pixels that Mask's have a share in; nil: none. Filled in by Learn
 	keep   func(pic []int8) // where not nil, gets the input picture of every part
 }
@@ -138,7 +142,8 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 	}
 	pic, meter, after := make([]int8, h*w*3), light.NewMeter(w, h), o.after(StagePictures, 1)
 	var seen repeats
-	for done := 1; ; done++ {
+	done := 1
+	for ; ; done++ {
 		f, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
@@ -160,7 +165,14 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err != nil {
 			return frame, nil, err
 		}
-		seen.add(pic, cmp.Or(name, fmt.Sprintf("good part %d", done)))
+		name = cmp.Or(name, fmt.Sprintf("good part %d", done))
+		first, again := seen.add(pic, name)
+		if o.Taken != nil {
+			o.Taken(name, first)
+		}
+		if again {
+			continue
+		}
 		if o.keep != nil {
 			o.keep(pic)
 		}
@@ -170,10 +182,10 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err := pictures.add([]padim.Map{{H: h, W: w, C: 3, Stride: 1, Data: pic}}); err != nil {
 			return frame, nil, err
 		}
-		after(done)
+		after(pictures.Len())
 	}
-	if err := seen.err(); err != nil && pictures.Len() >= padim.MinParts { // fewer are an error of their own
-		return frame, nil, err
+	if pictures.Len() == 1 && done > padim.MinParts { // fewer are an error of their own
+		return frame, nil, fmt.Errorf("inspect: %d pictures: %w", done-1, ErrSame)
 	}
 	if o.Light == 0 || pictures.Len() == 0 {
 		return frame, nil, nil
@@ -245,10 +257,6 @@ var ErrMaskStock = errors.New("inspect: stock mode knows no mask")
 
 // ErrSame reports good parts whose pictures are one and the same.
 var ErrSame = errors.New("all pictures are the same")
-
-// ErrTwice reports a picture that is there twice, as a copied file is or a frame that a camera repeats. Left out, it would
-// leave its twin in the model: left-out scores, and the threshold with them, would be far below those of unseen parts.
-var ErrTwice = errors.New("the same picture")
 
 func checkMask(m *imagefile.Mask, f *capture.Frame) error {
 	if m == nil || m.Width == f.Width && m.Height == f.Height {

@@ -90,6 +90,8 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return sourceHint(err, rest[0])
 	}
+	var taken pictures
+	o.Taken = taken.add
 	progress, total := newProgress(env.Stderr), src.Len()
 	o.Progress = func(stage string, done int) { progress.show("%s: good part %d of %d", stage, done, total) }
 	defer thrifty()()
@@ -101,7 +103,24 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	if err := p.WriteFile(f.output); err != nil {
 		return Hint(err, "choose a folder that may be written to")
 	}
-	return printTaught(env.Stdout, p, f.output, src.Path)
+	return printTaught(env.Stdout, p, f.output, &taken)
+}
+
+// pictures are those that were taught, in order, and those that were there twice.
+type pictures struct {
+	names        []string
+	copies       int
+	copied, twin string // the first
+}
+
+func (p *pictures) add(name, twin string) {
+	if twin == "" {
+		p.names = append(p.names, name)
+		return
+	}
+	if p.copies++; p.copies == 1 {
+		p.copied, p.twin = name, twin
+	}
 }
 
 // thrifty lets the heap grow by a tenth between two collections, not to twice its
@@ -176,8 +195,8 @@ func sourceHint(err error, source string) error {
 // coarse is how many of the camera's pixels a side may become one before teach tells of it.
 const coarse = 1.5
 
-// printTaught says what was taught and what the threshold can promise. name gives the file of a good part.
-func printTaught(w io.Writer, p *product.Product, path string, name func(part int) string) error {
+// printTaught says what was taught and what the threshold can promise.
+func printTaught(w io.Writer, p *product.Product, path string, of *pictures) error {
 	r, t := &p.Report, p.Report.Threshold
 	src, dst, err := p.Plan.Window(p.Frame.X, p.Frame.Y)
 	if err != nil {
@@ -188,6 +207,9 @@ func printTaught(w io.Writer, p *product.Product, path string, name func(part in
 		fmt.Fprintf(w, "%dx%d of them ", src.Dx(), src.Dy())
 	}
 	fmt.Fprintf(w, "scaled to %dx%d\n", dst.Dx(), dst.Dy())
+	if of.copies > 0 {
+		fmt.Fprintf(w, "twice     %d pictures are copies, such as %s of %s, and are not taught again\n", of.copies, of.copied, of.twin)
+	}
 	across, down := float64(src.Dx())/float64(dst.Dx()), float64(src.Dy())/float64(dst.Dy())
 	if max(across, down) > coarse {
 		fmt.Fprintf(w, "detail    one pixel here is %.3g x %.3g of the camera's, and what is smaller is lost: "+
@@ -214,7 +236,7 @@ func printTaught(w io.Writer, p *product.Product, path string, name func(part in
 	}
 	for _, i := range r.Suspects() {
 		fmt.Fprintf(w, "suspect   %s: %.4g, left out, is far above the others; look at it before the line is released\n",
-			name(i), r.Scores[i])
+			of.names[i], r.Scores[i])
 	}
 	_, err = fmt.Fprintf(w, "written   %s\n", path)
 	return err

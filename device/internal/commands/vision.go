@@ -113,8 +113,6 @@ func withTeachHint(err error) error {
 		return Hint(err, "leave out --mask, or --mode stock")
 	case errors.Is(err, inspect.ErrSame):
 		return Hint(err, "a camera that hangs repeats one picture: take each of another good part")
-	case errors.Is(err, inspect.ErrTwice):
-		return Hint(err, "remove the copies, and see that the camera does not repeat pictures: no rate can be promised from parts that are there twice")
 	case errors.Is(err, padim.ErrAllIgnored):
 		return Hint(err, "a mask is all black where the part is, without specks: invert or clean it")
 	case errors.Is(err, fs.ErrPermission):

@@ -270,11 +270,6 @@ func TestBadInput(t *testing.T) {
 	if err := errors.Join(os.Mkdir(empty, 0o700), os.WriteFile(filepath.Join(broken, "2.png"), []byte("?"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	twice := b.path("twice")
-	for i := range 5 {
-		writePart(t, filepath.Join(twice, fmt.Sprint(i, ".png")), uint64(i), false)
-	}
-	writePart(t, filepath.Join(twice, "copy.png"), 3, false)
 	writePNG(t, b.path("small.png"), image.NewGray(image.Rect(0, 0, 9, 9)))
 	writePNG(t, b.path("black.png"), image.NewGray(image.Rect(0, 0, testSide, testSide)))
 	mixed := b.path("mixed")
@@ -299,7 +294,6 @@ func TestBadInput(t *testing.T) {
 		{[]string{"teach", "--net", b.net, few, "-o", out}, "2 good parts, at least 4 needed", false},
 		{[]string{"teach", "--net", b.net, broken, "-o", out}, "2.png", false},
 		{[]string{"teach", "--net", b.net, mixed, "-o", out}, "2.png: 64x48, good parts 64x64", false},
-		{[]string{"teach", "--net", b.net, twice, "-o", out}, "copy.png: the same picture as " + filepath.Join(twice, "3.png"), false},
 		{[]string{"teach", "--net", b.net, "--roi", "40,40,40,40", b.parts, "-o", out}, "region", false},
 		{[]string{"teach", "--net", b.net, "--mask", b.path("small.png"), b.parts, "-o", out}, "mask 9x9", false},
 		{[]string{"teach", "--net", b.net, "--mask", b.path("black.png"), b.parts, "-o", out}, "the mask ignores nothing", false},
@@ -536,5 +530,29 @@ func TestOverlayReplacesHeatMapsAlone(t *testing.T) {
 	}
 	if out, err := cull(t, eval...); err == nil || !strings.Contains(err.Error(), photo) || out != "" {
 		t.Errorf("eval: %v\n%s", err, out)
+	}
+}
+
+// A copied picture is taught once, and told.
+func TestTeachCopies(t *testing.T) {
+	b := newBench(t)
+	teach := func(folder string) string {
+		var out bytes.Buffer
+		if err := Teach(t.Context(), Env{&out, &bytes.Buffer{}}, []string{"--net", b.net, folder, "-o", b.path("p.product")}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	folder := b.path("twice")
+	for i := range 5 {
+		writePart(t, filepath.Join(folder, fmt.Sprint(i, ".png")), uint64(i), false)
+	}
+	once := teach(folder)
+	writePart(t, filepath.Join(folder, "1_copy.png"), 1, false)
+	writePart(t, filepath.Join(folder, "z.png"), 3, false)
+	told := fmt.Sprintf("twice     2 pictures are copies, such as %s of %s, and are not taught again\n",
+		filepath.Join(folder, "1_copy.png"), filepath.Join(folder, "1.png"))
+	if twice := teach(folder); !strings.Contains(twice, told) || strings.Replace(twice, told, "", 1) != once {
+		t.Errorf("%s\nwithout the copies:\n%s", twice, once)
 	}
 }
