@@ -65,6 +65,7 @@ func TestReplayOfAShift(t *testing.T) {
 		t.Errorf("another product: %q, %v", out, err)
 	}
 	testFrames(t, b, frames, product)
+	testTeach(t, b, frames)
 	testDamage(t, frames)
 	if err := os.Rename(other, product); err != nil { // the line's product is no longer what it was
 		t.Fatal(err)
@@ -81,6 +82,29 @@ func TestReplayOfAShift(t *testing.T) {
 	}
 	if _, _, err := replay("--product", product); err == nil {
 		t.Error("a recording without a part was replayed")
+	}
+	if _, err := cull(t, "teach", "--net", b.net, frames, "-o", b.path("again.product")); err == nil {
+		t.Error("a recording without a part was taught")
+	}
+}
+
+// testTeach teaches from the recorded shift: from the parts that passed, as from pictures of them.
+func testTeach(t *testing.T, b *bench, recording string) {
+	t.Helper()
+	pictures := filepath.Join(t.TempDir(), "passed")
+	if err := Frames(t.Context(), Env{&bytes.Buffer{}, &bytes.Buffer{}}, []string{"--of", "pass", recording, "-o", pictures}); err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(part |` + regexp.QuoteMeta(pictures) + `/0*)(\d+)(-pass\.png)?`)
+	teach := func(source string) string {
+		var out bytes.Buffer
+		if err := Teach(t.Context(), Env{&out, &bytes.Buffer{}}, []string{"--net", b.net, "--size", "64", source, "-o", b.path("again.product")}); err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		return names.ReplaceAllString(out.String(), "part $2")
+	}
+	if got, want := teach(recording), teach(pictures); got != want {
+		t.Errorf("%s\nfrom pictures:\n%s", got, want)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"cull/capture"
 	"cull/capture/replay"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
@@ -86,17 +87,21 @@ func Teach(ctx context.Context, env Env, args []string) error {
 			return Hint(err, "--mask: %s", cmp.Or(imagefile.Remedy(err), "a PNG or BMP as large as the frames"))
 		}
 	}
-	src, err := replay.Open(rest[0])
+	src, recorded, of, err := openGood(rest[0])
 	if err != nil {
-		return sourceHint(err, rest[0])
+		return err
 	}
+	defer src.Close() //nolint:errcheck // it is only read
 	var taken pictures
 	o.Taken = taken.add
-	progress, total := newProgress(env.Stderr), src.Len()
-	o.Progress = func(stage string, done int) { progress.show("%s: good part %d of %d", stage, done, total) }
+	progress := newProgress(env.Stderr)
+	o.Progress = func(stage string, done int) { progress.show("%s: good part %d%s", stage, done, of) }
 	defer thrifty()()
 	p, err := inspect.Teach(ctx, src, m, o, time.Now())
 	progress.clear()
+	if err == nil && recorded != nil {
+		err, _ = tellTorn(recorded.src, recorded.torn, env.Stderr)
+	}
 	if err != nil {
 		return withTeachHint(err)
 	}
@@ -104,6 +109,23 @@ func Teach(ctx context.Context, env Env, args []string) error {
 		return Hint(err, "choose a folder that may be written to")
 	}
 	return printTaught(env.Stdout, p, f.output, &taken)
+}
+
+// openGood opens a folder of pictures or, in which case it is recorded too, a recording. of says how many there are, if it is known.
+func openGood(path string) (src capture.Source, recorded *passed, of string, err error) {
+	if !isRecording(path) {
+		files, err := replay.Open(path)
+		if err != nil {
+			return nil, nil, "", sourceHint(err, path)
+		}
+		return files, nil, fmt.Sprintf(" of %d", files.Len()), nil
+	}
+	rec, err := openRecording("teach", path)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	recorded = &passed{src: rec, seen: seen{}}
+	return recorded, recorded, "", nil
 }
 
 // pictures are those that were taught, in order, and those that were there twice.
@@ -182,14 +204,14 @@ func parseRegion(s string) (image.Rectangle, error) {
 func sourceHint(err error, source string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Hint(err, "SOURCE is a folder of pictures of good parts")
+		return Hint(err, "SOURCE is a folder of pictures of good parts, or a recording")
 	case errors.Is(err, imagefile.ErrNone):
 		if info, e := os.Stat(filepath.Join(source, "train", "good")); e == nil && info.IsDir() {
 			return Hint(err, "%s is a data set: teach from %s", source, filepath.Join(source, "train", "good"))
 		}
 		return Hint(err, "put pictures of good parts into the folder; folders below it are not searched")
 	}
-	return Hint(err, "SOURCE is a folder of pictures of good parts")
+	return Hint(err, "SOURCE is a folder of pictures of good parts, or a recording")
 }
 
 // coarse is how many of the camera's pixels a side may become one before teach tells of it.
