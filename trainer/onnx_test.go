@@ -227,7 +227,8 @@ func TestSizeMustSuitThePadding(t *testing.T) {
 	m := &onnx.Model{IR: 8, Opset: 13, Graph: onnx.Graph{
 		Name: "g", In: []onnx.Value{{Name: "x", Type: onnx.F32, Dims: []onnx.Dim{{Param: "N"}, {Size: 3}, {Param: "H"}, {Param: "W"}}}},
 		Nodes: []onnx.Node{{Op: "MaxPool", Name: "pool", In: []string{"x"}, Out: []string{"p"}, Attrs: []onnx.Attr{
-			{Name: "kernel_shape", Kind: onnx.KindInts, Ints: []int64{2, 2}}, {Name: "strides", Kind: onnx.KindInts, Ints: []int64{2, 2}},
+			{Name: "kernel_shape", Kind: onnx.KindInts, Ints: []int64{2, 2}},
+			{Name: "strides", Kind: onnx.KindInts, Ints: []int64{2, 2}},
 			{Name: "auto_pad", Kind: onnx.KindString, S: "SAME_UPPER"},
 		}}},
 		Out: []onnx.Value{{Name: "p", Type: onnx.F32}},

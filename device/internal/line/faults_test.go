@@ -587,8 +587,10 @@ func TestLostFrameSaysWhatThereWas(t *testing.T) {
 		want string
 	}{
 		{"none ever", func(*rig) {}, "the camera has not delivered any frame"},
-		{"too late", func(r *rig) { r.shoot(-60*ms, false); r.shoot(62*ms, false) },
-			"the nearest frame began -60ms from its trigger: the window is 0s to 50ms"},
+		{
+			"too late", func(r *rig) { r.shoot(-60*ms, false); r.shoot(62*ms, false) },
+			"the nearest frame began -60ms from its trigger: the window is 0s to 50ms",
+		},
 		{"unplugged", func(r *rig) { r.lost <- errors.New("unplugged"); time.Sleep(ms) }, "the camera is not there"},
 	} {
 		run(t, tc.name, func(_ *rig, o *line.Options) { o.Reopen = time.Hour }, func(r *rig) {

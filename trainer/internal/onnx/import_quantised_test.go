@@ -183,7 +183,9 @@ func TestPairsThatChangeNumbersAreRefused(t *testing.T) {
 			w, tensor("wf", make([]float32, 6), 2, 3, 1, 1),
 			tensor("half", []float32{0.5}), tensor("half2", []float32{0.5}, 1), tensor("one", []float32{1}), tensor("none", []float32{0}),
 			tensor("halves", []float32{0.5, 0.25}, 2), tensor("blocks", []float32{0.5, 0.25}, 2, 1, 1, 1),
-			{Name: "mid", Type: U8, Raw: []byte{128}}, {Name: "mid2", Type: U8, Raw: []byte{128}}, {Name: "zero", Type: U8, Raw: []byte{0}},
+			{Name: "mid", Type: U8, Raw: []byte{128}},
+			{Name: "mid2", Type: U8, Raw: []byte{128}},
+			{Name: "zero", Type: U8, Raw: []byte{0}},
 		}, "o"))
 		if err == nil && c.want != "" || err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("error %v, want %q", err, c.want)
