@@ -280,7 +280,7 @@ func TestStartAfterACrash(t *testing.T) {
 		}
 		r.want("STOP interrupted", "STOP interrupted")
 		r.records = nil
-		r.press <- line.Trigger{}
+		r.press <- line.Trigger{At: time.Now()}
 		time.Sleep(ms)
 		if !r.ok.Active() || !r.ready.Active() {
 			r.t.Error("RESET does nothing")
@@ -640,6 +640,26 @@ func TestResetOfARunningLineForgetsNoMiss(t *testing.T) {
 		time.Sleep(time.Second)
 		if n := r.times(line.Stopped); n != 1 {
 			r.t.Errorf("stopped %d times", n)
+		}
+		r.finish()
+	})
+}
+
+// A RESET from before the line ran does not release what it holds.
+func TestResetBeforeTheStart(t *testing.T) {
+	run(t, "", func(r *rig, o *line.Options) {
+		r.press = make(chan line.Trigger, 9)
+		o.Resets, o.Hold = input{c: r.press}, true
+	}, func(r *rig) {
+		r.press <- line.Trigger{At: r.start.Add(-ms)}
+		time.Sleep(ms)
+		if r.ok.Active() {
+			r.t.Error("released")
+		}
+		r.press <- line.Trigger{At: time.Now()}
+		time.Sleep(ms)
+		if !r.ok.Active() {
+			r.t.Error("not released")
 		}
 		r.finish()
 	})

@@ -226,6 +226,7 @@ func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded b
 			}
 		case e := <-l.pressed:
 			switch {
+			case e.err == nil && e.At.Before(t.began): // while the product was loaded: nobody had seen the line hold
 			case e.err == nil:
 				l.reset()
 			case !errors.Is(e.err, io.EOF):
