@@ -70,6 +70,30 @@ func digest(maps []Map) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
+// checkAnswers reports answers that take more time or memory than a start may: the device replays all of them.
+func (m *Model) checkAnswers() error {
+	if len(m.Answers) > maxAnswers {
+		return fmt.Errorf("%d answers, at most %d", len(m.Answers), maxAnswers)
+	}
+	work := 0
+	for i, a := range m.Answers {
+		if a.H < 1 || a.W < 1 || a.H > maxAsked || a.W > maxAsked {
+			return fmt.Errorf("answer %d: picture of %d x %d pixels: want 1 to %d", i, a.H, a.W, maxAsked)
+		}
+		shapes, err := m.Graph.Shapes(a.H, a.W)
+		if err != nil {
+			continue // costs nothing: SelfTest says what it is
+		}
+		for k, n := range m.Graph.Nodes[1:] {
+			work += shapes[k+1].Len() * cost(&n, shapes[n.In[0]].C)
+			if work > maxWork {
+				return fmt.Errorf("answer %d: more than %d multiply-accumulates or the like up to there: too long for a self-test", i, maxWork)
+			}
+		}
+	}
+	return nil
+}
+
 // AddAnswers appends the answers of this CPU for pictures of h x w pixels.
 func (m *Model) AddAnswers(h, w int, seeds ...uint64) error {
 	for _, seed := range seeds {

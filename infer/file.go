@@ -21,6 +21,8 @@ const (
 	maxFile    = 1 << 28
 	maxMeta    = 1 << 20
 	maxAnswers = 64
+	maxAsked   = 1024    // side of an answer's picture, pixels
+	maxWork    = 1 << 36 // of all answers: see cost
 )
 
 // Open reads and checks a .net file. It does not replay the known answers: see SelfTest.
@@ -75,8 +77,8 @@ func parse(b []byte) (*Model, error) {
 			return nil, fmt.Errorf("section %s: %w", s.name, err)
 		}
 	}
-	if len(m.Answers) > maxAnswers {
-		return nil, fmt.Errorf("section answers: %d answers, at most %d", len(m.Answers), maxAnswers)
+	if err := m.checkAnswers(); err != nil {
+		return nil, fmt.Errorf("section answers: %w", err)
 	}
 	if err := m.readParams(f); err != nil {
 		return nil, err
@@ -181,8 +183,8 @@ func (m *Model) Encode() ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	if len(m.Answers) > maxAnswers {
-		return nil, fmt.Errorf("infer: %d answers, at most %d", len(m.Answers), maxAnswers)
+	if err := m.checkAnswers(); err != nil {
+		return nil, fmt.Errorf("infer: %w", err)
 	}
 	graph, err := m.Graph.Encode()
 	if err != nil {

@@ -395,6 +395,49 @@ func rewrite(t *testing.T, b []byte, name string, change func([]byte) []byte) []
 	return b
 }
 
+// answers is a section of n answers for pictures of h x w pixels.
+func answers(n, h, w int) []byte {
+	one := fmt.Sprintf(`{"h":%d,"w":%d,"seed":1,"sha256":"00"}`, h, w)
+	return []byte("[" + strings.Repeat(one+",", n-1) + one + "]")
+}
+
+// Known answers are replayed at every start.
+func TestAnswersThatTakeLongAreRefused(t *testing.T) {
+	m := trunk(32)
+	macs, err := m.Graph.MACs(1024, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Answers = slices.Repeat([]Answer{{H: 1024, W: 1024}}, int(maxWork/macs)+1)
+	if _, err := m.Encode(); err == nil || !strings.Contains(err.Error(), "too long for a self-test") {
+		t.Errorf("%d answers: %v", len(m.Answers), err)
+	}
+	m.Answers = m.Answers[:len(m.Answers)/2]
+	if _, err := m.Encode(); err != nil {
+		t.Errorf("%d answers: %v", len(m.Answers), err)
+	}
+}
+
+// Taps that are copied out of their borders are memory like any other.
+func TestCopiesOfTapsAreCounted(t *testing.T) {
+	g := net.Graph{InputChannels: 5, Nodes: []net.Node{{Name: "x", Op: net.Input}}}
+	for i := range 12 {
+		g.Nodes = append(g.Nodes, net.Node{
+			Name: fmt.Sprint("n", i), Op: net.Conv, In: []int{i}, Out: 5, Kernel: 3, Stride: 1, Pad: 1, Groups: 5,
+		})
+		g.Taps = append(g.Taps, net.Tap{Name: fmt.Sprint("t", i), Node: i})
+	}
+	for side, fits := range map[int]bool{64: true, net.MaxSide / 2: false} {
+		shapes, err := g.Shapes(side, side)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newPlan(&g, shapes, false); (err == nil) != fits {
+			t.Errorf("%d pixels: %v", side, err)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	m := trunk(8)
 	good, err := m.Encode()
@@ -418,6 +461,9 @@ func TestParseRefuses(t *testing.T) {
 		{"graph", "0 nodes", func(b []byte) []byte { return []byte(`{}`) }},
 		{"meta", "meta", func(b []byte) []byte { return nil }},
 		{"answers", "answers", func(b []byte) []byte { return []byte("{}") }},
+		{"answers", "section answers: 65 answers", func(b []byte) []byte { return answers(65, 8, 8) }},
+		{"answers", "answer 1: picture of 8 x 1025 pixels", func(b []byte) []byte { return []byte(`[{"h":8,"w":8},{"h":8,"w":1025}]`) }},
+		{"answers", "answer 0: picture of 0 x 8 pixels", func(b []byte) []byte { return answers(1, 0, 8) }},
 	} {
 		_, err := Parse(rewrite(t, good, c.section, c.change))
 		if err == nil || !strings.Contains(err.Error(), c.want) {

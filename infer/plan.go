@@ -8,7 +8,7 @@ import (
 	"cull/infer/net"
 )
 
-// MaxArena bounds the working memory of a Runner, in bytes.
+// MaxArena bounds the working memory of a Runner, its maps included, in bytes.
 const MaxArena = 1 << 30
 
 const arenaAlign = 64
@@ -51,10 +51,17 @@ func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
 			}
 		}
 	}
+	copies := make(map[int]int) // bytes of the taps that are not served in place, see Runner.bindTaps
 	for _, t := range g.Taps {
-		if p.planes[t.Node].Border == 0 { // served in place, see Runner.bindTaps
+		if p.planes[t.Node].Border == 0 {
 			last[t.Node] = len(g.Nodes)
+		} else {
+			copies[t.Node] = shapes[t.Node].Len()
 		}
+	}
+	copied := 0
+	for _, n := range copies {
+		copied += n
 	}
 	var lives []life
 	for i := range g.Nodes {
@@ -63,7 +70,7 @@ func newPlan(g *net.Graph, shapes []net.Shape, keep bool) (*plan, error) {
 			lives = append(lives, life{node: i, from: p.stage[i], to: last[i] + 1, size: size})
 		}
 	}
-	if p.arena = place(lives); p.arena > MaxArena {
+	if p.arena = place(lives); p.arena+copied > MaxArena {
 		return nil, fmt.Errorf("infer: results need more than %d bytes", MaxArena)
 	}
 	data := make([]int8, p.arena+kernel.Slack)

@@ -103,15 +103,29 @@ func (r *Runner) bindSteps(m *Model) {
 		if out.Data == nil {
 			continue
 		}
-		s := step{node: i, out: out}
-		s.op, s.cost = r.bind(m, i, signed)
-		s.cost *= out.W * out.C
+		s := step{node: i, out: out, op: r.bind(m, i, signed), cost: out.W * out.C}
+		if n := &m.Graph.Nodes[i]; i > 0 {
+			s.cost *= cost(n, r.plan.planes[n.In[0]].C)
+		}
 		r.steps = append(r.steps, s)
 	}
 }
 
-// bind returns the operation of node i and its cost per value.
-func (r *Runner) bind(m *Model, i int, signed []bool) (kernel.Op, int) {
+// cost is that of one value of n's result over so many channels: multiply-accumulates or the like.
+func cost(n *net.Node, channels int) int {
+	switch n.Op {
+	case net.Conv:
+		return n.Kernel * n.Kernel * channels / n.Groups
+	case net.MaxPool, net.AvgPool:
+		return n.Kernel * n.Kernel
+	case net.Add, net.ResizeBilinear:
+		return 8
+	}
+	return 1
+}
+
+// bind returns the operation of node i.
+func (r *Runner) bind(m *Model, i int, signed []bool) kernel.Op {
 	n, p, out := &m.Graph.Nodes[i], &m.Params[i], r.plan.planes[i]
 	lo := int8(0)
 	if signed[i] {
@@ -126,23 +140,23 @@ func (r *Runner) bind(m *Model, i int, signed []bool) (kernel.Op, int) {
 		return kernel.NewConv(kernel.Conv{
 			Kernel: n.Kernel, Stride: n.Stride, Pad: n.Pad, Groups: n.Groups,
 			Signed: signed[n.In[0]], Lo: lo, Weights: p.Weights, Bias: p.Bias, Scale: p.Scale,
-		}, in, out), n.Kernel * n.Kernel * in.C / n.Groups
+		}, in, out)
 	case net.Add:
 		b := r.plan.planes[n.In[1]]
-		return kernel.NewAdd(in, b, out, p.Scale, p.ScaleB, lo), 8
+		return kernel.NewAdd(in, b, out, p.Scale, p.ScaleB, lo)
 	case net.ReLU:
-		return kernel.NewReLU(in, out), 1
+		return kernel.NewReLU(in, out)
 	case net.MaxPool:
-		return kernel.NewMaxPool(in, out, n.Kernel, n.Stride, n.Pad), n.Kernel * n.Kernel
+		return kernel.NewMaxPool(in, out, n.Kernel, n.Stride, n.Pad)
 	case net.AvgPool:
-		return kernel.NewAvgPool(in, out, n.Kernel, n.Stride, n.Pad, p.Scale[0], lo), n.Kernel * n.Kernel
+		return kernel.NewAvgPool(in, out, n.Kernel, n.Stride, n.Pad, p.Scale[0], lo)
 	case net.ResizeNearest:
-		return &kernel.Nearest{In: in, Out: out, Factor: n.Factor}, 1
+		return &kernel.Nearest{In: in, Out: out, Factor: n.Factor}
 	case net.ResizeBilinear:
-		return &kernel.Bilinear{In: in, Out: out, Factor: n.Factor}, 8
+		return &kernel.Bilinear{In: in, Out: out, Factor: n.Factor}
 	}
 	r.input = &kernel.Input{Out: out}
-	return r.input, 1
+	return r.input
 }
 
 // bindTaps makes the maps. A tap without a border is its node's buffer, which
