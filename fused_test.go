@@ -16,8 +16,8 @@ func TestNothingIsFused(t *testing.T) {
 		t.Skip("compiles for arm64")
 	}
 	cmd := exec.Command("go", "build", "-gcflags=-S",
-		"cull/infer/...", "cull/internal/control", "cull/internal/evaluate", "cull/internal/exact", "cull/internal/inspect",
-		"cull/internal/measure", "cull/internal/product")
+		"cull/infer/...", "cull/internal/control", "cull/internal/evaluate", "cull/internal/exact", "cull/internal/fixed/...", "cull/internal/inspect",
+		"cull/internal/light", "cull/internal/measure", "cull/internal/mirror", "cull/internal/product")
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -133,7 +133,7 @@ func (b *blocks) measure(pic []int8) {
 			channel[i%3] += sums[i/8][i%2] >> (i % 8 / 2 * 16) & 0xffff
 		}
 		for k, c := range channel {
-			b.level[3*at+k] = exact.Log(float64(c)/(Block*Block) + dark)
+			b.level[3*at+k] = exact.Log(float64(float64(c)/(Block*Block)) + dark)
 		}
 		b.clipped[at] = clipped&high != 0
 	}
@@ -323,12 +323,12 @@ func (n *Normaliser) balance() [3]float64 {
 func (n *Normaliser) take(pic []int8, surface, balance [3]float64) {
 	const one = 1 << 16
 	for x := range n.col {
-		n.col[x] = int(one*exact.Exp(-float64(surface[1]*centre(x, columns, n.w))) + 0.5)
+		n.col[x] = int(float64(one*exact.Exp(-float64(surface[1]*centre(x, columns, n.w)))) + 0.5)
 	}
 	for y := range n.h {
 		var f [3]int
 		for k := range f {
-			f[k] = int(one*exact.Exp(-surface[0]-float64(surface[2]*centre(y, 1, n.h))-balance[k]) + 0.5)
+			f[k] = int(float64(one*exact.Exp(-surface[0]-float64(surface[2]*centre(y, 1, n.h))-balance[k])) + 0.5)
 		}
 		row := pic[3*y*n.w:][:3*n.w]
 		for _, c := range n.col {
