@@ -284,7 +284,7 @@ func TestRectifiedPicture(t *testing.T) {
 			t.Errorf("%s: -0.5 and 0.5 become %g and %g", c.name, below, above)
 		}
 		nodes := len(n.Graph.Nodes)
-		if err := Normalise(n, [3]float64{0, 0.1, 0}, [3]float64{1, 1, 1}); err == nil || !strings.Contains(err.Error(), "reads the input") {
+		if err := Normalise(n, [3]float64{0, 0.1, 0}, [3]float64{1, 1, 1}); err == nil || !strings.Contains(err.Error(), "(relu): the model cuts") {
 			t.Errorf("%s: below zero with a mean above it: %v", c.name, err)
 		}
 		err = Normalise(n, [3]float64{0, -0.1, 0}, [3]float64{1, 1, 1})

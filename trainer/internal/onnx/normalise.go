@@ -34,6 +34,9 @@ func Normalise(n *quantise.Network, mean, std [3]float64) error {
 	}
 	for i, node := range n.Graph.Nodes {
 		for _, in := range node.In {
+			if in == 0 && node.Op == net.ReLU {
+				return fmt.Errorf("onnx: node %q (relu): the model cuts its picture off at zero: want no mean above 0", node.Name)
+			}
 			if in == 0 && node.Op != net.Conv {
 				return fmt.Errorf("onnx: node %q (%s) reads the input: normalisation needs a convolution there",
 					node.Name, node.Op)
