@@ -83,7 +83,7 @@ type folderFile struct {
 // ErrNoPicture reports a folder without a PNG or JPEG.
 var ErrNoPicture = errors.New("no PNG or JPEG picture")
 
-// Open lists the .png, .jpg and .jpeg files below root in the order of their names. The
+// Open lists the .png, .jpg and .jpeg files below root in the order of their names, but for hidden ones. The
 // class of a picture is its file name without extension and trailing number.
 func Open(root string) (*Folder, error) {
 	f := &Folder{root: root}
@@ -91,6 +91,12 @@ func Open(root string) (*Folder, error) {
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if path != root && strings.HasPrefix(e.Name(), ".") { // what programs leave behind
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		switch strings.ToLower(filepath.Ext(path)) {
 		case ".png", ".jpg", ".jpeg":

@@ -67,6 +67,8 @@ func TestOpenListsATree(t *testing.T) {
 	put(t, filepath.Join(dir, "b", "Wood_012.png"), pngOf(t, 32, 32))
 	put(t, filepath.Join(dir, "a.JPG"), j.Bytes())
 	put(t, filepath.Join(dir, "c", "README.txt"), []byte("no picture"))
+	put(t, filepath.Join(dir, "c", "._007.png"), []byte("a file manager's"))
+	put(t, filepath.Join(dir, ".trash", "008.png"), pngOf(t, 32, 32))
 	put(t, filepath.Join(dir, "c", "007.png"), pngOf(t, 1100, 1200))
 	f, err := Open(dir)
 	if err != nil {

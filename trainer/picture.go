@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"image"
-	"io/fs"
-	"path/filepath"
 
 	"golang.org/x/image/draw"
 
@@ -14,18 +11,9 @@ import (
 // pictures returns n pictures below dir, evenly spread over their names, fewer where there
 // are fewer: [size][size][3] bytes R, G, B.
 func pictures(dir string, size, n int) ([][]uint8, error) {
-	var paths []string
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && imagefile.Is(path) {
-			paths = append(paths, path)
-		}
-		return err
-	})
+	paths, err := imagefile.Tree(dir)
 	if err != nil {
 		return nil, err
-	}
-	if len(paths) == 0 {
-		return nil, fmt.Errorf("%s: %w", dir, imagefile.ErrNone)
 	}
 	n = min(n, len(paths))
 	all := make([][]uint8, n)

@@ -16,6 +16,7 @@ import (
 	_ "image/jpeg" // register the format
 	_ "image/png"  // register the format
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,6 +241,32 @@ func List(dir string) ([]string, error) {
 		if !strings.HasPrefix(e.Name(), ".") && Is(e.Name()) {
 			paths = append(paths, filepath.Join(dir, e.Name()))
 		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("imagefile: %s: %w", dir, ErrNone)
+	}
+	return paths, nil
+}
+
+// Tree returns the image files in dir and in the folders below it by path, passing over hidden files and folders as
+// List does.
+func Tree(dir string) ([]string, error) {
+	var paths []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path != dir && strings.HasPrefix(e.Name(), "."):
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+		case !e.IsDir() && Is(path):
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %w", err)
 	}
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("imagefile: %s: %w", dir, ErrNone)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -270,6 +271,27 @@ func TestIs(t *testing.T) {
 		if Is(name) != want {
 			t.Errorf("%s: %v", name, !want)
 		}
+	}
+}
+
+// What programs leave behind is no picture: a file manager's ._x.png, a folder of what was thrown away.
+func TestTreePassesOverHiddenFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), ".work")
+	for _, name := range []string{"b/2.png", "b/._2.png", "a.JPG", "note.txt", ".trash/3.png", "b/.trash/4.png"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths, err := Tree(dir)
+	if want := []string{filepath.Join(dir, "a.JPG"), filepath.Join(dir, "b/2.png")}; err != nil || !slices.Equal(paths, want) {
+		t.Errorf("%v, %v; want %v", paths, err, want)
+	}
+	if _, err := Tree(filepath.Join(dir, ".trash/..", "b", ".trash", "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, err := Tree(t.TempDir()); !errors.Is(err, ErrNone) {
+		t.Errorf("no picture: %v", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package pictures
 
 import (
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -51,21 +50,15 @@ func New(files []File) (*Set, error) {
 // Open returns the pictures below root in the order of their paths; the class of each is
 // the folder it is in.
 func Open(root string) (*Set, error) {
-	var files []File
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && imagefile.Is(path) {
-			files = append(files, File{path, filepath.Dir(path)})
-		}
-		return err
-	})
+	paths, err := imagefile.Tree(root)
 	if err != nil {
 		return nil, fmt.Errorf("pictures: %w", err)
 	}
-	s, err := New(files)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, root)
+	files := make([]File, len(paths))
+	for i, path := range paths {
+		files[i] = File{path, filepath.Dir(path)}
 	}
-	return s, nil
+	return New(files)
 }
 
 // Len is the number of pictures.

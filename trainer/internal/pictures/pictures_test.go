@@ -32,7 +32,7 @@ func put(t *testing.T, path string, w, h int) {
 
 func TestTheClassOfAPictureIsItsFolder(t *testing.T) {
 	dir := t.TempDir()
-	for _, p := range []string{"b/1.png", "a/2.png", "a/1.png"} {
+	for _, p := range []string{"b/1.png", "a/2.png", "a/1.png", "a/._1.png", ".trash/3.png"} {
 		put(t, filepath.Join(dir, p), 200, 160)
 	}
 	s, err := Open(dir)

@@ -61,10 +61,10 @@ func dagm(dir string) ([]pictures.File, error) {
 	}
 	var files []pictures.File
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "Class") {
-			continue
-		}
 		class := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(class); err != nil || !info.IsDir() || !strings.HasPrefix(e.Name(), "Class") {
+			continue // the archive it came in lies beside it
+		}
 		for _, part := range []string{"Train", "Test"} {
 			folder := filepath.Join(class, part)
 			if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
@@ -98,18 +98,13 @@ func labelled(path string) bool {
 
 // tree lists the pictures below dir, the class of each its folder.
 func tree(dir string) ([]pictures.File, error) {
-	var files []pictures.File
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && imagefile.Is(path) {
-			files = append(files, pictures.File{Path: path, Class: filepath.Dir(path)})
-		}
-		return err
-	})
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("%s: %w", dir, imagefile.ErrNone)
-	}
+	paths, err := imagefile.Tree(dir)
 	if err != nil {
 		return nil, fmt.Errorf("table: %w", err)
+	}
+	files := make([]pictures.File, len(paths))
+	for i, path := range paths {
+		files[i] = pictures.File{Path: path, Class: filepath.Dir(path)}
 	}
 	return files, nil
 }

@@ -196,6 +196,10 @@ func TestLayouts(t *testing.T) {
 	} {
 		part(t, filepath.Join(dir, "dagm [1]", p), 1, false)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "dagm [1]", "Class1.zip"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	part(t, filepath.Join(dir, "dagm [1]", ".trash", "1.png"), 1, false)
 	for _, p := range []string{"01/train/ok/1.png", "01/test/ok/2.png", "01/test/ko/3.png"} {
 		part(t, filepath.Join(dir, "btad", p), 1, false)
 	}
@@ -211,6 +215,9 @@ func TestLayouts(t *testing.T) {
 	}
 	if got := classes(dagm(filepath.Join(dir, "dagm [1]"))); got != "Class1, Class1 bad, Class2" {
 		t.Errorf("DAGM: %s", got)
+	}
+	if all, err := tree(filepath.Join(dir, "dagm [1]")); err != nil || len(all) != 4 {
+		t.Errorf("a tree: %v, %v", all, err)
 	}
 	if got := classes(btad(filepath.Join(dir, "btad"), true)); got != "01, 01 bad" {
 		t.Errorf("BTAD: %s", got)
