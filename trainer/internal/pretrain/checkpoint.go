@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
-	"os"
 	"path/filepath"
 
 	"cull/internal/container"
+	"cull/internal/regular"
 	"cull/trainer/internal/recipe"
 )
 
@@ -121,14 +122,25 @@ func (c *Checkpoint) Images() (n, of int64) {
 
 // OpenCheckpoint reads a checkpoint file.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		var c *Checkpoint
-		if c, err = ParseCheckpoint(b); err == nil {
-			return c, nil
-		}
+	b, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
 	}
-	return nil, fmt.Errorf("pretrain: checkpoint %s: %w", path, err)
+	c, err := ParseCheckpoint(b)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: checkpoint %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// readFile is os.ReadFile for regular files only.
+func readFile(path string) ([]byte, error) {
+	f, _, err := regular.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // ParseCheckpoint reads a checkpoint.

@@ -249,6 +249,25 @@ func TestCheckpointTruncatedAtEveryByte(t *testing.T) {
 	}
 }
 
+// A FIFO, as checkpoint or teacher, is refused, not waited for.
+func TestOnlyFilesAreRead(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "a.ckpt")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = "a.ckpt: not a regular file"
+	if _, err := OpenCheckpoint(fifo); err == nil || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+	r, err := recipe.Parse(taught(fifo, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(r, "", "", 1); !errors.Is(err, ErrTeacher) || !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+}
+
 func FuzzParseCheckpoint(f *testing.F) {
 	r, err := recipe.Parse(small)
 	if err != nil {

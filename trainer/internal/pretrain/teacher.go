@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 
 	"cull/trainer/internal/grad"
@@ -24,7 +23,7 @@ var ErrTeacher = errors.New("teacher")
 func (r *Run) teach(rng *rand.Rand) error {
 	rec := *r.Recipe
 	t := &rec.Teacher
-	b, err := os.ReadFile(t.Model)
+	b, err := readFile(t.Model)
 	if err != nil {
 		return fmt.Errorf("pretrain: %w: %w", ErrTeacher, err)
 	}

@@ -7,11 +7,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
+	"cull/internal/regular"
 	"cull/synth"
 	"cull/trainer/internal/trunk"
 )
@@ -163,7 +164,12 @@ func Default() Recipe {
 
 // Read reads a recipe file and its text.
 func Read(path string) (*Recipe, string, error) {
-	b, err := os.ReadFile(path)
+	f, _, err := regular.Open(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("recipe: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
 	if err != nil {
 		return nil, "", fmt.Errorf("recipe: %w", err)
 	}

@@ -3,8 +3,10 @@ package recipe
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -79,6 +81,17 @@ func TestFaultsNameLineAndKey(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %q", c.text, err, c.want)
 		}
+	}
+}
+
+// A FIFO is refused, not waited for.
+func TestOnlyFilesAreRead(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "r.toml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Read(fifo); err == nil || !strings.Contains(err.Error(), "r.toml: not a regular file") {
+		t.Error(err)
 	}
 }
 
