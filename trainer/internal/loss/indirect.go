@@ -173,10 +173,13 @@ func (l *Indirect) hinge(be grad.Backend, f, g *grad.Tensor, weight float64) (va
 	a, b, c := make([]float32, f.C), make([]float32, f.C), make([]float32, f.C)
 	for i, sd := range s.std {
 		a[i] = 1
-		if sd >= 1 || sd == 0 {
+		if sd >= 1 {
 			continue
 		}
 		value += l.Hinge * (1 - float64(sd)) / float64(f.C)
+		if sd == 0 { // all alike: no way leads up
+			continue
+		}
 		k := -weight * l.Hinge / float64(f.C) / ((s.count - 1) * float64(sd))
 		b[i], c[i] = float32(k), float32(-k*float64(s.mean[i]))
 	}

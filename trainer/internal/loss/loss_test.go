@@ -232,3 +232,25 @@ func TestClassGradient(t *testing.T) {
 		}
 	}
 }
+
+// A channel that is the same everywhere is the worst of all, and stays out of the gradient.
+func TestHingeCountsDeadChannels(t *testing.T) {
+	b := batch(rand.New(rand.NewPCG(1, 1)))
+	var taps []*grad.Tensor
+	for s := range trunk.Stages {
+		taps = append(taps, grad.NewTensor(2*pairs, 16>>s, 16>>s, shape.Channels(s)))
+	}
+	g := zeros(taps)
+	with := (&Indirect{Tau: 1, Hinge: 1}).Apply(grad.NewCPU(1), b, taps, g, 1)
+	without := (&Indirect{Tau: 1}).Apply(grad.NewCPU(1), b, taps, zeros(taps), 1)
+	if math.Abs(with-without-trunk.Stages) > 1e-9 {
+		t.Errorf("the hinge is %v, want 1 a stage", with-without)
+	}
+	for s, x := range g {
+		for _, v := range x.Data {
+			if v != 0 {
+				t.Fatalf("stage %d: gradient %v", s, v)
+			}
+		}
+	}
+}
