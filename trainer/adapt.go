@@ -15,6 +15,7 @@ import (
 	"cull/capture/replay"
 	"cull/infer"
 	"cull/trainer/internal/adapt"
+	"cull/trainer/internal/discriminant"
 	inputs "cull/trainer/internal/pictures"
 	"cull/weights"
 )
@@ -66,6 +67,10 @@ func runAdapt(ctx context.Context, args []string, stderr io.Writer) int {
 		return fail(stderr, err, "go on with the parent; the file was not written")
 	case errors.Is(err, adapt.ErrTooFew):
 		return fail(stderr, err, "add pictures of good parts to "+dir)
+	case errors.Is(err, discriminant.ErrConstant):
+		return fail(stderr, err, "the pictures are all alike: take some of different good parts")
+	case errors.Is(err, discriminant.ErrNoDefect):
+		return fail(stderr, err, "draw more: --defects")
 	case errors.Is(err, context.Canceled):
 		return fail(stderr, errors.New("interrupted: nothing was written"), "")
 	case err != nil:

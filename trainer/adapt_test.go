@@ -109,7 +109,16 @@ func TestAdaptDescribesItsNetwork(t *testing.T) {
 }
 
 func TestAdaptNamesWhatIsWrong(t *testing.T) {
-	few := brushedParts(t, 3)
+	few, alike := brushedParts(t, 3), brushedParts(t, 1)
+	one, err := os.ReadFile(filepath.Join(alike, "000.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range adapt.MinParts {
+		if err := os.WriteFile(filepath.Join(alike, fmt.Sprintf("%03d.png", i)), one, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -121,6 +130,7 @@ func TestAdaptNamesWhatIsWrong(t *testing.T) {
 		{"adapt " + few + " -o a.net --defects 0", exitUsage, "--defects 0"},
 		{"adapt " + few + " -o a.net --share 2", exitUsage, "--share 2"},
 		{"adapt " + few + " -o a.net", exitError, "3, want at least 20"},
+		{"adapt " + alike + " --size 64 -o a.net", exitError, "do not vary\nhint: the pictures are all alike"},
 		{"adapt absent -o a.net", exitError, "absent"},
 		{"adapt " + few + " --net absent.net -o a.net", exitError, "absent.net"},
 	} {

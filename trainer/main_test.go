@@ -226,6 +226,20 @@ func TestPretrainKeepsWhatWasTrained(t *testing.T) {
 	}
 }
 
+// Directions in which no defect stands out would be any: there is no network, and the training is kept.
+func TestDiscriminantsWithoutADefect(t *testing.T) {
+	recipe := put(t, "a.toml", tiny+"[data.synth]\ndefect-share = \"0\"\n[discriminant]\nchannels = [8, 8, 8]\nsamples = 16\nsize = 48\n")
+	out := filepath.Join(filepath.Dir(recipe), "a.net")
+	var stderr bytes.Buffer
+	if code := run([]string{"pretrain", recipe, "-o", out}, nil, &stderr); code != exitError ||
+		!strings.Contains(stderr.String(), "no visible defect among 16 samples\nhint: the checkpoint has the training") {
+		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a network was written")
+	}
+}
+
 func TestMistakesAreNamedInOneLineWithAHint(t *testing.T) {
 	recipe := put(t, "tiny.toml", tiny)
 	out := filepath.Join(filepath.Dir(recipe), "x.net")

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cull/infer"
+	"cull/trainer/internal/discriminant"
 	"cull/trainer/internal/pretrain"
 	"cull/trainer/internal/recipe"
 )
@@ -219,6 +220,9 @@ func finish(ctx context.Context, run *pretrain.Run, report io.Writer) (*infer.Mo
 	}()
 	select {
 	case err := <-done:
+		if errors.Is(err, discriminant.ErrNoDefect) {
+			return nil, hinted{err, "the checkpoint has the training: go on from it with more discriminant.samples, or without discriminant.channels"}
+		}
 		if err == nil {
 			_, err = said.WriteTo(report)
 		}

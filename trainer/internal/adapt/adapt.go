@@ -101,7 +101,7 @@ func fit(ctx context.Context, parent *infer.Model, parts [][]uint8, o Options) (
 		k := max(8, int(math.Round(o.Share*float64(t.channels)/8))*8)
 		w, clips, err := t.Directions(k)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w among %d samples", err, o.Defects)
 		}
 		n.Project(i, w, discriminant.Bias(w, t.average()))
 		for c := range clips {
@@ -168,7 +168,11 @@ func statistics(ctx context.Context, m *infer.Model, parts [][]uint8, o Options)
 			}
 			t.Normal(dev, 1)
 		}
-		if err := t.Factor(float64(max(1, len(parts)-1) * len(t.mean) / t.channels)); err != nil {
+		var square float64
+		for _, v := range t.mean {
+			square += v * v / float64(len(t.mean))
+		}
+		if err := t.Factor(float64(max(1, len(parts)-1)*len(t.mean)/t.channels), square); err != nil {
 			return nil, err
 		}
 	}

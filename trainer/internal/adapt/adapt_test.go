@@ -5,10 +5,12 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"cull/infer"
+	"cull/trainer/internal/discriminant"
 	"cull/weights"
 )
 
@@ -86,6 +88,14 @@ func TestNoGainOverOneself(t *testing.T) {
 	}
 	if g.Parent < 0.6 || g.Child != g.Parent {
 		t.Errorf("visible defects are not seen: AUROC %.3f", g.Parent)
+	}
+}
+
+// One picture many times is no set of good parts.
+func TestPartsAllAlike(t *testing.T) {
+	alike := slices.Repeat(grain(1, 64), MinParts)
+	if _, err := Run(context.Background(), shipped(t), alike, small(t)); !errors.Is(err, discriminant.ErrConstant) {
+		t.Error(err)
 	}
 }
 

@@ -56,11 +56,18 @@ const (
 	least = 1e-6
 )
 
-// ErrConstant reports normal cells that are all alike.
-var ErrConstant = errors.New("features of normal surfaces do not vary")
+// Errors of what was shown.
+var (
+	ErrConstant = errors.New("features of normal surfaces do not vary")
+	ErrNoDefect = errors.New("no visible defect")
+)
 
-// Factor ends the covariance, the sum of Normal's products divided by n.
-func (d *Discriminant) Factor(n float64) error {
+// rounding is the share of the features' mean square below which their variance is that of rounded sums.
+const rounding = 1e-12
+
+// Factor ends the covariance, the sum of Normal's products divided by n. square is the mean square of the features
+// whose deviations they were, 0 where Normal was given none that are rounding alone.
+func (d *Discriminant) Factor(n, square float64) error {
 	s := symmetric(d.within, d.channels, 1/n)
 	var most float64
 	for i := range d.channels {
@@ -72,7 +79,7 @@ func (d *Discriminant) Factor(n float64) error {
 		s.SetSym(i, i, (1+ridge)*v)
 	}
 	var chol mat.Cholesky
-	if !(most > 0) || !chol.Factorize(s) {
+	if !(most > rounding*square) || !chol.Factorize(s) {
 		return ErrConstant
 	}
 	var l mat.TriDense
@@ -109,8 +116,16 @@ func (d *Discriminant) Change(by []float64, label []float32) {
 
 // Directions returns k of them as a map [channels][k] and the deviations of normal cells along them. A
 // direction has length 1 in channels of deviation 1: what varies little on normal surfaces stays
-// small, so that the detector's ridge holds it down as it did before.
+// small, so that the detector's ridge holds it down as it did before. Without a change that was seen any direction would
+// do as well: that is ErrNoDefect.
 func (d *Discriminant) Directions(k int) (w, deviation []float32, err error) {
+	var trace float64
+	for i := range d.channels {
+		trace += d.between[i*d.channels+i]
+	}
+	if trace == 0 {
+		return nil, nil, ErrNoDefect
+	}
 	var eigen mat.EigenSym
 	if !eigen.Factorize(symmetric(d.between, d.channels, 1), true) {
 		return nil, nil, errors.New("no eigenvectors")

@@ -21,7 +21,7 @@ func TestDirections(t *testing.T) {
 		}
 		d.Normal(dev, 3)
 	}
-	if err := d.Factor(3 * 4 * pictures); err != nil {
+	if err := d.Factor(3*4*pictures, 0); err != nil {
 		t.Fatal(err)
 	}
 	for range 50 {
@@ -57,8 +57,26 @@ func TestDirections(t *testing.T) {
 func TestNothingVaries(t *testing.T) {
 	d := New(2)
 	d.Normal(make([]float64, 8), 1)
-	if err := d.Factor(4); !errors.Is(err, ErrConstant) {
+	if err := d.Factor(4, 0); !errors.Is(err, ErrConstant) {
 		t.Error(err)
+	}
+	d = New(2)
+	d.Normal([]float64{1e-15, -1e-15, -1e-15, 1e-15}, 1) // what sums of features of about 1 are rounded by
+	if err := d.Factor(2, 1); !errors.Is(err, ErrConstant) {
+		t.Error(err)
+	}
+}
+
+// Defects that nobody sees have no directions.
+func TestNothingIsSeen(t *testing.T) {
+	d := New(2)
+	d.Normal([]float64{1, 2, -1, 1, 0, -3}, 1)
+	if err := d.Factor(3, 0); err != nil {
+		t.Fatal(err)
+	}
+	d.Change([]float64{5, 5}, []float32{Seen / 2})
+	if w, _, err := d.Directions(1); !errors.Is(err, ErrNoDefect) {
+		t.Errorf("%v, %v", w, err)
 	}
 }
 
@@ -84,7 +102,7 @@ func TestChannelThatNeverVaries(t *testing.T) {
 		}
 	}
 	d.Normal(dev, 1)
-	if err := d.Factor(cells); err != nil {
+	if err := d.Factor(cells, 0); err != nil {
 		t.Fatal(err)
 	}
 	by, label := make([]float64, 50*channels), make([]float32, 50)

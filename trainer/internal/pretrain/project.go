@@ -114,7 +114,7 @@ func smoothed(t *grad.Tensor, n int) []float64 {
 
 // end returns the map onto k directions, with the bias that brings the samples' mean to 0.
 func (v *view) end(k, samples int) (p quantise.Projection, err error) {
-	if err := v.Factor(float64(samples * v.cells)); err != nil {
+	if err := v.Factor(float64(samples*v.cells), 0); err != nil {
 		return p, err
 	}
 	channels := len(v.mean)
@@ -126,7 +126,7 @@ func (v *view) end(k, samples int) (p quantise.Projection, err error) {
 		v.Change(by, v.label[i:i+1])
 	}
 	if p.W, _, err = v.Directions(k); err != nil {
-		return p, err
+		return p, fmt.Errorf("%w among %d samples", err, samples)
 	}
 	for c := range v.mean {
 		v.mean[c] /= float64(samples)

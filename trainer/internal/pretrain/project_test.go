@@ -3,10 +3,13 @@ package pretrain
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"cull/trainer/internal/discriminant"
 	"cull/trainer/internal/recipe"
 )
 
@@ -80,6 +83,15 @@ func TestDiscriminantsComeBehindTheTaps(t *testing.T) {
 	train(t, both, -1)
 	if m, err := both.Finish(new(bytes.Buffer)); err != nil || len(m.Graph.Nodes) != len(b.Graph.Nodes) {
 		t.Errorf("quantisation-aware: %v", err)
+	}
+}
+
+// Directions of nothing are no network.
+func TestDiscriminantsNeedDefects(t *testing.T) {
+	r := start(t, strings.Replace(projected, "[network]", "[data.synth]\ndefect-share = \"0\"\n[network]", 1), 1)
+	_, err := r.Finish(io.Discard)
+	if !errors.Is(err, discriminant.ErrNoDefect) || !strings.Contains(err.Error(), "no visible defect among 20 samples") {
+		t.Error(err)
 	}
 }
 

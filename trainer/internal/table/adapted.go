@@ -15,6 +15,7 @@ import (
 	"cull/internal/dataset"
 	"cull/internal/evaluate"
 	"cull/trainer/internal/adapt"
+	"cull/trainer/internal/discriminant"
 	"cull/trainer/internal/pictures"
 )
 
@@ -28,7 +29,8 @@ func (o *Options) measureAdapted(
 	for i := range sets {
 		m, err := o.adapted(ctx, &sets[i], seed)
 		switch {
-		case errors.Is(err, adapt.ErrNoGain) || errors.Is(err, adapt.ErrTooFew):
+		case errors.Is(err, adapt.ErrNoGain) || errors.Is(err, adapt.ErrTooFew) ||
+			errors.Is(err, discriminant.ErrConstant) || errors.Is(err, discriminant.ErrNoDefect):
 			m = o.Shipped
 			res.Note += fmt.Sprintf("; %s, seed %d: %v", sets[i].Name, seed, err)
 		case err != nil:
