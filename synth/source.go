@@ -84,11 +84,17 @@ type folderFile struct {
 var ErrNoPicture = errors.New("no PNG or JPEG picture")
 
 // Open lists the .png, .jpg and .jpeg files below root in the order of their names, but for hidden ones. The
-// class of a picture is its file name without extension and trailing number.
+// class of a picture is its file name without extension and trailing number. root may be a symbolic link; one to a folder
+// below it is an error, for what it holds would be missing, and so is a picture that is no file.
 func Open(root string) (*Folder, error) {
+	named := root
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, fmt.Errorf("synth: %w", err)
+	}
 	f := &Folder{root: root}
 	var names []string
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -98,12 +104,23 @@ func Open(root string) (*Folder, error) {
 			}
 			return nil
 		}
+		if e.IsDir() {
+			return nil
+		}
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			return fmt.Errorf("%s: a link to a folder is not followed: move the folder here", path)
+		}
 		switch strings.ToLower(filepath.Ext(path)) {
 		case ".png", ".jpg", ".jpeg":
-			if !e.IsDir() {
-				rel, _ := filepath.Rel(root, path)
-				names = append(names, filepath.ToSlash(rel))
+			switch {
+			case err != nil:
+				return err
+			case !info.Mode().IsRegular(): // a FIFO would be waited for
+				return fmt.Errorf("%s: not a regular file", path)
 			}
+			rel, _ := filepath.Rel(root, path)
+			names = append(names, filepath.ToSlash(rel))
 		}
 		return nil
 	})
@@ -111,7 +128,7 @@ func Open(root string) (*Folder, error) {
 		return nil, fmt.Errorf("synth: %w", err)
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("synth: %s: %w", root, ErrNoPicture)
+		return nil, fmt.Errorf("synth: %s: %w", named, ErrNoPicture)
 	}
 	slices.Sort(names)
 	f.files = make([]folderFile, len(names))

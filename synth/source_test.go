@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -128,6 +129,39 @@ func TestOpenRefuses(t *testing.T) {
 	g.o.SourceShare = 1
 	if err := g.Render(new(Sample), 1); err == nil || strings.Count(err.Error(), "synth:") != 1 {
 		t.Errorf("rendering from a broken picture: %v", err)
+	}
+}
+
+// A link in place of the folder is the folder; what lies behind a link within would be missing without a word.
+func TestOpenAndLinks(t *testing.T) {
+	dir := t.TempDir()
+	tree, link := filepath.Join(dir, "tree"), filepath.Join(dir, "link")
+	put(t, filepath.Join(tree, "a.png"), pngOf(t, 32, 32))
+	put(t, filepath.Join(dir, "more", "b.png"), pngOf(t, 32, 32))
+	if err := os.Symlink(tree, link); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Open(link); err != nil || f.Len() != 1 || f.Name(0) != "a.png" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "more", "b.png"), filepath.Join(tree, "b.png")); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Open(link); err != nil || f.Len() != 2 {
+		t.Errorf("a link to a picture: %+v, %v", f, err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "more"), filepath.Join(tree, "more")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(tree); err == nil || !strings.Contains(err.Error(), "more: a link to a folder") {
+		t.Errorf("a link to a folder: %v", err)
+	}
+	fifo := filepath.Join(dir, "more", "c.png")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(filepath.Dir(fifo)); err == nil || !strings.Contains(err.Error(), "c.png: not a regular file") {
+		t.Errorf("a FIFO: %v", err)
 	}
 }
 

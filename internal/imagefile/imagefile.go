@@ -248,18 +248,32 @@ func List(dir string) ([]string, error) {
 	return paths, nil
 }
 
+// ErrLink reports a symbolic link to a folder in a tree of pictures.
+var ErrLink = errors.New("a link to a folder is not followed: move the folder here")
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // Tree returns the image files in dir and in the folders below it by path, passing over hidden files and folders as
-// List does.
+// List does. dir may be a symbolic link; one to a folder below it is an error, for what it holds would be missing.
 func Tree(dir string) ([]string, error) {
+	root, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, fmt.Errorf("imagefile: %w", err)
+	}
 	var paths []string
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case path != dir && strings.HasPrefix(e.Name(), "."):
+		case path != root && strings.HasPrefix(e.Name(), "."):
 			if e.IsDir() {
 				return fs.SkipDir
 			}
+		case e.Type()&fs.ModeSymlink != 0 && isFolder(path):
+			return fmt.Errorf("%s: %w", path, ErrLink)
 		case !e.IsDir() && Is(path):
 			paths = append(paths, path)
 		}

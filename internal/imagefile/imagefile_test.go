@@ -295,6 +295,24 @@ func TestTreePassesOverHiddenFiles(t *testing.T) {
 	}
 }
 
+// A link in place of the folder is the folder; what lies behind a link within would be missing without a word.
+func TestTreeAndLinks(t *testing.T) {
+	dir := t.TempDir()
+	tree, link := filepath.Join(dir, "tree"), filepath.Join(dir, "link")
+	if err := errors.Join(os.MkdirAll(tree, 0o700), os.WriteFile(filepath.Join(tree, "a.png"), nil, 0o600), os.Symlink(tree, link)); err != nil {
+		t.Fatal(err)
+	}
+	if paths, err := Tree(link); err != nil || len(paths) != 1 || filepath.Base(paths[0]) != "a.png" {
+		t.Errorf("%v, %v", paths, err)
+	}
+	if err := os.Symlink(dir, filepath.Join(tree, "more")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Tree(tree); !errors.Is(err, ErrLink) || !strings.Contains(err.Error(), "more") {
+		t.Errorf("a link to a folder: %v", err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(encodePNG(f, colours()))
 	var b, ti, j bytes.Buffer
