@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"cull/infer"
+	"cull/internal/regular"
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/onnx"
 	"cull/trainer/internal/quantise"
@@ -155,7 +155,7 @@ func (j *importJob) run(report io.Writer) (*infer.Model, error) {
 
 // read returns the float network of the file: our own trunk's safetensors, or ONNX.
 func (j *importJob) read() (*quantise.Network, error) {
-	b, err := os.ReadFile(j.model)
+	b, err := regular.ReadFile(j.model)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ package regular
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 )
@@ -23,4 +24,14 @@ func Open(path string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	return f, info.Size(), nil
+}
+
+// ReadFile returns the contents of the regular file at path.
+func ReadFile(path string) ([]byte, error) {
+	f, _, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }

@@ -26,9 +26,16 @@ func TestOpen(t *testing.T) {
 	if text, err := io.ReadAll(f); err != nil || string(text) != "text" {
 		t.Errorf("%q, %v", text, err)
 	}
+	if text, err := ReadFile(file); err != nil || string(text) != "text" {
+		t.Errorf("%q, %v", text, err)
+	}
 	for _, path := range []string{dir, fifo, "/dev/null"} {
-		if _, _, err := Open(path); err == nil || !strings.Contains(err.Error(), path+": not a regular file") {
+		_, _, err := Open(path)
+		if err == nil || !strings.Contains(err.Error(), path+": not a regular file") {
 			t.Errorf("%s: %v", path, err)
+		}
+		if _, again := ReadFile(path); again == nil || again.Error() != err.Error() {
+			t.Errorf("%s: %v", path, again)
 		}
 	}
 	if _, _, err := Open(filepath.Join(dir, "none")); !os.IsNotExist(err) {

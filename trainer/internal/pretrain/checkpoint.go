@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 
@@ -122,7 +121,7 @@ func (c *Checkpoint) Images() (n, of int64) {
 
 // OpenCheckpoint reads a checkpoint file.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
-	b, err := readFile(path)
+	b, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
 	}
@@ -131,16 +130,6 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("pretrain: checkpoint %s: %w", path, err)
 	}
 	return c, nil
-}
-
-// readFile is os.ReadFile for regular files only.
-func readFile(path string) ([]byte, error) {
-	f, _, err := regular.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
 }
 
 // ParseCheckpoint reads a checkpoint.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"cull/internal/regular"
 	"cull/trainer/internal/grad"
 	"cull/trainer/internal/loss"
 	"cull/trainer/internal/onnx"
@@ -23,7 +24,7 @@ var ErrTeacher = errors.New("teacher")
 func (r *Run) teach(rng *rand.Rand) error {
 	rec := *r.Recipe
 	t := &rec.Teacher
-	b, err := readFile(t.Model)
+	b, err := regular.ReadFile(t.Model)
 	if err != nil {
 		return fmt.Errorf("pretrain: %w: %w", ErrTeacher, err)
 	}
