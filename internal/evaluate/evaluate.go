@@ -60,7 +60,8 @@ type Options struct {
 	Relit     float64 // test pictures are seen in light changed by up to so much, stops
 	Threads   int
 
-	// Extractor makes the features Given, for pictures of Size.
+	// Extractor makes the features Given, for pictures of Size. What it made is closed after each category, if it has a
+	// method Close.
 	Extractor func(size int) (inspect.Extractor, error)
 
 	SpoolDir string // of temporary files
@@ -107,6 +108,9 @@ func protocol(o Options) Protocol {
 	case Grey:
 		p.Mode = "grey"
 	}
+	if o.Features == Grey || o.Fit.Mode == padim.Stock { // which are taught no light
+		p.Light = 0
+	}
 	return p
 }
 
@@ -141,7 +145,14 @@ func (r *run) category(ctx context.Context) (*Category, error) {
 		return c, r.grey(ctx, c)
 	}
 	start := time.Now()
-	in, taught, err := r.teach(ctx)
+	e, err := r.extractor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e, ok := e.(interface{ Close() }); ok { // it may have threads
+		defer e.Close()
+	}
+	in, taught, err := r.teach(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -159,11 +170,7 @@ func (c *Category) promise(t padim.Threshold) {
 
 func (r *run) plan() prep.Plan { return prep.Plan{Width: r.Size, Height: r.Size} }
 
-func (r *run) teach(ctx context.Context) (*inspect.Inspector, *inspect.Taught, error) {
-	e, err := r.extractor(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+func (r *run) teach(ctx context.Context, e inspect.Extractor) (*inspect.Inspector, *inspect.Taught, error) {
 	o := inspect.Options{
 		Plan: r.plan(), Fit: r.Fit, Light: r.Light, NoMirrors: r.NoMirrors, SpoolDir: r.SpoolDir,
 		Progress: func(stage string, done int) { r.progress("teach, "+stage, done, len(r.train)) },
@@ -252,7 +259,7 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 	var times []float64
 	var threshold float64
 	px := pixels{on: r.set.HasMasks()}
-	relit := light.NewRelighter(r.Size, r.Size, r.Relit, ^r.Seed) // no light that was taught
+	relight := r.relighter()
 	for i, it := range r.set.Test {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -265,9 +272,7 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 		if err := in.Prepare(f); err != nil {
 			return err
 		}
-		if r.Relit > 0 {
-			copy(in.Picture(), relit.Copy(in.Picture(), i))
-		}
+		relight(in.Picture(), i)
 		res := in.Judge()
 		times = append(times, time.Since(start).Seconds()*1e3)
 		threshold = float64(res.Threshold)
@@ -289,6 +294,15 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 		c.AUPRO30, c.AUPRO05 = Figure(px.AUPRO(0.3)), Figure(px.AUPRO(0.05))
 	}
 	return nil
+}
+
+// relighter returns what changes the light of test picture number i, by up to Relit.
+func (r *run) relighter() func(pic []int8, i int) {
+	if r.Relit == 0 {
+		return func([]int8, int) {}
+	}
+	relit := light.NewRelighter(r.Size, r.Size, r.Relit, ^r.Seed) // no light that was taught
+	return func(pic []int8, i int) { copy(pic, relit.Copy(pic, i)) }
 }
 
 func (c *Category) latency(ms []float64) {

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -291,5 +292,59 @@ func TestMaskOfAnotherShape(t *testing.T) {
 		if (err == nil) != c.fine {
 			t.Errorf("%dx%d: %v", c.w, c.h, err)
 		}
+	}
+}
+
+// Light that is changed is changed for every row, and what a row is not taught is not reported.
+func TestChangedLightReachesEveryRow(t *testing.T) {
+	cs := plates(t, false)
+	for _, f := range []Features{Handmade, Grey} {
+		o := options(t, f)
+		o.Light = 1
+		scores := map[float64][]float64{}
+		for _, o.Relit = range []float64{0, 2} {
+			o.Scored = func(_ string, _ dataset.Item, v float64) { scores[o.Relit] = append(scores[o.Relit], v) }
+			r, err := Run(t.Context(), cs, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Figure(1)
+			if f == Grey {
+				want = 0
+			}
+			if r.Protocol.Light != want || float64(r.Protocol.Relit) != o.Relit {
+				t.Errorf("%s: %+v", f, r.Protocol)
+			}
+		}
+		if slices.Equal(scores[0], scores[2]) {
+			t.Errorf("%s: the light changes no score", f)
+		}
+	}
+	stock := options(t, Handmade)
+	stock.Light, stock.Fit.Mode = 1, padim.Stock
+	if p := protocol(stock); p.Light != 0 {
+		t.Errorf("stock mode: %+v", p)
+	}
+}
+
+// The threads of a network end with its category.
+func TestNetworksAreClosed(t *testing.T) {
+	cs := plates(t, false)
+	o := options(t, Net)
+	o.Model, _ = twoTaps(t)
+	o.Threads = 2
+	before := runtime.NumGoroutine()
+	for _, o.Features = range []Features{Net, Taps, Random} {
+		if _, err := Run(t.Context(), cs, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := errors.New("disk full")
+	o.Overlay = func(string, dataset.Item, *capture.Frame, inspect.Result) error { return stop }
+	if _, err := Run(t.Context(), cs, o); !errors.Is(err, stop) {
+		t.Fatal(err)
+	}
+	if now := runtime.NumGoroutine(); now >= before+4 { // one a run; the last may be about to end
+		t.Errorf("%d goroutines after 4 runs, %d before", now, before)
 	}
 }

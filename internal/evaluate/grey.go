@@ -88,6 +88,7 @@ func (r *run) testGrey(ctx context.Context, c *Category, m greyModel, threshold 
 	pic := make([]int8, r.Size*r.Size*3)
 	var scores []score
 	var times []float64
+	relight := r.relighter()
 	var good, bad [len(control.Statistics)][]float64
 	for i, it := range r.set.Test {
 		if err := ctx.Err(); err != nil {
@@ -101,6 +102,7 @@ func (r *run) testGrey(ctx context.Context, c *Category, m greyModel, threshold 
 		if err := p.Apply(pic, f); err != nil {
 			return err
 		}
+		relight(pic, i)
 		row := control.Grey(pic, r.Size, r.Size)
 		scores = append(scores, r.scored(it, m.score(row)))
 		times = append(times, time.Since(start).Seconds()*1e3)
