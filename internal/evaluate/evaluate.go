@@ -157,6 +157,8 @@ func (r *run) category(ctx context.Context) (*Category, error) {
 		return nil, err
 	}
 	c.SecondsTeach = time.Since(start).Seconds()
+	c.TrainGood = taught.Report.Parts
+	c.Copies = len(r.train) - c.TrainGood
 	c.Mode, c.Mirrors = taught.Report.Mode.String(), taught.Mirrors
 	c.promise(taught.Report.Threshold)
 	return c, r.test(ctx, c, in)

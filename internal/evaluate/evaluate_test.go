@@ -118,6 +118,19 @@ func TestControlsFindAPlainDefect(t *testing.T) {
 	}
 }
 
+// A good part that is there twice is taught once, as cull teach does, and the report says so.
+func TestCopiesAreCounted(t *testing.T) {
+	cs := plates(t, false)
+	cs[0].Train = append(cs[0].Train, cs[0].Train[3], cs[0].Train[5])
+	r, err := Run(t.Context(), cs, options(t, Handmade))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Categories[0]; c.TrainGood != 24 || c.Copies != 2 {
+		t.Errorf("taught %d, copies %d", c.TrainGood, c.Copies)
+	}
+}
+
 // twoTaps returns a network of three convolutions, weights drawn at random, and a picture that it has seen.
 func twoTaps(t *testing.T) (*infer.Model, []int8) {
 	t.Helper()

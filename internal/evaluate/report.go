@@ -100,6 +100,8 @@ type Category struct {
 	PromisedFRRLow   Figure  `json:"promised_frr_low"`
 	PromisedFRRHigh  Figure  `json:"promised_frr_high"`
 	SecondsTeach     float64 `json:"seconds_teach"`
+	// Copies of the good parts' pictures are the same as others to the bit, and were not taught.
+	Copies int `json:"copies,omitempty"`
 	// Mirrors are those in which good parts were taught too.
 	Mirrors []mirror.Mirror `json:"mirrors,omitempty"`
 

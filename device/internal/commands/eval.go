@@ -206,6 +206,9 @@ func writeTable(w io.Writer, r *evaluate.Report) error {
 		return err
 	}
 	for _, c := range r.Categories {
+		if c.Copies > 0 {
+			fmt.Fprintf(w, "%s: %d pictures of good parts are copies of others and were not taught\n", c.Name, c.Copies)
+		}
 		if c.Unmasked != nil {
 			fmt.Fprintf(w, "%s: no pixel figures, for there are no masks of %s\n", c.Name, strings.Join(c.Unmasked, ", "))
 		}
