@@ -250,7 +250,7 @@ func (p *importer) activation(n *Node, act net.Act) (want, error) {
 			from.act = net.ActReLU6
 		case lo == 0 && hi >= math.MaxFloat32:
 			from.act = max(act, net.ActReLU)
-		case lo <= -math.MaxFloat32 && hi >= math.MaxFloat32:
+		case lo <= -math.MaxFloat32 && hi >= math.MaxFloat32: // nothing is cut
 		default:
 			return want{}, fmt.Errorf("bounds %g and %g: want 0 and 6, or 0 alone", lo, hi)
 		}
