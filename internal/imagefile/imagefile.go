@@ -35,6 +35,7 @@ const (
 	MaxBytes  = 1 << 28 // of a file
 	MaxSide   = 1 << 15 // pixels
 	MaxPixels = 1 << 26
+	MaxMemory = 1 << 28 // bytes of the decoded pixels; an interlaced PNG needs them twice
 )
 
 // ErrFormat reports a file that is none of the formats.
@@ -168,15 +169,61 @@ func config(data []byte) (image.Config, string, error) {
 	if cfg.Width > MaxSide || cfg.Height > MaxSide || cfg.Width*cfg.Height > MaxPixels {
 		return cfg, "", fmt.Errorf("%dx%d pixels: %w", cfg.Width, cfg.Height, ErrTooLarge)
 	}
+	if n := decodedBytes(data, format, cfg); n > MaxMemory {
+		return cfg, "", fmt.Errorf("%dx%d pixels, %d MiB in memory, at most %d: %w",
+			cfg.Width, cfg.Height, n>>20, MaxMemory>>20, ErrTooLarge)
+	}
 	return cfg, format, nil
 }
 
+// decodedBytes returns how much memory the pixels of data take when they are decoded.
+func decodedBytes(data []byte, format string, cfg image.Config) int64 {
+	n := int64(cfg.Width) * int64(cfg.Height)
+	switch cfg.ColorModel {
+	case color.GrayModel, color.YCbCrModel: // JPEG; its limit is that of pixels
+	case color.Gray16Model:
+		n *= 2
+	case color.RGBA64Model, color.NRGBA64Model:
+		n *= 8
+	case color.RGBAModel, color.NRGBAModel, color.CMYKModel:
+		n *= 4
+	} // palettes: 1
+	if format != "png" {
+		return n
+	}
+	if isGrey(cfg.ColorModel) && chunkOfPNG(data, "tRNS") != nil { // decoded as NRGBA
+		n *= 4
+	}
+	if data[interlace] != 0 {
+		n *= 2
+	}
+	return n
+}
+
+// interlace is where a PNG's header says whether it is interlaced.
+const interlace = 8 + 8 + 12
+
 func decode(data []byte) (image.Image, error) {
-	img, _, err := image.Decode(bytes.NewReader(data))
+	img, format, err := image.Decode(bytes.NewReader(data))
 	if err != nil && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
 		return nil, fmt.Errorf("picture is truncated: %w", err)
 	}
+	if m, ok := img.(*image.NRGBA); ok && format == "bmp" {
+		fill(m)
+	}
 	return img, err
+}
+
+// fill makes a BMP opaque all of whose pixels are transparent: its writer left their fourth byte unused.
+func fill(m *image.NRGBA) {
+	for i := 3; i < len(m.Pix); i += 4 {
+		if m.Pix[i] != 0 {
+			return
+		}
+	}
+	for i := 3; i < len(m.Pix); i += 4 {
+		m.Pix[i] = 255
+	}
 }
 
 func isGrey(m color.Model) bool { return m == color.GrayModel || m == color.Gray16Model }

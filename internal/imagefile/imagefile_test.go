@@ -202,16 +202,60 @@ func TestErrorsNameFileAndFault(t *testing.T) {
 		{[]byte("GIF89a..........."), ErrFormat, "not a PNG"},
 		{whole[:50], nil, "not enough pixel data"},
 		{huge, ErrTooLarge, "1048576x3 pixels: picture is too large"},
+		{header(8192, 8192, 16, 2, 0), ErrTooLarge, "8192x8192 pixels, 512 MiB in memory, at most 256: picture is too large"},
+		{header(8192, 4096, 8, 6, 1), nil, "out of order"},
+		{header(8192, 4104, 8, 6, 1), ErrTooLarge, "256 MiB in memory"},
+		{withChunk(header(8192, 8192, 16, 0, 0), "tRNS", []byte{0, 7}), ErrTooLarge, "512 MiB in memory"},
+		{header(8192, 8192, 8, 0, 1), nil, "out of order"},
 	} {
 		path := write(t, "part 7.png", c.data)
 		_, err := Read(path)
 		if err == nil || c.want != nil && !errors.Is(err, c.want) ||
-			!strings.HasPrefix(err.Error(), "imagefile: "+path) || !strings.Contains(err.Error(), c.text) {
+			!strings.HasPrefix(err.Error(), "imagefile: "+path) || !strings.Contains(err.Error(), c.text) ||
+			(c.want == ErrTooLarge) != (Remedy(err) != "") {
 			t.Errorf("%d bytes: %v", len(c.data), err)
 		}
 	}
 	if _, err := Read(filepath.Join(t.TempDir(), "none.png")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+// header is a PNG of that size, depth, colour type and interlace method, without pixels: what is not refused for its size wants chunks.
+func header(w, h uint32, depth, colour, interlace byte) []byte {
+	data := binary.BigEndian.AppendUint32([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"), w)
+	data = append(binary.BigEndian.AppendUint32(data, h), depth, colour, 0, 0, interlace, 0, 0, 0, 0)
+	fixCRC(data)
+	return append(data, "\x00\x00\x00\x00IEND\xaeB\x60\x82"...)
+}
+
+// A BMP of 32 bits whose writer left the fourth byte at 0 is no transparent picture, whatever its header.
+func TestUnusedAlphaOfABMP(t *testing.T) {
+	for _, size := range []uint32{108, 124} { // of the headers V4 and V5
+		file := func(alpha ...byte) []byte {
+			data := make([]byte, 14+size)
+			le := binary.LittleEndian
+			copy(data, "BM")
+			le.PutUint32(data[10:], 14+size)
+			le.PutUint32(data[14:], size)
+			le.PutUint32(data[18:], uint32(len(alpha)))
+			le.PutUint32(data[22:], 1)
+			le.PutUint16(data[26:], 1)
+			le.PutUint16(data[28:], 32)
+			for _, a := range alpha {
+				data = append(data, 50, 100, 200, a)
+			}
+			return data
+		}
+		for _, c := range []struct{ data, want []byte }{
+			{file(0, 0), []byte{200, 100, 50, 200, 100, 50}},
+			{file(0, 255), []byte{0, 0, 0, 200, 100, 50}},
+		} {
+			f, err := Decode(c.data)
+			if err != nil || !bytes.Equal(f.Pix, c.want) {
+				t.Errorf("header of %d bytes: %v, %v; want %v", size, f, err, c.want)
+			}
+		}
 	}
 }
 

@@ -15,13 +15,15 @@ var ErrTurned = errors.New("picture is stored turned")
 // does not heed.
 var ErrFax = errors.New("TIFF in a fax compression")
 
-// Remedy says how to mend a picture that is refused for what its tags say; empty for other errors.
+// Remedy says how to mend a picture that is refused though it is whole; empty for other errors.
 func Remedy(err error) string {
 	switch {
 	case errors.Is(err, ErrTurned):
 		return "save the picture as it is seen, for example with: mogrify -auto-orient FILE"
 	case errors.Is(err, ErrFax):
 		return "save the picture as PNG"
+	case errors.Is(err, ErrTooLarge):
+		return "save the picture smaller, with 8 bits a channel, not interlaced"
 	}
 	return ""
 }
@@ -44,7 +46,7 @@ func checkTags(data []byte, format string) error {
 	case "jpeg":
 		exif = exifOfJPEG(data)
 	case "png":
-		exif = exifOfPNG(data)
+		exif = chunkOfPNG(data, "eXIf")
 	}
 	if o, _ := tag(exif, tagOrientation); o > 1 {
 		return fmt.Errorf("%w (EXIF orientation %d)", ErrTurned, o)
@@ -116,14 +118,14 @@ func exifOfJPEG(data []byte) []byte {
 	return nil
 }
 
-// exifOfPNG returns the eXIf chunk, nil where there is none.
-func exifOfPNG(data []byte) []byte {
+// chunkOfPNG returns what the first chunk of that kind holds, nil where there is none.
+func chunkOfPNG(data []byte, kind string) []byte {
 	for data = data[min(8, len(data)):]; len(data) >= 12; {
 		n := uint64(binary.BigEndian.Uint32(data)) // length, type, data, checksum
 		if n+12 > uint64(len(data)) {
 			return nil
 		}
-		if string(data[4:8]) == "eXIf" {
+		if string(data[4:8]) == kind {
 			return data[8 : 8+n]
 		}
 		data = data[n+12:]

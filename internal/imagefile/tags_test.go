@@ -132,7 +132,7 @@ func TestMalformedTagsAreNone(t *testing.T) {
 	for n := range len(turned) + 20 { // no end to the segments, none of a length that fits
 		data := withExif(jpegOf(t), turned)
 		exifOfJPEG(data[:n:n])
-		exifOfPNG(withChunk(encodePNG(t, colours()), "eXIf", turned)[:n:n])
+		chunkOfPNG(withChunk(encodePNG(t, colours()), "eXIf", turned)[:n:n], "eXIf")
 	}
 }
 

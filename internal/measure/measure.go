@@ -181,12 +181,12 @@ func F1Max(good, bad []float64) (f1, limit float64) {
 }
 
 // FRRAtZeroEscapes returns the false rejects under the highest threshold that
-// lets no bad part pass. It knows the bad parts, like F1Max.
+// lets no bad part pass; of none, which is no rate, where there is no bad part. It knows the bad parts, like F1Max.
 func FRRAtZeroEscapes(good, bad []float64) Rate {
-	r := Rate{Of: len(good)}
 	if len(bad) == 0 {
-		return r
+		return Rate{}
 	}
+	r := Rate{Of: len(good)}
 	limit := slices.Min(bad)
 	for _, s := range good {
 		if s >= limit {

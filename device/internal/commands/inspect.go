@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -84,6 +85,9 @@ func Inspect(ctx context.Context, env Env, args []string) error {
 		}
 		one, err := inspectOne(in, path, maps[i])
 		if err != nil {
+			if *asJSON && i > 0 { // what was judged before, as text has it
+				err = cmp.Or(writeJSON(env, "-", answer), err)
+			}
 			return err
 		}
 		answer.Images = append(answer.Images, one)

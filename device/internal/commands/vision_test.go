@@ -442,6 +442,20 @@ func TestOverlaysDoNotReplaceEachOther(t *testing.T) {
 	}
 }
 
+// A picture that cannot be judged does not take the verdicts before it with it, as JSON or as text.
+func TestInspectKeepsTheVerdictsBeforeAnError(t *testing.T) {
+	b := newBench(t)
+	p := b.path("plate.product")
+	mustCull(t, "teach", "--net", b.net, b.parts, "-o", p)
+	for _, args := range [][]string{{"--json"}, nil} {
+		args = append(append([]string{"inspect"}, args...), "--net", b.net, p, b.good, b.path("none.png"), b.bad)
+		out, err := cull(t, args...)
+		if err == nil || !strings.Contains(err.Error(), "none.png") || !strings.Contains(out, b.good) || strings.Contains(out, b.bad) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+}
+
 // A verdict that cannot be written is no verdict.
 func TestInspectSaysThatItsAnswerIsLost(t *testing.T) {
 	b := newBench(t)
