@@ -13,7 +13,8 @@ func (g *Generator) drawDefect(d draws, p *Defect) (box, error) {
 		return box{}, nil
 	}
 	b := g.drawMask(d, p)
-	if b.empty() {
+	if b.empty() { // drawn beside the picture: no defect, and nothing to say of one
+		*p = Defect{Components: p.Components[:0], Shape: p.Shape[:0]}
 		return box{}, nil
 	}
 	p.Present = true

@@ -178,6 +178,25 @@ func TestWithoutDefectImageIsClean(t *testing.T) {
 	}
 }
 
+// A hair that starts on the border and leaves the picture is no defect, and has no values.
+func TestNoDefectHasNoValues(t *testing.T) {
+	g := must(t, Defaults(16, 16), "mask", "scratch", "mean-x", "0", "scratch-length", "1", "scratch-width", "0.3")
+	absent := 0
+	for seed := range uint64(40) {
+		d := render(t, g, seed).Params.Defect
+		if d.Present {
+			continue
+		}
+		absent++
+		if d.Mask != "" || len(d.Components)+len(d.Shape) > 0 {
+			t.Errorf("seed %d: %+v", seed, d)
+		}
+	}
+	if absent == 0 {
+		t.Error("every hair is in the picture")
+	}
+}
+
 func TestAGreyPictureHasNoColour(t *testing.T) {
 	g := newGenerators(t, 1, everything(48, 48), swatches(t))[0]
 	g.o.GreyPicture = 1
