@@ -291,6 +291,7 @@ func TestSetAndValidate(t *testing.T) {
 		{"mask", "blob", "there are gmm, perlin"},
 		{"mask", "gmm:0", "weights are zero"},
 		{"mask", "gmm:-1", "not in"},
+		{"mask", "gmm:1,gmm:0", "gmm is named twice"},
 		{"dark", "2", "is not in 0..1"},
 		{"amplitude", "0:1", "starts above 0"},
 		{"nothing", "1", "unknown parameter"},

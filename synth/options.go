@@ -415,12 +415,17 @@ func (o *Options) Set(name, value string) error {
 
 func setMix(w []float64, names []string, value string) error {
 	clear(w)
+	seen := make([]bool, len(names))
 	for part := range strings.SplitSeq(value, ",") {
 		name, weight, weighed := strings.Cut(strings.TrimSpace(part), ":")
 		i := slices.Index(names, name)
 		if i < 0 {
 			return fmt.Errorf("no value %q (there are %s)", name, strings.Join(names, ", "))
 		}
+		if seen[i] {
+			return fmt.Errorf("%s is named twice", name)
+		}
+		seen[i] = true
 		w[i] = 1
 		if weighed {
 			var err error

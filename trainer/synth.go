@@ -109,6 +109,8 @@ func (j *synthJob) parse(args []string) error {
 }
 
 func (j *synthJob) check(fs *flag.FlagSet) error {
+	counted := false
+	fs.Visit(func(f *flag.Flag) { counted = counted || f.Name == "count" })
 	switch {
 	case fs.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
@@ -116,9 +118,11 @@ func (j *synthJob) check(fs *flag.FlagSet) error {
 		return errors.New("no output: -o DIR or --sheet PNG is missing")
 	case j.out == "" && j.sweep != "":
 		return errors.New("--sweep writes to a directory: -o DIR is missing")
+	case counted && j.sweep != "" && j.sheet == "":
+		return errors.New("--count is of samples: --sweep has as many as it needs")
 	case j.count < 1 || int64(j.count) > 1<<40:
 		return fmt.Errorf("--count %d is not in 1..2^40", j.count)
-	case j.seed+uint64(j.count) < j.seed:
+	case j.seed+uint64(j.count-1) < j.seed:
 		return fmt.Errorf("--seed %d and --count %d: the range passes 2^64", j.seed, j.count)
 	case j.sheet != "" && j.count > 1024:
 		return fmt.Errorf("--count %d: a sheet holds at most 1024 samples", j.count)

@@ -136,6 +136,16 @@ func TestSynthSheetAndSweep(t *testing.T) {
 	}
 }
 
+// The last seed there is.
+func TestSynthLastSeed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "set")
+	args := []string{"--seed", "18446744073709551615", "--count", "1", "--size", "16", "-o", dir}
+	if code, out, errs := synthRun(args...); code != exitOK || !strings.Contains(out, "seeds 18446744073709551615 to 18446744073709551615") {
+		t.Fatalf("exit %d, %q, %q", code, out, errs)
+	}
+	readPNG(t, filepath.Join(dir, "image", "18446744073709551615.png"))
+}
+
 func TestSynthHelpListsEveryParameter(t *testing.T) {
 	code, out, _ := synthRun("-h")
 	if code != exitOK {
@@ -172,6 +182,8 @@ func TestSynthErrors(t *testing.T) {
 		{[]string{"--sigma-z", "1", "-o", out}, exitUsage, "no option --sigma-z"},
 		{[]string{"--sigma-y", "1000", "-o", out}, exitUsage, "sigma-y: 1000:1000 is not in"},
 		{[]string{"--count", "0", "-o", out}, exitUsage, "--count 0"},
+		{[]string{"--count", "3", "--sweep", "mask", "-o", out}, exitUsage, "--count is of samples"},
+		{[]string{"--mask", "gmm:1,gmm:0", "-o", out}, exitUsage, "mask: gmm is named twice"},
 		{[]string{"--size", "8", "-o", out}, exitUsage, "size 8x8"},
 		{[]string{"--seed", "18446744073709551615", "-o", out}, exitUsage, "passes 2^64"},
 		{[]string{"-o", out, "more"}, exitUsage, "unexpected argument"},

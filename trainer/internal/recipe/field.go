@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -81,6 +80,36 @@ func (r *Recipe) check(text string) error {
 	return nil
 }
 
+// largest is what the end of a run may hold in memory, bytes.
+const largest = 8 << 30
+
+// sense refuses settings that would do nothing, or need more memory than machines have. Checkpoints of before these rules
+// may have them: they are asked of recipe files only.
+func (r *Recipe) sense(text string) error {
+	d, o, q := &r.Data, &r.Optimiser, &r.Quantise
+	// A calibration picture has a twin while it is rendered, 6 bytes a pixel, and as much garbage at most.
+	picture := 12 * int64(q.Size) * int64(q.Size)
+	// 10 to 18 kB of features were seen to be changed by the defect of a sample at width 32, 48 to 256 px, twice that
+	// while the list of them grows.
+	sample := 1024 * int64(r.Network.Width)
+	pictures, samples := int64(q.Pictures), int64(r.Discriminant.Samples)
+	switch {
+	case d.Holdout > 0 && d.Folder == "":
+		return fault(text, "data.holdout", fmt.Errorf("%v without data.folder: there are no pictures to hold out", d.Holdout))
+	case d.Fractals > 0 && d.Folder != "":
+		return fault(text, "data.fractals", fmt.Errorf("%d with data.folder: fractals take nothing from pictures, leave one of the two out", d.Fractals))
+	case o.Final > o.Rate:
+		return fault(text, "optimiser.final_rate", fmt.Errorf("%v is above optimiser.rate %v", o.Final, o.Rate))
+	case pictures > largest/picture:
+		return fault(text, "quantise.pictures", fmt.Errorf("%d of %d px may take %d GiB of memory: want at most %d",
+			pictures, q.Size, pictures*picture>>30, largest/picture))
+	case len(r.Discriminant.Channels) > 0 && samples > largest/sample:
+		return fault(text, "discriminant.samples", fmt.Errorf("%d may take %d GiB of memory at network.width %d: want at most %d",
+			samples, samples*sample>>30, r.Network.Width, largest/sample))
+	}
+	return nil
+}
+
 // check compares the directions with the channels there are.
 func (d *Discriminant) check(n Network) error {
 	if len(d.Channels) == 0 {
@@ -146,7 +175,7 @@ func (f *field) check() error {
 			return fmt.Errorf("%q: want one of %s", f.v.String(), strings.Join(strings.Fields(one), ", "))
 		}
 	case reflect.Int, reflect.Int64:
-		return f.bounds(float64(f.v.Int()))
+		return f.whole(f.v.Int())
 	case reflect.Float64:
 		return f.bounds(f.v.Float())
 	case reflect.Slice:
@@ -163,17 +192,34 @@ func (f *field) check() error {
 func (f *field) bounds(v float64) error {
 	low, _ := strconv.ParseFloat(f.tag.Get("min"), 64)
 	high, _ := strconv.ParseFloat(f.tag.Get("max"), 64)
-	unit := f.tag.Get("unit")
-	if unit != "" {
-		unit = " " + unit
-	}
 	if !(v >= low && v <= high) {
-		return fmt.Errorf("%v: want %s to %s%s", v, f.tag.Get("min"), f.tag.Get("max"), unit)
-	}
-	if k, err := strconv.ParseFloat(f.tag.Get("multiple"), 64); err == nil && math.Mod(v, k) != 0 {
-		return fmt.Errorf("%v: want a multiple of %v%s", v, k, unit)
+		return f.outside(v)
 	}
 	return nil
+}
+
+// whole is bounds of an integer, which a float64 might round into them.
+func (f *field) whole(v int64) error {
+	low, _ := strconv.ParseInt(f.tag.Get("min"), 10, 64)
+	high, _ := strconv.ParseInt(f.tag.Get("max"), 10, 64)
+	if v < low || v > high {
+		return f.outside(v)
+	}
+	if k, err := strconv.ParseInt(f.tag.Get("multiple"), 10, 64); err == nil && v%k != 0 {
+		return fmt.Errorf("%v: want a multiple of %v%s", v, k, f.unit())
+	}
+	return nil
+}
+
+func (f *field) outside(v any) error {
+	return fmt.Errorf("%v: want %s to %s%s", v, f.tag.Get("min"), f.tag.Get("max"), f.unit())
+}
+
+func (f *field) unit() string {
+	if u := f.tag.Get("unit"); u != "" {
+		return " " + u
+	}
+	return ""
 }
 
 // lineOf finds the line that sets a dotted key, 0 when none does.

@@ -75,6 +75,15 @@ func TestFaultsNameLineAndKey(t *testing.T) {
 		{"[data.synth]\nsigma-z = \"1\"\n", "data.synth"},
 		{"[data]\nreuse = 3\n", "training.batch: 32 is not a multiple of data.reuse 3"},
 		{"[[source]]\nname = \"a\"\n", "source.licence: empty"},
+		{"seed = 9007199254740993\n", "line 1: seed: 9007199254740993: want 0 to 9007199254740992"},
+		{"[data]\nholdout = 0.1\n", "line 2: data.holdout: 0.1 without data.folder"},
+		{"[optimiser]\nrate = 1e-7\n", "optimiser.final_rate: 1e-06 is above optimiser.rate 1e-07"},
+		{"[data.synth]\nmask = \"gmm:1,gmm:0\"\n", "gmm is named twice"},
+		{"[quantise]\npictures = 100000\n", "line 2: quantise.pictures: 100000 of 128 px may take 18 GiB of memory: want at most 43690"},
+		{
+			"[discriminant]\nchannels = [8, 8, 8]\nsamples = 10000000\n",
+			"line 3: discriminant.samples: 10000000 may take 305 GiB of memory at network.width 32: want at most 262144",
+		},
 		{"a = [\n", "line"},
 	} {
 		_, err := Parse(c.text)
@@ -91,6 +100,15 @@ func TestOnlyFilesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := Read(fifo); err == nil || !strings.Contains(err.Error(), "r.toml: not a regular file") {
+		t.Error(err)
+	}
+}
+
+// A checkpoint's recipe may be of before a rule for files.
+func TestRulesOfFilesAreNotOfCheckpoints(t *testing.T) {
+	r := Default()
+	r.Data.Holdout, r.Quantise.Pictures = 0.1, 100000
+	if err := r.Check(); err != nil {
 		t.Error(err)
 	}
 }
@@ -112,10 +130,11 @@ func FuzzParse(f *testing.F) {
 func TestClassificationStandsAlone(t *testing.T) {
 	const alone = "[loss]\nform = 0.0\nindirect = 0.0\nclass = 1.0\n"
 	for text, want := range map[string]string{
-		"[data]\nfractals = 4\n" + alone:                   "",
-		"[data]\nfolder = \"x\"\n" + alone:                 "",
-		alone:                                              "class needs data.fractals or data.folder",
-		"[data]\nfractals = 4\n":                           "classes only",
+		"[data]\nfractals = 4\n" + alone:                 "",
+		"[data]\nfolder = \"x\"\n" + alone:               "",
+		"[data]\nfolder = \"x\"\nfractals = 4\n" + alone: "data.fractals: 4 with data.folder",
+		alone:                    "class needs data.fractals or data.folder",
+		"[data]\nfractals = 4\n": "classes only",
 		"[data]\nfractals = 4\n[loss]\nclass = 1.0\n":      "class stands alone",
 		"[data]\nfractals = 4\n" + alone + "line = 1.0\n":  "class stands alone",
 		"[loss]\nform = 0.0\nindirect = 0.0\nline = 1.0\n": "",
