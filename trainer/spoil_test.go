@@ -19,7 +19,11 @@ func TestSpoil(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 64, 64))); err != nil {
+		img := image.NewGray(image.Rect(0, 0, 64, 64))
+		for i := range img.Pix {
+			img.Pix[i] = uint8(40 + i%64*2)
+		}
+		if err := png.Encode(&b, img); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {

@@ -56,7 +56,11 @@ func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Opt
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			bad, mask := Draw(kind, rgb, o.Size, o.Seed, stream(kind, c.Name, i, k))
+			bad, mask, ok := drawSeen(kind, rgb, o, func(attempt int) uint64 { return stream(kind, c.Name, i, k, attempt) })
+			if !ok {
+				return fmt.Errorf("%s: %s: none of %d defects drawn on it changes it by %d grey levels: leave this kind or this picture out",
+					test[i], kind, attempts, visible)
+			}
 			name := fmt.Sprintf("%04d_%d", i, k)
 			if err := w.picture(filepath.Join("test", string(kind)), name, bad); err != nil {
 				return err
@@ -69,10 +73,33 @@ func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Opt
 	return nil
 }
 
+// A bad picture differs from its good one by visible grey levels somewhere in its mask. What does not, as a bright speck on white
+// or a copy of what is plain, is drawn again, at most attempts times in all.
+const (
+	visible  = 8
+	attempts = 16
+)
+
+// drawSeen is Draw on the first stream whose defect is visible; false where none is.
+func drawSeen(kind Kind, rgb []uint8, o Options, stream func(attempt int) uint64) (bad []uint8, mask []bool, ok bool) {
+	for a := range attempts {
+		bad, mask = Draw(kind, rgb, o.Size, o.Seed, stream(a))
+		for i, v := range bad {
+			if d := int(v) - int(rgb[i]); mask[i/3] && max(d, -d) >= visible {
+				return bad, mask, true
+			}
+		}
+	}
+	return nil, nil, false
+}
+
 // stream makes every picture's drawing its own, whatever else is drawn.
-func stream(kind Kind, name string, picture, k int) uint64 {
+func stream(kind Kind, name string, picture, k, attempt int) uint64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, kind, "/", name, "/", picture, "/", k)
+	if attempt > 0 { // the first is what it was when there was one only
+		fmt.Fprint(h, "/", attempt)
+	}
 	return h.Sum64()
 }
 

@@ -1,6 +1,7 @@
 package spoil
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"image"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"cull/internal/dataset"
@@ -143,6 +145,46 @@ func TestASetIsADataSet(t *testing.T) {
 				t.Fatalf("pixel %d, %d: %v, was %v", x, y, b.At(x, y), a.At(x, y))
 			}
 		}
+	}
+}
+
+// What a defect leaves as it was is no bad picture: it is drawn again, or refused.
+func TestBadPicturesDiffer(t *testing.T) {
+	white, plain := bytes.Repeat([]uint8{255}, 3*side*side), bytes.Repeat([]uint8{128}, 3*side*side)
+	o := Options{Size: side, Least: 20, Seed: 1}
+	again := 0
+	for k := range uint64(20) {
+		first, _ := Draw(Stain, white, side, 1, 100*k)
+		bad, mask, ok := drawSeen(Stain, white, o, func(a int) uint64 { return 100*k + uint64(a) })
+		if bytes.Equal(first, white) { // brighter than white
+			again++
+		} else if !bytes.Equal(bad, first) {
+			t.Errorf("stain %d is seen and was drawn again", k)
+		}
+		if !ok || !slices.Contains(mask, true) || bytes.Equal(bad, white) {
+			t.Errorf("stain %d is not there", k)
+		}
+	}
+	if again == 0 {
+		t.Error("every stain is dark")
+	}
+	c := category(t, 1)
+	if err := (writer{filepath.Dir(filepath.Dir(filepath.Dir(c.Test[0].Path))), side}).picture("test/good", "0", plain); err != nil {
+		t.Fatal(err)
+	}
+	err := Write(context.Background(), t.TempDir(), c, Blur, o)
+	if err == nil || !strings.Contains(err.Error(), c.Test[0].Path+": blur: none of 16 defects") {
+		t.Errorf("a plain surface is blurred: %v", err)
+	}
+	if stream(Pit, "a", 1, 2, 0) == stream(Pit, "a", 1, 2, 1) {
+		t.Error("the second attempt is the first")
+	}
+}
+
+// The first attempt draws what it drew when there was no second.
+func TestStreamsStay(t *testing.T) {
+	if got, want := stream(Pit, "plate", 3, 1, 0), uint64(0xef9cc2528895de07); got != want {
+		t.Errorf("%#x, want %#x", got, want)
 	}
 }
 
