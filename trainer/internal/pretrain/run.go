@@ -49,7 +49,7 @@ type Run struct {
 	step    int
 
 	validation origin // of what is never trained on
-	held       []item // drawn from it when first needed
+	held       []item // drawn from it when training begins
 	record     recorder
 
 	x     *grad.Tensor
@@ -162,6 +162,9 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 	if r.step >= r.steps() {
 		return nil
 	}
+	if err := r.hold(); err != nil {
+		return err
+	}
 	if r.step == 0 {
 		if err := r.fitTargets(); err != nil {
 			return err
@@ -196,9 +199,7 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 			return fmt.Errorf("pretrain: step %d: %w", r.step, err)
 		}
 		g.Images, g.Of = r.Images(), int64(r.steps())*int64(n)
-		if err := r.note(&g); err != nil {
-			return err
-		}
+		r.note(&g)
 		g.Time, g.Done = time.Since(start), r.Images()-first
 		if err := after(g); err != nil {
 			return err
@@ -208,22 +209,17 @@ func (r *Run) Train(ctx context.Context, after func(Progress) error) error {
 }
 
 // note records a step on the curve, with a validation where one is due.
-func (r *Run) note(g *Progress) error {
+func (r *Run) note(g *Progress) {
 	g.Pictures = 1
 	if r.pairs {
 		g.Pictures = 2
 	}
 	r.record.add(g, r.step, r.steps())
 	if !r.due() {
-		return nil
+		return
 	}
-	v, err := r.validate()
-	if err != nil {
-		return err
-	}
-	g.Validation = v
-	r.record.Curve.Validation = append(r.record.Curve.Validation, *v)
-	return nil
+	g.Validation = r.validate()
+	r.record.Curve.Validation = append(r.record.Curve.Validation, *g.Validation)
 }
 
 // regress adds the regression onto a target, unless its weight is 0.

@@ -25,19 +25,21 @@ func (r *Run) due() bool {
 	return r.step == r.steps() || r.Images()/every > (r.Images()-n)/every
 }
 
+// hold draws the samples of all validations. That comes before any step: a validation that failed after one would be
+// missing on the curve of the run that goes on.
+func (r *Run) hold() (err error) {
+	if r.Recipe.Training.Validate > 0 && r.held == nil {
+		r.held, err = r.takeFrom(r.validation, r.Recipe.Data.Size, true, seedValidate, r.validateCount())
+	}
+	return err
+}
+
 // validate measures the network as it is, with its running statistics and, once training is
 // quantisation-aware, in the device's arithmetic, on fixed samples that
 // are never trained on: their surfaces are cut from the pictures held out, or, where none
 // is, they are other samples of the surfaces trained on. It changes nothing that training
 // depends on: its samples have seeds of their own and what the terms keep is put back.
-func (r *Run) validate() (*Point, error) {
-	if r.held == nil {
-		items, err := r.takeFrom(r.validation, r.Recipe.Data.Size, true, seedValidate, r.validateCount())
-		if err != nil {
-			return nil, err
-		}
-		r.held = items
-	}
+func (r *Run) validate() *Point {
 	var kept [][]float32
 	for _, t := range r.terms {
 		for _, s := range t.State() {
@@ -48,10 +50,7 @@ func (r *Run) validate() (*Point, error) {
 	var bad, good []float64
 	n := r.validateBatch()
 	for i := 0; i < len(r.held); i += n {
-		b, g, err := r.validatePart(r.held[i:i+n], p.Losses)
-		if err != nil {
-			return nil, err
-		}
+		b, g := r.validatePart(r.held[i:i+n], p.Losses)
 		bad, good = append(bad, b...), append(good, g...)
 	}
 	for name, v := range p.Losses {
@@ -70,7 +69,7 @@ func (r *Run) validate() (*Point, error) {
 			kept = kept[1:]
 		}
 	}
-	return p, nil
+	return p
 }
 
 func (r *Run) validateBatch() int { return min(r.Recipe.Training.Batch, validateSamples) }
@@ -79,7 +78,7 @@ func (r *Run) validateCount() int { return validateSamples / r.validateBatch() *
 
 // validatePart adds the losses of a batch to sums and returns the distances of its cells with
 // and without defect.
-func (r *Run) validatePart(items []item, sums map[string]float64) (bad, good []float64, err error) {
+func (r *Run) validatePart(items []item, sums map[string]float64) (bad, good []float64) {
 	pairs := r.validation.classes == nil
 	taps := r.forward(r.load(items, pairs), false)
 	waste := make([]*grad.Tensor, len(taps))
@@ -92,7 +91,7 @@ func (r *Run) validatePart(items []item, sums map[string]float64) (bad, good []f
 		sums[t.Name()] += t.Apply(r.be, b, taps, waste, t.weight)
 	}
 	if !pairs {
-		return nil, nil, nil
+		return nil, nil
 	}
 	distances := make([][]float64, len(items))
 	r.be.Each(len(items), func(i int) { distances[i] = cells(taps, i, len(items)+i) })
@@ -106,7 +105,7 @@ func (r *Run) validatePart(items []item, sums map[string]float64) (bad, good []f
 			}
 		}
 	}
-	return bad, good, nil
+	return bad, good
 }
 
 // cells returns for every cell of an image how far its features are from those of the clean

@@ -3,10 +3,12 @@ package pretrain
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"cull/synth"
+	"cull/trainer/internal/recipe"
 )
 
 // swatches are a source of one-colour pictures with names.
@@ -40,6 +42,43 @@ func TestValidationChangesNoBit(t *testing.T) {
 	if !bytes.Equal(file(t, a), file(t, b)) {
 		t.Error("a run with validations gives other bytes than one without")
 	}
+}
+
+// A picture that is held out and cannot be read costs no step, and no validation of the run that goes on.
+func TestHeldOutPicturesAreReadFirst(t *testing.T) {
+	text := strings.Replace(small, "[network]", "folder = \"x\"\nholdout = 0.2\n[network]", 1)
+	r, err := recipe.Parse(strings.Replace(text, "batch = 4", "batch = 4\nvalidate = 16", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := swatches{"a.png", "b.png", "c.png", "d.png", "e.png"}
+	_, held, err := split(all, 0.2, r.Seed, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := NewFrom(r, text, torn{all, held[0]}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = run.Train(t.Context(), func(Progress) error { return nil })
+	if !errors.Is(err, errTorn) || run.Images() != 0 {
+		t.Errorf("%v after %d samples", err, run.Images())
+	}
+}
+
+var errTorn = errors.New("torn")
+
+// torn are swatches of which one cannot be read.
+type torn struct {
+	swatches
+	at int
+}
+
+func (s torn) Texture(i int) (*synth.Texture, error) {
+	if i == s.at {
+		return nil, errTorn
+	}
+	return s.swatches.Texture(i)
 }
 
 func TestCurveGoesOnWithoutGapOrDuplicate(t *testing.T) {
