@@ -14,6 +14,7 @@ import (
 
 	"cull/capture/replay"
 	"cull/infer"
+	"cull/internal/imagefile"
 	"cull/trainer/internal/adapt"
 	"cull/trainer/internal/discriminant"
 	inputs "cull/trainer/internal/pictures"
@@ -102,11 +103,7 @@ func (j *adaptJob) run(ctx context.Context, dir string, stderr io.Writer) (*infe
 	if err != nil {
 		return nil, err
 	}
-	src, err := replay.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	parts, err := inputs.Prepare(ctx, src, j.o.Size)
+	parts, err := j.parts(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +129,15 @@ func (j *adaptJob) run(ctx context.Context, dir string, stderr io.Writer) (*infe
 	}
 	j.describe(r, parent, dir)
 	return r.Model, nil
+}
+
+// parts reads those good parts of dir that are drawn.
+func (j *adaptJob) parts(ctx context.Context, dir string) ([][]uint8, error) {
+	files, err := imagefile.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	return inputs.Prepare(ctx, replay.New(adapt.Draw(files, j.o.Seed)), j.o.Size)
 }
 
 func (j *adaptJob) parent() (*infer.Model, error) {

@@ -2,15 +2,18 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"cull/infer"
+	"cull/internal/imagefile"
 	"cull/synth"
 	"cull/trainer/internal/adapt"
 	"cull/weights"
@@ -105,6 +108,35 @@ func TestAdaptDescribesItsNetwork(t *testing.T) {
 	}
 	if m.Meta.Recipe != parent.Meta.Recipe || parent.Meta.Notes["adapted from"] != "" {
 		t.Error("the parent's recipe is lost, or its notes are changed")
+	}
+}
+
+// Of a folder of many, only what is drawn is read.
+func TestAdaptReadsWhatItDraws(t *testing.T) {
+	dir := brushedParts(t, 1)
+	one := filepath.Join(dir, "000.png")
+	for i := range adapt.MaxParts {
+		if err := os.Link(one, filepath.Join(dir, fmt.Sprintf("%03d.png", i+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := imagefile.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := adaptJob{o: adapt.Defaults()}
+	j.o.Size = 64
+	drawn := adapt.Draw(files, j.o.Seed)
+	for _, f := range files {
+		if slices.Contains(drawn, f) {
+			continue
+		}
+		if err := errors.Join(os.Remove(f), os.WriteFile(f, []byte("no picture"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if parts, err := j.parts(t.Context(), dir); err != nil || len(parts) != adapt.MaxParts {
+		t.Errorf("%d parts, %v", len(parts), err)
 	}
 }
 

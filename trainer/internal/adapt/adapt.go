@@ -57,16 +57,22 @@ type Result struct {
 	Gain  Gain // of networks fitted to three quarters of them, on the fourth
 }
 
-// Run fits parent to pictures of good parts, RGB, [Size][Size][3] each. With ErrNoGain the Result is there
-// all the same: its Gain says what was measured. The same arguments give the same bits.
-func Run(ctx context.Context, parent *infer.Model, pictures [][]uint8, o Options) (*Result, error) {
-	if len(pictures) < MinParts {
-		return nil, fmt.Errorf("%w: %d, want at least %d", ErrTooFew, len(pictures), MinParts)
+// Draw returns the files of good parts that a network is fitted to, MaxParts of them at most, in an order drawn by the seed.
+func Draw(files []string, seed uint64) []string {
+	order := rand.New(rand.NewPCG(seed, 0x70617274)).Perm(len(files)) // "part"
+	drawn := make([]string, min(len(files), MaxParts))
+	for i := range drawn {
+		drawn[i] = files[order[i]]
 	}
-	order := rand.New(rand.NewPCG(o.Seed, 0x70617274)).Perm(len(pictures)) // "part"
-	parts := make([][]uint8, min(len(pictures), MaxParts))
-	for i := range parts {
-		parts[i] = pictures[order[i]]
+	return drawn
+}
+
+// Run fits parent to pictures of good parts, RGB, [Size][Size][3] each, in the order of Draw: they are divided as they
+// come. With ErrNoGain the Result is there all the same: its Gain says what was measured. The same arguments give the
+// same bits.
+func Run(ctx context.Context, parent *infer.Model, parts [][]uint8, o Options) (*Result, error) {
+	if len(parts) < MinParts {
+		return nil, fmt.Errorf("%w: %d, want at least %d", ErrTooFew, len(parts), MinParts)
 	}
 	r := &Result{Parts: len(parts)}
 	var err error

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,6 +97,25 @@ func TestPartsAllAlike(t *testing.T) {
 	alike := slices.Repeat(grain(1, 64), MinParts)
 	if _, err := Run(context.Background(), shipped(t), alike, small(t)); !errors.Is(err, discriminant.ErrConstant) {
 		t.Error(err)
+	}
+}
+
+// Of many parts, those are drawn that were when all were read first.
+func TestDraw(t *testing.T) {
+	var files []string
+	for i := range 300 {
+		files = append(files, strconv.Itoa(i))
+	}
+	for _, n := range []int{1, MinParts, MaxParts, MaxParts + 1, 300} {
+		drawn := Draw(files[:n], 7)
+		if len(drawn) != min(n, MaxParts) {
+			t.Fatalf("%d of %d", len(drawn), n)
+		}
+		for i, k := range rand.New(rand.NewPCG(7, 0x70617274)).Perm(n)[:len(drawn)] {
+			if drawn[i] != files[k] {
+				t.Fatalf("part %d of %d is %s, want %s", i, n, drawn[i], files[k])
+			}
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ func (o *Options) adapted(ctx context.Context, set *dataset.Category, seed uint6
 	if m, err := infer.Open(path); !errors.Is(err, fs.ErrNotExist) {
 		return m, err
 	}
-	parts, err := pictures.Prepare(ctx, replay.New(train), a.Size)
+	parts, err := pictures.Prepare(ctx, replay.New(adapt.Draw(train, seed)), a.Size)
 	if err != nil {
 		return nil, err
 	}
