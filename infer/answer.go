@@ -75,7 +75,7 @@ func (m *Model) checkAnswers() error {
 	if len(m.Answers) > maxAnswers {
 		return fmt.Errorf("%d answers, at most %d", len(m.Answers), maxAnswers)
 	}
-	work := 0
+	work := int64(0)
 	for i, a := range m.Answers {
 		if a.H < 1 || a.W < 1 || a.H > maxAsked || a.W > maxAsked {
 			return fmt.Errorf("answer %d: picture of %d x %d pixels: want 1 to %d", i, a.H, a.W, maxAsked)
@@ -85,9 +85,9 @@ func (m *Model) checkAnswers() error {
 			continue // costs nothing: SelfTest says what it is
 		}
 		for k, n := range m.Graph.Nodes[1:] {
-			work += shapes[k+1].Len() * cost(&n, shapes[n.In[0]].C)
+			work += int64(shapes[k+1].Len()) * int64(cost(&n, shapes[n.In[0]].C))
 			if work > maxWork {
-				return fmt.Errorf("answer %d: more than %d multiply-accumulates or the like up to there: too long for a self-test", i, maxWork)
+				return fmt.Errorf("answer %d: more than %d multiply-accumulates or the like up to there: too long for a self-test", i, int64(maxWork))
 			}
 		}
 	}
