@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	osuser "os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -402,7 +403,7 @@ func (e *examination) directory(s *store) bool {
 		e.say(s.key, Fault, mend, "%s: %v", there, err)
 		return false
 	}
-	if err := tryWrite(there); err != nil {
+	if err := asUnit(func() error { return tryWrite(there) }); err != nil {
 		e.say(s.key, Fault, mend, "%v", err)
 		return false
 	}
@@ -447,6 +448,40 @@ func quoted(path string) string {
 		return path
 	}
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// unitUser is the user of cull.service.
+const unitUser = "cull"
+
+// asUnit calls do as the daemon's user for files, where root examines for it and there is such a user: root may do everything.
+func asUnit(do func() error) error {
+	u, err := osuser.Lookup(unitUser)
+	if err != nil || os.Geteuid() != 0 {
+		return do()
+	}
+	uid, e1 := strconv.Atoi(u.Uid)
+	gid, e2 := strconv.Atoi(u.Gid)
+	if e1 != nil || e2 != nil {
+		return do()
+	}
+	return asUser(uid, gid, do)
+}
+
+// asUser calls do on a thread of its own that is uid and gid for files, and ends with it.
+func asUser(uid, gid int, do func() error) (err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		for _, set := range []func() (int, error){
+			func() (int, error) { return unix.SetfsgidRetGid(gid) }, func() (int, error) { return unix.SetfsuidRetUid(uid) },
+		} {
+			set() //nolint:errcheck // a name space without that user: then it is tried as root
+		}
+		err = do()
+	}()
+	<-done
+	return err
 }
 
 func tryWrite(dir string) error {

@@ -3,6 +3,8 @@
 package doctor
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +125,31 @@ func TestQuotasOfOneDisk(t *testing.T) {
 	e.space(store{device: 1, free: 100, may: 70}, []store{{device: 2, free: 100, may: 70}})
 	if e.found[0].State != OK {
 		t.Errorf("disks of their own: %+v", e.found)
+	}
+}
+
+// What root may do the daemon's user may not.
+func TestDirectoriesAreTriedAsTheUnit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	try := func() error { return tryWrite(dir) }
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(); err != nil {
+		t.Fatal(err)
+	}
+	var now int
+	if err := asUser(65534, 65534, func() (err error) { now, err = unix.SetfsuidRetUid(65534); return nil }); err != nil || now != 65534 {
+		t.Skipf("a name space without that user: %d", now)
+	}
+	if err := asUser(65534, 65534, try); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("another user: %v", err)
+	}
+	if err := try(); err != nil {
+		t.Errorf("root afterwards: %v", err)
 	}
 }
 
