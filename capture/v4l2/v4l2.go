@@ -49,6 +49,7 @@ type Stats struct {
 	Gaps      uint64 // that the driver dropped, by sequence number
 	Unstamped uint64 // delivered with the time of arrival: no monotonic timestamp
 	AtEnd     uint64 // delivered with the time of the frame's end, which is all that the driver says
+	Stale     uint64 // not delivered: without a timestamp, and a newer one waited behind it, so that nobody knows when it came
 }
 
 // A Source delivers a camera's frames in order. Next and Close may be called by different goroutines.
@@ -62,14 +63,15 @@ type Source struct {
 	closed  chan struct{}
 	once    sync.Once // closes closed
 
-	maps   [][]byte
-	got    format
-	last   uint32    // sequence of the last frame taken from the driver
-	first  bool      // none was taken yet
-	good   time.Time // of the last good frame, or of the start
-	asked  time.Time // for the frame that is waited for
-	free   chan []byte
-	counts [6]atomic.Uint64
+	maps    [][]byte
+	got     format
+	last    uint32    // sequence of the last frame taken from the driver
+	first   bool      // none was taken yet
+	stamped bool      // the driver said when it was taken
+	good    time.Time // of the last good frame, or of the start
+	asked   time.Time // for the frame that is waited for
+	free    chan []byte
+	counts  [7]atomic.Uint64
 }
 
 const (
@@ -79,6 +81,7 @@ const (
 	gaps
 	unstamped
 	atEnd
+	stale
 )
 
 // Open opens the camera, sets it up and starts its stream.
@@ -127,7 +130,7 @@ var codes = map[capture.PixelFormat]uint32{
 // Stats returns the counts. It may be called at any time.
 func (s *Source) Stats() Stats {
 	c := &s.counts
-	return Stats{c[frames].Load(), c[damaged].Load(), c[short].Load(), c[gaps].Load(), c[unstamped].Load(), c[atEnd].Load()}
+	return Stats{c[frames].Load(), c[damaged].Load(), c[short].Load(), c[gaps].Load(), c[unstamped].Load(), c[atEnd].Load(), c[stale].Load()}
 }
 
 // Next implements capture.Source. When the stream is lost the error says why and wraps
@@ -138,16 +141,37 @@ func (s *Source) Next(ctx context.Context) (*capture.Frame, error) {
 	stop := context.AfterFunc(ctx, s.wake)
 	defer stop()
 	s.asked = time.Now()
+	var held *capture.Frame // without a timestamp: it came just now if no other waits behind it
+	defer func() {
+		if held != nil {
+			held.Release()
+		}
+	}()
+	deliver := func(f *capture.Frame) (*capture.Frame, error) {
+		held = nil
+		s.counts[frames].Add(1)
+		return f, nil
+	}
 	for {
 		if err := s.ended(ctx); err != nil {
 			return nil, err
 		}
 		f, err := s.dequeue()
+		if f != nil && held != nil {
+			s.counts[stale].Add(1)
+			held.Release()
+			held = nil
+		}
 		switch {
+		case f != nil && s.stamped:
+			return deliver(f)
 		case f != nil:
-			return f, nil
+			held = f
 		case err == nil: // a frame that is no good
 			err = s.checkStall()
+		case errors.Is(err, unix.EAGAIN) && held != nil:
+			s.counts[unstamped].Add(1)
+			return deliver(held)
 		case errors.Is(err, unix.EAGAIN):
 			err = s.await()
 		}
@@ -357,7 +381,6 @@ func (s *Source) take(b *buffer) *capture.Frame {
 		pix = pix[:need]
 	}
 	s.good = time.Now()
-	s.counts[frames].Add(1)
 	mine := s.buffer(len(pix))
 	copy(mine, pix)
 	return capture.NewFrame(capture.Frame{
@@ -383,17 +406,17 @@ func (s *Source) buffer(n int) []byte {
 }
 
 // stamp returns the driver's timestamp. One that is not flagged as CLOCK_MONOTONIC
-// (v4l2loopback's) or lies in the future is replaced by the time of arrival. One that is flagged as of the frame's end
+// (v4l2loopback's) or lies in the future is replaced by the time of arrival, which Next believes of the newest frame alone. One that is flagged as of the frame's end
 // stays as it is: how much earlier the exposure began, the driver does not say.
 func (s *Source) stamp(b *buffer) time.Duration {
 	now, at := mono.Now(), time.Duration(b.timestamp.Nano())
-	if b.flags&flagStampMask == flagStampMono && at <= now {
+	s.stamped = b.flags&flagStampMask == flagStampMono && at <= now
+	if s.stamped {
 		if b.flags&flagSourceMask != flagStampStart {
 			s.counts[atEnd].Add(1)
 		}
 		return at
 	}
-	s.counts[unstamped].Add(1)
 	return now
 }
 

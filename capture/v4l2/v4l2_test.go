@@ -16,6 +16,7 @@ import (
 
 	"cull/capture"
 	"cull/capture/capturetest"
+	"cull/internal/mono"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,7 @@ type camera struct {
 	stuck    bool   // controls keep their value
 	streamOn error
 	bend     func(i int, b *buffer) error // changes the i-th picture of all
+	burst    func() bool                  // the next picture waits already; nil: never
 
 	jpeg     bool     // pictures begin as JPEG does
 	controls []uint32 // besides the gain
@@ -115,6 +117,9 @@ func (n *fakeNode) dequeue(b *buffer) error {
 		return unix.EAGAIN
 	}
 	n.next = time.Now().Add(10 * time.Millisecond)
+	if n.c.burst != nil && n.c.burst() {
+		n.next = time.Now()
+	}
 	b.index, n.queued = n.queued[0], n.queued[1:]
 	b.bytesUsed, b.flags, b.sequence = 20*8, flagStampMono|flagStampStart, n.seq
 	b.timestamp = unix.NsecToTimeval(int64(n.c.taken+1) * 1000)
@@ -238,6 +243,29 @@ func TestBadFramesAreCountedAndNeverDelivered(t *testing.T) {
 			t.Errorf("sequence %d", seqs)
 		}
 		if want := (Stats{Frames: 20, Damaged: 1, Short: 1, Gaps: 5, Unstamped: 1}); s.Stats() != want {
+			t.Errorf("%+v, want %+v", s.Stats(), want)
+		}
+	})
+}
+
+// Of frames without a timestamp that waited only the newest came just now: an older one, taken for new, would be another part's.
+func TestUnstampedFramesThatWaited(t *testing.T) {
+	waiting := 0
+	c := &camera{bend: func(_ int, b *buffer) error {
+		b.flags &^= flagStampMono
+		return nil
+	}}
+	c.burst = func() bool { waiting--; return waiting >= 0 }
+	with(t, c, small, func(t *testing.T, s *Source) {
+		if f := take(t, s); f.Seq != 0 {
+			t.Errorf("frame %d", f.Seq)
+		}
+		waiting = 2 // behind the next
+		start := mono.Now()
+		if f := take(t, s); f.Seq != 3 || f.Mono < start {
+			t.Errorf("frame %d, taken at %v after %v", f.Seq, f.Mono, start)
+		}
+		if want := (Stats{Frames: 2, Unstamped: 2, Stale: 2}); s.Stats() != want {
 			t.Errorf("%+v, want %+v", s.Stats(), want)
 		}
 	})

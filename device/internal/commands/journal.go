@@ -249,6 +249,7 @@ func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats, ca
 		{"frames_short", camera.Short},
 		{"frames_dropped_by_camera", camera.Gaps},
 		{"frames_without_time", camera.Unstamped},
+		{"frames_stale", camera.Stale},
 	} {
 		if lost.n > 0 {
 			as = append(as, slog.Uint64(lost.what, lost.n))

@@ -115,6 +115,7 @@ func (l *lens) stats() v4l2.Stats {
 		sum.Gaps += s.Gaps
 		sum.Unstamped += s.Unstamped
 		sum.AtEnd += s.AtEnd
+		sum.Stale += s.Stale
 	}
 	return sum
 }

@@ -223,11 +223,11 @@ func TestSummarySaysWhatTheCameraLost(t *testing.T) {
 	if c.stats() != (v4l2.Stats{}) {
 		t.Error("counts without a camera")
 	}
-	first, second := &counting{Frames: 5, Damaged: 1, Gaps: 2}, &counting{Frames: 7, Short: 3, Gaps: 4, Unstamped: 7, AtEnd: 2}
+	first, second := &counting{Frames: 5, Damaged: 1, Gaps: 2}, &counting{Frames: 7, Short: 3, Gaps: 4, Unstamped: 7, AtEnd: 2, Stale: 3}
 	c.opened(first)
 	first.Gaps = 3
 	c.opened(second)
-	if got, want := c.stats(), (v4l2.Stats{Frames: 12, Damaged: 1, Short: 3, Gaps: 7, Unstamped: 7, AtEnd: 2}); got != want {
+	if got, want := c.stats(), (v4l2.Stats{Frames: 12, Damaged: 1, Short: 3, Gaps: 7, Unstamped: 7, AtEnd: 2, Stale: 3}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	var log bytes.Buffer
