@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"image"
 	"image/png"
 	"io"
@@ -190,6 +191,40 @@ func TestResumeSparesOtherRuns(t *testing.T) {
 	stderr.Reset()
 	if code := run([]string{"pretrain", b, "--resume", checkpointOf(outOf(b)), "-o", outOf(b)}, nil, &stderr); code != exitOK {
 		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+}
+
+// What a checkpoint was trained on is asked of every command that renders it again.
+func TestCheckpointsKeepToTheirPictures(t *testing.T) {
+	recipe := put(t, "a.toml", strings.Replace(tiny, "[network]", "folder = \"parts\"\n[network]", 1))
+	dir := filepath.Dir(recipe)
+	out, ckpt, more := filepath.Join(dir, "a.net"), filepath.Join(dir, "a.ckpt"), brushedParts(t, 3)
+	if err := os.Rename(brushedParts(t, 2), filepath.Join(dir, "parts")); err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	if code := run([]string{"pretrain", recipe, "-o", out}, nil, &stderr); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	stderr.Reset()
+	again := filepath.Join(dir, "again.net")
+	if code := run([]string{"quantize", ckpt, "--folder", filepath.Join(dir, "parts"), "-o", again}, nil, &stderr); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, stderr.String())
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "parts")), os.Rename(more, filepath.Join(dir, "parts"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"pretrain", recipe, "--resume", ckpt, "-o", out},
+		{"quantize", ckpt, "--folder", filepath.Join(dir, "parts"), "-o", again},
+		{"export", ckpt, "--folder", filepath.Join(dir, "parts"), "-o", filepath.Join(dir, "a.safetensors")},
+	} {
+		stderr.Reset()
+		code := run(args, io.Discard, &stderr)
+		if said := stderr.String(); code != exitError || !strings.Contains(said, "parts: checkpoint of other pictures") ||
+			!strings.Contains(said, "hint: a checkpoint goes on only with the pictures") && !strings.Contains(said, "hint: --folder takes the pictures") {
+			t.Errorf("%s: exit %d:\n%s", args[0], code, said)
+		}
 	}
 }
 

@@ -113,6 +113,8 @@ func restoreHint(err error) string {
 	switch {
 	case errors.Is(err, pretrain.ErrRecipe):
 		return "a checkpoint goes on only with the recipe and --images it was made with"
+	case errors.Is(err, pretrain.ErrPictures):
+		return "a checkpoint goes on only with the pictures it was made with: bring them back, or start anew without --resume"
 	case errors.Is(err, fs.ErrNotExist):
 		return "without --resume the run starts anew"
 	}

@@ -175,7 +175,11 @@ func openRun(path, folder, teacher string, threads int) (*pretrain.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run, run.Restore(c)
+	err = run.Restore(c)
+	if errors.Is(err, pretrain.ErrPictures) {
+		err = hinted{err, "--folder takes the pictures that the checkpoint was trained on"}
+	}
+	return run, err
 }
 
 // compare measures what int8 costs the network m against its parent.

@@ -1,6 +1,7 @@
 package pretrain
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,11 @@ const (
 	checkpointVersion = 1
 )
 
-// ErrRecipe reports a checkpoint of another recipe.
-var ErrRecipe = errors.New("checkpoint of another recipe")
+// Errors of Restore.
+var (
+	ErrRecipe   = errors.New("checkpoint of another recipe")
+	ErrPictures = errors.New("checkpoint of other pictures")
+)
 
 // state lists everything a step changes, as live slices.
 func (r *Run) state() [][]float32 {
@@ -78,13 +82,17 @@ func (r *Run) Checkpoint() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
 	}
-	b, err := container.Encode(checkpointKind, checkpointVersion, []container.Section{
+	sections := []container.Section{
 		{Name: "recipe", Data: id},
 		{Name: "text", Data: []byte(r.Text)},
 		{Name: "step", Data: step},
 		{Name: "state", Data: state},
 		{Name: "curve", Data: curve},
-	})
+	}
+	if r.pictures != nil {
+		sections = append(sections, container.Section{Name: "pictures", Data: r.pictures})
+	}
+	b, err := container.Encode(checkpointKind, checkpointVersion, sections)
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
 	}
@@ -111,6 +119,8 @@ type Checkpoint struct {
 	step   uint64
 	state  []byte
 	record *recorder // nil in files of before there were curves
+
+	pictures []byte // their identity; nil without a folder and in files of before it was kept
 }
 
 // Images is the number of samples shown, and of the whole run.
@@ -162,6 +172,9 @@ func ParseCheckpoint(b []byte) (*Checkpoint, error) {
 			return nil, fmt.Errorf("curve: %w", container.ErrCorrupted)
 		}
 	}
+	if b, err := f.Section("pictures"); err == nil {
+		c.pictures = b
+	}
 	return c, nil
 }
 
@@ -169,6 +182,9 @@ func ParseCheckpoint(b []byte) (*Checkpoint, error) {
 func (r *Run) Restore(c *Checkpoint) error {
 	if other := otherTraining(r.Recipe, c.Recipe); other != "" {
 		return fmt.Errorf("pretrain: %w (%s)", ErrRecipe, other)
+	}
+	if r.pictures != nil && c.pictures != nil && !bytes.Equal(r.pictures, c.pictures) {
+		return fmt.Errorf("pretrain: data.folder: %s: %w: their names or sizes differ", r.folder, ErrPictures)
 	}
 	n := 0
 	for _, s := range r.state() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -189,6 +190,70 @@ func TestCheckpointOfAnotherRecipeIsRefused(t *testing.T) {
 	watched.Recipe.Training.Validate = 8
 	if err := watched.Restore(c); err != nil {
 		t.Error(err)
+	}
+}
+
+// A run goes on with the pictures it was trained on, wherever they lie. Checkpoints of before there was an identity go on
+// with any.
+func TestCheckpointOfOtherPicturesIsRefused(t *testing.T) {
+	for _, text := range []string{
+		strings.Replace(small, "[network]", "folder = \"x\"\n[network]", 1),
+		"[data]\nfolder = \"x\"\n[loss]\nform = 0.0\nindirect = 0.0\nclass = 1.0\n",
+	} {
+		r, err := recipe.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := func(names ...string) string {
+			dir := t.TempDir()
+			for _, n := range names {
+				n, size, _ := strings.Cut(n, " ")
+				n = filepath.Join(dir, filepath.FromSlash(n))
+				if err := errors.Join(os.MkdirAll(filepath.Dir(n), 0o700), os.WriteFile(n, []byte(size), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return dir
+		}
+		open := func(dir string) *Run {
+			run, err := New(r, text, dir, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return run
+		}
+		run := open(folder("a/1.png x", "b/1.png yy"))
+		b, err := run.Checkpoint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ParseCheckpoint(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := open(folder("a/1.png z", "b/1.png yy", "b/notes.txt n")).Restore(c); err != nil {
+			t.Errorf("the same pictures elsewhere: %v", err)
+		}
+		for _, other := range [][]string{
+			{"a/1.png x", "b/1.png yyy"},
+			{"a/1.png x", "b/2.png yy"},
+			{"a/1.png x", "b/1.png yy", "b/2.png y"},
+		} {
+			dir := folder(other...)
+			if err := open(dir).Restore(c); !errors.Is(err, ErrPictures) || !strings.Contains(err.Error(), "data.folder: "+dir) {
+				t.Errorf("%v: %v", other, err)
+			}
+		}
+		run.pictures = nil
+		if b, err = run.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = ParseCheckpoint(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(folder("a/1.png", "c/1.png")).Restore(c); err != nil {
+			t.Errorf("a checkpoint without identity: %v", err)
+		}
 	}
 }
 

@@ -5,10 +5,13 @@ package pretrain
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"time"
 
 	"cull/synth"
@@ -33,20 +36,22 @@ type Run struct {
 	Recipe *recipe.Recipe
 	Text   string // of the recipe file
 
-	threads int
-	be      grad.Backend
-	train   origin // of what is trained on
-	targets []loss.Target
-	trunk   *trunk.Trunk
-	terms   []weighted
-	pairs   bool
-	params  []grad.Param
-	opt     grad.Optimiser
-	average *grad.Average // nil: none
-	ranges  quantise.Ranges
-	aware   *quantise.Aware   // nil: not begun
-	float   *quantise.Network // of the last Finish
-	step    int
+	threads  int
+	be       grad.Backend
+	train    origin // of what is trained on
+	folder   string
+	pictures []byte // their identity; nil where they are of no folder
+	targets  []loss.Target
+	trunk    *trunk.Trunk
+	terms    []weighted
+	pairs    bool
+	params   []grad.Param
+	opt      grad.Optimiser
+	average  *grad.Average // nil: none
+	ranges   quantise.Ranges
+	aware    *quantise.Aware   // nil: not begun
+	float    *quantise.Network // of the last Finish
+	step     int
 
 	validation origin // of what is never trained on
 	held       []item // drawn from it when training begins
@@ -59,22 +64,65 @@ type Run struct {
 // New prepares a run from its start. folder is where data.folder is, empty for
 // procedural surfaces only.
 func New(r *recipe.Recipe, text, folder string, threads int) (*Run, error) {
-	source, err := open(r, folder)
+	source, paths, err := open(r, folder)
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: data.folder: %w", err)
 	}
-	return NewFrom(r, text, source, threads)
+	id, err := identity(folder, paths)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: data.folder: %w", err)
+	}
+	run, err := NewFrom(r, text, source, threads)
+	if err != nil {
+		return nil, err
+	}
+	run.folder, run.pictures = folder, id
+	return run, nil
 }
 
-// open opens data.folder; classes need to know the folder of each picture.
-func open(r *recipe.Recipe, folder string) (synth.Source, error) {
+// open opens data.folder and lists its files; classes need to know the folder of each picture.
+func open(r *recipe.Recipe, folder string) (s synth.Source, paths []string, err error) {
 	switch {
 	case folder == "":
-		return nil, nil
+		return nil, nil, nil
 	case r.Loss.Class > 0:
-		return pictures.Open(folder)
+		set, err := pictures.Open(folder)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range set.Len() {
+			paths = append(paths, set.Name(i))
+		}
+		return set, paths, nil
 	}
-	return synth.Open(folder)
+	f, err := synth.Open(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range f.Len() {
+		paths = append(paths, filepath.Join(folder, filepath.FromSlash(f.Name(i))))
+	}
+	return f, paths, nil
+}
+
+// identity is a digest of pictures in their order, by their names below the folder and their sizes; nil of none.
+func identity(folder string, paths []string) ([]byte, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	h := sha256.New()
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(h, "%q %d\n", filepath.ToSlash(name), info.Size())
+	}
+	return h.Sum(nil), nil
 }
 
 // NewFrom is New with a source of pictures, nil for none, instead of a folder.
