@@ -194,6 +194,46 @@ func TestResumeSparesOtherRuns(t *testing.T) {
 	}
 }
 
+// A run that was ended while its network was made is no less worth than one that was ended before.
+func TestPretrainSparesWhatIsNotWritten(t *testing.T) {
+	recipe := put(t, "a.toml", tiny)
+	out := strings.TrimSuffix(recipe, ".toml") + ".net"
+	pretrain := func(more ...string) (int, string) {
+		var stderr bytes.Buffer
+		code := run(append([]string{"pretrain", recipe, "-o", out}, more...), nil, &stderr)
+		return code, stderr.String()
+	}
+	if code, said := pretrain(); code != exitOK {
+		t.Fatalf("exit %d:\n%s", code, said)
+	}
+	if code, said := pretrain("--images", "8"); code != exitOK {
+		t.Errorf("a new run over a finished one: exit %d:\n%s", code, said)
+	}
+	other, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(out); err != nil {
+		t.Fatal(err)
+	}
+	const want = "a.net is not written\nhint: go on with --resume"
+	if code, said := pretrain(); code != exitError || !strings.Contains(said, want) {
+		t.Errorf("exit %d:\n%s", code, said)
+	}
+	if code, said := pretrain("--images", "8", "--resume", checkpointOf(out)); code != exitOK {
+		t.Errorf("exit %d:\n%s", code, said)
+	}
+	if code, said := pretrain(); code != exitOK {
+		t.Errorf("exit %d:\n%s", code, said)
+	}
+	if err := os.WriteFile(out, other, 0o600); err != nil { // of 8 samples
+		t.Fatal(err)
+	}
+	if code, said := pretrain(); code != exitError || !strings.Contains(said, want) {
+		t.Errorf("beside another run's network: exit %d:\n%s", code, said)
+	}
+}
+
 // What a checkpoint was trained on is asked of every command that renders it again.
 func TestCheckpointsKeepToTheirPictures(t *testing.T) {
 	recipe := put(t, "a.toml", strings.Replace(tiny, "[network]", "folder = \"parts\"\n[network]", 1))

@@ -80,7 +80,7 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 	if sameFile(*resume, checkpointOf(*out)) { // goes on in place
 		return train(ctx, run, *out, stderr)
 	}
-	if err := unfinished(checkpointOf(*out)); err != nil {
+	if err := unfinished(*out); err != nil {
 		return fail(stderr, err, "go on with --resume, or remove it to start anew")
 	}
 	return train(ctx, run, *out, stderr)
@@ -121,8 +121,10 @@ func restoreHint(err error) string {
 	return "--resume takes an intact .ckpt file that pretrain left"
 }
 
-// unfinished reports a checkpoint whose work a new run would overwrite.
-func unfinished(path string) error {
+// unfinished reports a checkpoint whose work a new run to out would overwrite: it is not trained to its end, or its
+// network is not written.
+func unfinished(out string) error {
+	path := checkpointOf(out)
 	c, err := pretrain.OpenCheckpoint(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -130,8 +132,15 @@ func unfinished(path string) error {
 	case err != nil:
 		return err // who knows whose work
 	}
-	if n, of := c.Images(); n > 0 && n < of {
+	n, of := c.Images()
+	switch {
+	case n == 0:
+		return nil
+	case n < of:
 		return fmt.Errorf("%s holds an unfinished run, %d of %d samples", path, n, of)
+	}
+	if m, err := infer.Open(out); err != nil || m.Meta.Recipe != c.Text || m.Meta.Seed != uint64(c.Recipe.Seed) || m.Meta.Images != n {
+		return fmt.Errorf("%s holds a run of %d samples whose network %s is not written", path, n, out)
 	}
 	return nil
 }
