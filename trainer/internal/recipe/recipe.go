@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -164,12 +163,7 @@ func Default() Recipe {
 
 // Read reads a recipe file and its text.
 func Read(path string) (*Recipe, string, error) {
-	f, _, err := regular.Open(path)
-	if err != nil {
-		return nil, "", fmt.Errorf("recipe: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
+	b, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("recipe: %w", err)
 	}
