@@ -30,6 +30,7 @@ func (o *Options) change(from *Options) {
 
 // changed starts the counts of what the alarms count anew where their limits have been passed by.
 func (t *tracker) changed() {
+	t.suspected = false
 	if t.badRun >= t.o.RejectsAlarm {
 		t.badRun = 0
 	}

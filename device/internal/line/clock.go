@@ -85,12 +85,12 @@ func (t *tracker) until(now time.Time) time.Duration {
 			first = d
 		}
 	}
-	if t.o.QuietTime > 0 && !t.stopped && !t.draining {
+	if t.awaits() {
 		if d := t.heard.Add(t.o.QuietTime); d.Before(first) {
 			first = d
 		}
 	}
-	if !t.unready.IsZero() && !t.told {
+	if !t.unready.IsZero() && !t.excused {
 		if d := t.unready.Add(longUnready); d.Before(first) {
 			first = d
 		}

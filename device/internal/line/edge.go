@@ -27,7 +27,7 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 		}
 		if d := tr.At.Sub(t.last.At); d >= 0 && d < t.o.Debounce {
 			t.counts.Bounces++
-			t.suspect(tr, now)
+			t.suspect(tr)
 			t.last.Seq = tr.Seq
 			return
 		}
@@ -54,29 +54,35 @@ func (t *tracker) trigger(tr Trigger, now time.Time) {
 }
 
 // suspect tells of a bounce that may have been a part: a contact bounces at once, and not after a rest of half the debounce
-// time. Once a minute is enough.
-func (t *tracker) suspect(tr Trigger, now time.Time) {
+// time. Once is enough: a part with a hole is always seen twice.
+func (t *tracker) suspect(tr Trigger) {
 	before := t.recent[(t.edges-2)%uint64(len(t.recent))]
-	if tr.At.Sub(before) > t.o.Debounce/2 && (t.warned.IsZero() || now.Sub(t.warned) >= time.Minute) {
-		t.warned = now
+	if !t.suspected && tr.At.Sub(before) > t.o.Debounce/2 {
+		t.suspected = true
 		t.note(Event{Kind: Debounced, N: int(t.counts.Bounces)})
 	}
 }
 
-// maxStill is how many edges in a row may come from no farther than those before: a part that trembles at the sensor makes
-// a few, or a belt that is jogged back.
-const maxStill = 3
+// How many edges in a row, and how long after one another, may come from no farther than those before: a part that trembles at
+// the sensor of a belt that stands makes some, and so does a belt that is jogged back.
+const (
+	maxStill = 8
+	stillGap = 100 * time.Millisecond
+)
 
 // advance stops the line where parts come and the encoder does not advance: it is dead, or counts backwards, and no part
 // would ever arrive at the rejecter. Where the bad ones among those under way are nobody knows.
 func (t *tracker) advance(tr Trigger) {
-	if t.belt == nil {
+	switch {
+	case t.belt == nil || t.o.Clocked:
+		return
+	case tr.Count > t.reached:
+		t.reached, t.still, t.stillAt = tr.Count, 0, tr.At
+		return
+	case tr.At.Sub(t.stillAt) < stillGap:
 		return
 	}
-	if tr.Count > t.farthest {
-		t.farthest, t.still = tr.Count, 0
-		return
-	}
+	t.stillAt = tr.At
 	if t.still++; t.still < maxStill || t.stopped {
 		return
 	}
@@ -157,10 +163,14 @@ func (t *tracker) listen() {
 	}
 }
 
-// await raises the alarm when the line has run for long without a trigger.
+// await raises the alarm when the line has run for long without a trigger, once until the next.
 func (t *tracker) await(now time.Time) {
-	if quiet := now.Sub(t.heard); t.o.QuietTime > 0 && !t.stopped && !t.draining && quiet >= t.o.QuietTime {
-		t.note(Event{Kind: NoTrigger, For: quiet})
-		t.heard = now
+	if t.awaits() && now.Sub(t.heard) >= t.o.QuietTime {
+		t.note(Event{Kind: NoTrigger, For: now.Sub(t.heard)})
+		t.heard = time.Time{}
 	}
+}
+
+func (t *tracker) awaits() bool {
+	return t.o.QuietTime > 0 && !t.stopped && !t.draining && !t.heard.IsZero()
 }

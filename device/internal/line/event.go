@@ -17,7 +17,7 @@ const (
 	RejectsInRow  // N parts in a row were judged bad
 	NoReject      // N parts in a row were judged good
 	NoTrigger     // the belt moved N counts without a trigger, or none came For so long
-	Debounced     // N edges since the start were taken for bounces; one of them may have been a part
+	Debounced     // N edges since the start were taken for bounces; the newest may have been a part
 	NotReady      // READY has been inactive For so long, Err says why
 	NotSeen       // Part was fired at, but REJECT-CONFIRM did not see it go: N in a row
 	Unexpected    // REJECT-CONFIRM saw a part go that was not fired at, or with Part: a good one, or a fault

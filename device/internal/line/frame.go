@@ -78,14 +78,14 @@ func (t *tracker) nearest(p *tracked) error {
 	if len(known) == 0 {
 		return errors.New("the camera has not delivered any frame")
 	}
-	best := slices.MinFunc(known, func(a, b time.Time) int {
-		return cmp.Compare(a.Sub(p.Trigger.At).Abs(), b.Sub(p.Trigger.At).Abs())
-	})
-	off := best.Sub(p.Trigger.At).Round(time.Microsecond)
-	if t.within(best, p.Trigger) {
-		return errors.New("the frame in its window is another part's")
+	from, to := p.Trigger.At.Add(t.o.WindowFrom), p.Trigger.At.Add(t.o.WindowTo)
+	off := func(at time.Time) time.Duration { return max(from.Sub(at), at.Sub(to), 0) }
+	best := slices.MinFunc(known, func(a, b time.Time) int { return cmp.Compare(off(a), off(b)) })
+	if off(best) == 0 {
+		return errors.New("a frame in its window was another part's, or came too long before its trigger was known")
 	}
-	return fmt.Errorf("the nearest frame began %v from its trigger: the window is %v to %v", off, t.o.WindowFrom, t.o.WindowTo)
+	return fmt.Errorf("the nearest frame began %v from its trigger: the window is %v to %v",
+		best.Sub(p.Trigger.At).Round(time.Microsecond), t.o.WindowFrom, t.o.WindowTo)
 }
 
 // drop gives the oldest kept frame back.

@@ -212,7 +212,7 @@ type Options struct {
 	// order, in the camera's goroutine. A part that gets such a frame is uninspected. May be nil.
 	Check   func(*capture.Frame) error
 	Confirm Triggers // REJECT-CONFIRM: an edge for each part that left the belt; may be nil
-	Resets  Triggers // RESET: each edge is a call of Line.Reset; may be nil
+	Resets  Triggers // RESET: each edge since Run is a call of Line.Reset; may be nil
 
 	// Unfinished are parts that an earlier process began and did not end. They end as STOP when Run
 	// begins. With them, or with Hold, the line starts stopped: what is on the belt is not known, so
@@ -242,13 +242,17 @@ type Options struct {
 	StopAfter int    // uninspected parts in a row that stop the line [5]
 
 	RejectsAlarm  int // alarm after so many parts in a row judged bad [10]; -1: never
-	NoRejectAlarm int // alarm after so many parts without a reject [never]
+	NoRejectAlarm int // alarm after so many parts in a row judged good [never]
 
 	// FramePerTrigger: the camera exposes at each edge of the part sensor and never else, so a frame
 	// without an edge shows a part that nobody tracks: it ends as STOP and the line stops.
 	FramePerTrigger bool
-	QuietCounts     int64         // alarm when the belt moves so far without a trigger [never]; needs Travel.Counts
-	QuietTime       time.Duration // alarm when the line runs so long without a trigger [never]
+	// Clocked: triggers come at a rate, or when somebody asks, whether or not the belt brings a part. Else they are parts, and
+	// where they come while Encoder does not advance the line stops.
+	Clocked bool
+
+	QuietCounts int64         // alarm when the belt moves so far without a trigger [never]; needs Travel.Counts
+	QuietTime   time.Duration // alarm when the line runs so long without a trigger [never]
 
 	Heartbeat time.Duration // [500 ms]
 	Poll      time.Duration // encoder polling [5 ms]

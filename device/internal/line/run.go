@@ -356,12 +356,12 @@ func readEdges(ctx context.Context, src Triggers, to chan<- edge) {
 // readCamera hands frames over until ctx ends or the source is exhausted. A lost camera is
 // closed and opened anew, with pauses that grow until it delivers: here and nowhere else.
 func (l *Line) readCamera(ctx context.Context) {
-	pause, told := l.o.Reopen, ""
+	pause, told := l.o.Reopen, map[string]bool{} // why it was lost since it was last there
 	for ctx.Err() == nil {
 		src, err := l.o.Camera(ctx)
 		if err == nil {
 			l.frames <- shot{}
-			told = ""
+			clear(told)
 			var delivers bool
 			if delivers, err = l.readFrames(ctx, src); delivers {
 				pause = l.o.Reopen
@@ -370,9 +370,9 @@ func (l *Line) readCamera(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return
 		}
-		if err.Error() != told { // another reason is news
+		if why := err.Error(); !told[why] && len(told) < 8 { // another reason is news
 			l.frames <- shot{lost: err}
-			told = err.Error()
+			told[why] = true
 		}
 		select {
 		case <-ctx.Done():

@@ -46,38 +46,39 @@ type tracker struct {
 	asked    int           // inspections that have not returned
 	waiting  time.Time     // since when for the first of them
 
-	stopped  bool
-	blind    bool // an input has failed: no reset
-	foul     bool // since the last reset the line has stopped or a part ended as STOP
-	draining bool
-	open     bool          // there is a camera
-	lost     bool          // ... or was, before
-	last     Trigger       // newest edge
-	seen     bool          // there was one
-	recent   [64]time.Time // the newest edges, at edges modulo its length
-	edges    uint64
-	orphans  []time.Time // frames of parts that were known by them only
-	holes    []hole
-	began    time.Time     // Run
-	quiet    int64         // the belt's count at the newest edge or alarm
-	heard    time.Time     // when the newest edge came, or that alarm
-	warned   time.Time     // the newest Debounced
-	farthest int64         // the largest count of an edge since the last reset
-	still    int           // edges in a row that are not farther
-	exposed  [16]time.Time // of the newest frames, at frames modulo its length
-	unready  time.Time     // since when READY is inactive although the line runs; zero: it is not
-	told     bool          // NotReady
-	confirms []time.Time   // edges of REJECT-CONFIRM that have no part yet
-	notSeen  int           // confirmations missing in a row
-	missRun  int           // uninspected parts in a row
-	badRun   int           // parts judged bad in a row
-	goodRun  int           // parts judged good in a row
-	counts   Counts
+	stopped   bool
+	blind     bool // an input has failed: no reset
+	foul      bool // since the last reset the line has stopped or a part ended as STOP
+	draining  bool
+	open      bool          // there is a camera
+	lost      bool          // ... or was, before
+	last      Trigger       // newest edge
+	seen      bool          // there was one
+	recent    [64]time.Time // the newest edges, at edges modulo its length
+	edges     uint64
+	orphans   []time.Time // frames of parts that were known by them only
+	holes     []hole
+	began     time.Time     // Run
+	quiet     int64         // the belt's count at the newest edge or alarm
+	heard     time.Time     // when the newest edge came; zero: NoTrigger was told since
+	suspected bool          // Debounced was told since the last reset or change
+	reached   int64         // the largest count of an edge since the last reset
+	stillAt   time.Time     // the newest edge that was no farther
+	still     int           // ... and how many there were in a row
+	exposed   [16]time.Time // of the newest frames, at frames modulo its length
+	unready   time.Time     // since when READY is inactive although the line runs; zero: it is not
+	excused   bool          // NotReady was told
+	confirms  []time.Time   // edges of REJECT-CONFIRM that have no part yet
+	notSeen   int           // confirmations missing in a row
+	missRun   int           // uninspected parts in a row
+	badRun    int           // parts judged bad in a row
+	goodRun   int           // parts judged good in a row
+	counts    Counts
 }
 
 // start ends what an earlier process left.
 func (t *tracker) start(now time.Time) {
-	t.began, t.heard, t.farthest = now, now, math.MinInt64
+	t.began, t.heard, t.reached = now, now, math.MinInt64
 	for _, id := range t.o.Unfinished {
 		t.o.Recorder.Append(Part{ID: id, Trigger: Trigger{At: now}, Verdict: Stop, Reason: Interrupted})
 	}
@@ -150,11 +151,11 @@ func (t *tracker) reset(now time.Time) {
 		return
 	}
 	if t.stopped { // a RESET that chatters must not keep a running line from stopping
-		t.missRun, t.badRun, t.goodRun, t.notSeen = 0, 0, 0, 0
-	}
-	t.still, t.heard = 0, now
-	if t.belt != nil {
-		t.farthest = t.belt.here()
+		t.missRun, t.badRun, t.goodRun, t.notSeen, t.still = 0, 0, 0, 0, 0
+		t.heard, t.suspected = now, false
+		if t.belt != nil {
+			t.reached = t.belt.here()
+		}
 	}
 	t.each(func(p *tracked) {
 		if p.unsure { // whoever resets has seen to it

@@ -33,7 +33,7 @@ func (b *belt) sample(now time.Time) {
 //
 // with the newest edge (c, at) and the oldest (c0, at0) of the samples; an encoder that had
 // nothing newer when it was read cannot be faster than one count in read - at. It reports
-// false while the belt stands short of count: no edge for speedWindow and 4 tau, or farthest away.
+// false while the belt stands short of count: no edge for speedWindow and 4 tau, or too far away.
 func (b *belt) eta(count int64) (time.Time, bool) {
 	if len(b.samples) == 0 {
 		return time.Time{}, false
@@ -52,15 +52,15 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 		tau = max(tau, float64(silent))
 	}
 	way := float64(left) * tau
-	if way > float64(farthest) {
+	if way > float64(longestWay) {
 		return time.Time{}, false
 	}
-	return last.At.Add(time.Duration(max(way, -float64(farthest)))), true
+	return last.At.Add(time.Duration(max(way, -float64(longestWay)))), true
 }
 
-// farthest is what a way is known to take at most. The first edge after a night gives a speed by which it takes years,
+// longestWay is what a way is known to take at most. The first edge after a night gives a speed by which it takes years,
 // more than a time.Duration holds; the next gives a better one.
-const farthest = 24 * time.Hour
+const longestWay = 24 * time.Hour
 
 // here returns the newest count.
 func (b *belt) here() int64 {

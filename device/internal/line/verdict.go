@@ -199,31 +199,28 @@ func (t *tracker) pulseFailed(p *tracked, err error) {
 // ready reports whether a part that comes now would be judged in time: the frames before
 // it, its own, and the wait for it take less than its way to the rejecter.
 func (t *tracker) ready(now time.Time) bool {
-	return !t.stopped && !t.draining && t.open && t.late(now) == nil
+	return !t.stopped && !t.draining && t.open && !t.late(now)
 }
 
-// late says why a part that comes now would not be judged in time.
-func (t *tracker) late(now time.Time) error {
-	if t.pending >= t.o.Backlog {
-		return fmt.Errorf("%d parts wait for their inspection, as many as may", t.pending)
+// late reports whether a part that comes now would not be judged in time.
+func (t *tracker) late(now time.Time) bool {
+	way, known := t.way(now)
+	work := t.work(now)
+	return t.pending >= t.o.Backlog || known && t.o.WindowTo+work+t.o.Margin > way || t.o.Deadline > 0 && work > t.o.Deadline
+}
+
+// way returns how long a part that comes now takes to the rejecter; false while the belt stands.
+func (t *tracker) way(now time.Time) (time.Duration, bool) {
+	if t.belt == nil {
+		return t.o.Travel.Time, true
 	}
-	way, known := t.o.Travel.Time, true
-	if t.belt != nil {
-		var due time.Time
-		due, known = t.belt.eta(t.belt.here() + t.o.Travel.Counts)
-		way = due.Sub(now)
-	}
-	each := t.expect(now)
-	need := t.o.WindowTo + time.Duration(t.pending+1)*each
-	switch {
-	case known && need+t.o.Margin > way:
-		return fmt.Errorf("the way to the rejecter takes %v, %v are needed: the window to %v, %d inspections of %v, the margin of %v",
-			way.Round(time.Millisecond), (need + t.o.Margin).Round(time.Millisecond), t.o.WindowTo, t.pending+1, each.Round(time.Millisecond), t.o.Margin)
-	case t.o.Deadline > 0 && need > t.o.Deadline:
-		return fmt.Errorf("the deadline is %v, %v are needed: the window to %v, %d inspections of %v",
-			t.o.Deadline, need.Round(time.Millisecond), t.o.WindowTo, t.pending+1, each.Round(time.Millisecond))
-	}
-	return nil
+	due, known := t.belt.eta(t.belt.here() + t.o.Travel.Counts)
+	return due.Sub(now), known
+}
+
+// work returns how long the inspections up to that of a part that comes now take.
+func (t *tracker) work(now time.Time) time.Duration {
+	return time.Duration(t.pending+1) * t.expect(now)
 }
 
 // longUnready is how long READY may be inactive, with a camera and a line that runs, before somebody is told.
@@ -231,19 +228,30 @@ const longUnready = 10 * time.Second
 
 // watchReady tells of a READY that stays inactive, once until it is active again.
 func (t *tracker) watchReady(now time.Time) {
-	var why error
-	if !t.stopped && !t.draining && t.open {
-		why = t.late(now)
-	}
 	switch {
-	case why == nil:
-		t.unready, t.told = time.Time{}, false
+	case t.stopped || t.draining || !t.open || !t.late(now):
+		t.unready, t.excused = time.Time{}, false
 	case t.unready.IsZero():
 		t.unready = now
-	case !t.told && now.Sub(t.unready) >= longUnready:
-		t.told = true
-		t.note(Event{Kind: NotReady, For: now.Sub(t.unready), Err: why})
+	case !t.excused && now.Sub(t.unready) >= longUnready:
+		t.excused = true
+		t.note(Event{Kind: NotReady, For: now.Sub(t.unready), Err: t.whyLate(now)})
 	}
+}
+
+// whyLate says why a part that comes now would not be judged in time.
+func (t *tracker) whyLate(now time.Time) error {
+	way, _ := t.way(now)
+	work := t.work(now)
+	inspections := fmt.Sprintf("%d inspections take %v", t.pending+1, work.Round(time.Millisecond))
+	switch {
+	case t.pending >= t.o.Backlog:
+		return fmt.Errorf("%d parts wait for their inspection, as many as may", t.pending)
+	case t.o.Deadline > 0 && work > t.o.Deadline:
+		return fmt.Errorf("the deadline is %v, %s", t.o.Deadline, inspections)
+	}
+	return fmt.Errorf("the way to the rejecter takes %v, and the window lasts to %v, %s, the margin is %v",
+		way.Round(time.Millisecond), t.o.WindowTo, inspections, t.o.Margin)
 }
 
 // expect returns how long an inspection will take: at least as long as one that has not returned has taken
