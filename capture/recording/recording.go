@@ -334,12 +334,17 @@ func tooShort(rest []byte, err error) error {
 
 func holdsFrame(b []byte) bool {
 	var zero [12]byte
-	for ; len(b) > headerSize; b = b[1:] {
-		if !bytes.Equal(b[32:44], zero[:]) {
+	for budget := 4 * len(b); len(b) > headerSize && budget > 0; b = b[1:] { // hostile bytes may look like many headers
+		size := binary.LittleEndian.Uint32(b)
+		if size == 0 || size > uint32(len(b)-headerSize) || !bytes.Equal(b[32:44], zero[:]) {
 			continue
 		}
 		h := (*[headerSize]byte)(b)
-		if _, size, err := parse(h); err == nil && size <= len(b)-headerSize && whole(h, b[headerSize:headerSize+size]) {
+		if _, _, err := parse(h); err != nil {
+			continue
+		}
+		budget -= int(size)
+		if whole(h, b[headerSize:headerSize+int(size)]) {
 			return true
 		}
 	}

@@ -35,3 +35,13 @@ func ReadFile(path string) ([]byte, error) {
 	defer f.Close()
 	return io.ReadAll(f)
 }
+
+// InPlace reports whether f is still what its name stands for. What somebody has removed takes writes for ever, and keeps nothing.
+func InPlace(f *os.File) bool {
+	here, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(f.Name())
+	return err == nil && os.SameFile(here, there)
+}

@@ -42,3 +42,27 @@ func TestOpen(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
+
+func TestInPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !InPlace(f) {
+		t.Error("a new file is not in place")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if InPlace(f) {
+		t.Error("a removed file is in place")
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if InPlace(f) {
+		t.Error("a replaced file is in place")
+	}
+}

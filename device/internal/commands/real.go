@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -167,13 +165,14 @@ func (s *station) check(env Env, file string) error {
 	if err := s.checkPictures(say); err != nil {
 		return err
 	}
-	dirs := map[string]string{"record.dir": s.Record.Dir}
-	if s.Record.Frames != "none" {
-		dirs["record.frames_dir"] = s.Record.FramesDir
-	}
-	for _, key := range slices.Sorted(maps.Keys(dirs)) {
-		if err := creatable(dirs[key]); err != nil {
-			return Hint(fmt.Errorf("run: %s: %w", key, err), "choose a directory of this daemon's own")
+	for _, d := range []struct {
+		key, dir string
+		used     bool
+	}{
+		{"record.dir", s.Record.Dir, true}, {"record.frames_dir", s.Record.FramesDir, s.Record.Frames != "none"},
+	} {
+		if err := creatable(d.dir); err != nil && d.used {
+			return Hint(fmt.Errorf("run: %s: %w", d.key, err), "choose a directory of this daemon's own")
 		}
 	}
 	if s.Camera.Kind == "v4l2" {
@@ -222,6 +221,9 @@ func creatable(dir string) error {
 	}
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
+		if link, e := os.Lstat(at); e == nil && err != nil && link.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("%s is a link to nothing", at)
+		}
 		switch {
 		case err == nil && info.IsDir():
 			return nil

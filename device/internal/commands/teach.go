@@ -30,7 +30,7 @@ const teachSynopsis = "[OPTION]... SOURCE -o PRODUCT"
 func teachCommand() Command {
 	return Command{
 		Name: "teach", Synopsis: teachSynopsis,
-		Does: "makes a product from pictures of good parts alone",
+		Does: "makes a product from good parts alone: a folder of pictures, or a recording's parts that passed",
 		Run:  Teach,
 	}
 }

@@ -234,6 +234,8 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("camera.check_frozen", "2 or more, or 0 for no check", "1 is every frame")
 	case l.ConfirmFromMS >= l.ConfirmToMS:
 		return bad("line.confirm_from_ms", "", "%d is not before confirm_to_ms, %d", l.ConfirmFromMS, l.ConfirmToMS)
+	case l.QuietMS > 0 && l.QuietMS < 1000:
+		return bad("line.quiet_ms", "0 is never", "%d is less than a second", l.QuietMS)
 	case l.QuietCounts > 0 && l.TravelCounts == 0:
 		return bad("line.quiet_counts", "set line.travel_counts", "needs an encoder that the line follows")
 	case c.Record.Frames != "none" && c.Record.FramesDir == "":

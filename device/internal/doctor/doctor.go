@@ -25,6 +25,7 @@ import (
 	"cull/capture/recording"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
+	"cull/device/internal/keep"
 	"cull/device/internal/wiring"
 	"cull/reject/gpio"
 	"cull/reject/hostpin"
@@ -347,6 +348,7 @@ type store struct {
 	key, dir string // dir: empty for none
 	quotaKey string
 	quota    int64  // MiB
+	spare    int64  // MiB that it leaves free to others
 	files    string // pattern of the names of what it keeps there
 
 	state     string // what can be done with dir
@@ -363,7 +365,7 @@ func (e *examination) disk() {
 	if r.Frames != "none" {
 		stores = append(stores, store{
 			key: "record.frames_dir", dir: r.FramesDir, quotaKey: "record.frames_quota_mib", quota: int64(r.FramesQuotaMiB),
-			files: "*" + recording.Ext,
+			files: "*" + recording.Ext, spare: keep.Reserve >> 20,
 		})
 	}
 	var good []store
@@ -409,7 +411,7 @@ func (e *examination) directory(s *store) bool {
 	}
 	s.device = uint64(node.Dev)                       //nolint:unconvert // its type differs between architectures
 	s.free = int64(st.Bavail) * int64(st.Bsize) >> 20 //nolint:unconvert // so do theirs
-	s.may = max(0, s.quota-held(s.dir, s.files)>>20)
+	s.may = max(0, s.quota-held(s.dir, s.files)>>20) + s.spare
 	return true
 }
 

@@ -24,6 +24,7 @@ import (
 	"cull/capture/recording"
 	"cull/device/internal/lock"
 	"cull/device/internal/record"
+	"cull/internal/regular"
 )
 
 // A Note is what the recording says of a part, or in a start of the line.
@@ -43,11 +44,14 @@ type Options struct {
 	Passed  bool  // keep parts that passed too
 	Last    int   // so many parts at least, then the oldest files go; 0: only Quota bounds them
 	Quota   int64 // bytes of all files; the oldest go first
-	Reserve int64 // bytes of free space that are left to others [64 MiB]; the oldest files go for them too
+	Reserve int64 // bytes of free space that are left to others [Reserve]; the oldest files go for them too
 	Start   Note
 
 	free func(dir string) (int64, error) // bytes of free space where dir is [statfs]
 }
+
+// Reserve is how many bytes of free space a Recorder leaves to others unless it is told.
+const Reserve = 64 << 20
 
 const (
 	waiting  = 64               // parts on their way to the disk
@@ -225,7 +229,7 @@ type file struct {
 func newFiles(o *Options) *files {
 	o.Start.Kind = record.KindStart
 	if o.Reserve == 0 {
-		o.Reserve = 64 << 20
+		o.Reserve = Reserve
 	}
 	if o.free == nil {
 		o.free = free
@@ -248,7 +252,7 @@ func (w *files) path(number int) string {
 
 // claim makes the directory and takes its lock, where either is not there any more.
 func (w *files) claim() (err error) {
-	if inPlace(w.lock) {
+	if w.lock != nil && regular.InPlace(w.lock) {
 		return nil
 	}
 	w.unlock()
@@ -266,19 +270,6 @@ func (w *files) unlock() {
 		w.lock.Close() //nolint:errcheck // nothing was written
 		w.lock = nil
 	}
-}
-
-// inPlace reports whether f is still what its path names. What somebody has removed takes writes for ever, and keeps nothing.
-func inPlace(f *os.File) bool {
-	if f == nil {
-		return false
-	}
-	here, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Stat(f.Name())
-	return err == nil && os.SameFile(here, there)
 }
 
 func (w *files) find() error {
@@ -339,7 +330,7 @@ func (w *files) note(n Note) error {
 
 // write appends one part, or leaves the files as they were.
 func (w *files) write(i item) error {
-	if w.f != nil && !inPlace(w.f) {
+	if w.f != nil && !regular.InPlace(w.f) {
 		w.all = w.all[:len(w.all)-1]
 		w.end() //nolint:errcheck // nobody will miss it
 	}

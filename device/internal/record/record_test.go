@@ -620,6 +620,24 @@ func TestFilesThatSomebodyRemoves(t *testing.T) {
 	}
 }
 
+// A lock that somebody removes is taken anew: a second process would write into the same file.
+func TestRemovedLock(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := mustOpen(t, dir, Options{})
+	defer l.Close()
+	l.Append(part(1))
+	if err := errors.Join(l.Sync(t.Context()), os.Remove(filepath.Join(dir, "lock"))); err != nil {
+		t.Fatal(err)
+	}
+	l.Append(part(2))
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(dir, Options{}); !errors.Is(err, lock.ErrLocked) {
+		t.Errorf("a second process: %v", err)
+	}
+}
+
 // A handle is a file whose calls fail from some time on: its file system went away.
 type handle struct {
 	*os.File

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cull/device/internal/lock"
+	"cull/internal/regular"
 )
 
 // write is the goroutine that owns the files.
@@ -193,31 +194,22 @@ func (l *Log) close() {
 	}
 }
 
-// rotate begins a new file when n more bytes do not fit the present one, or when that is no longer what its name stands for.
+// rotate has a file open for n more bytes: the present one or, when they do not fit or it is no longer what its name stands for,
+// the next.
 func (l *Log) rotate(n int64) error {
+	if err := l.relock(); err != nil {
+		return err
+	}
 	if err := l.present(); err != nil {
 		return err
 	}
-	full := l.size > 0 && l.size+n > l.o.Segment
-	if l.out != nil && full {
-		if l.dirty { // nothing may stay in it that the next one has too
-			if err := errors.Join(l.out.Truncate(l.size), l.out.Sync()); err != nil {
-				return fmt.Errorf("record: %w", err)
-			}
-			l.dirty = false
-		}
-		l.close()
-	}
-	if full && !l.dirty { // a dirty file is opened again first
-		l.begin()
-	}
-	if l.out == nil {
-		if err := l.openNewest(); err != nil {
+	if l.size > 0 && l.size+n > l.o.Segment {
+		if err := l.complete(); err != nil {
 			return err
 		}
-		if full && l.dirty {
-			return l.rotate(n)
-		}
+	}
+	if err := l.ensure(); err != nil {
+		return err
 	}
 	if !l.named {
 		if err := syncDir(l.dir); err != nil {
@@ -228,15 +220,31 @@ func (l *Log) rotate(n int64) error {
 	return nil
 }
 
+// complete ends a full file and turns to the next. What a failed write left behind its end, and the next one will have, is cut off.
+func (l *Log) complete() error {
+	if l.dirty {
+		if err := l.ensure(); err != nil {
+			return err
+		}
+		if err := errors.Join(l.out.Truncate(l.size), l.out.Sync()); err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+	}
+	l.close()
+	l.begin()
+	return nil
+}
+
 // begin turns to the next file.
 func (l *Log) begin() {
 	l.number++
 	l.size, l.dirty, l.named = 0, false, false
 }
 
-func (l *Log) openNewest() error {
-	if err := l.relock(); err != nil {
-		return err
+// ensure opens the newest file, if it is not open.
+func (l *Log) ensure() error {
+	if l.out != nil {
+		return nil
 	}
 	if err := l.enforce(); err != nil {
 		return err
@@ -278,11 +286,7 @@ func (l *Log) present() error {
 
 // relock makes the directory, and takes its lock, anew where somebody has removed them.
 func (l *Log) relock() error {
-	mine, err := l.lock.Stat()
-	if err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	if there, err := os.Stat(l.lock.Name()); err == nil && os.SameFile(mine, there) {
+	if regular.InPlace(l.lock) {
 		return nil
 	}
 	if err := makeDir(l.dir); err != nil {
@@ -313,7 +317,7 @@ func makeDir(dir string) error {
 	return err
 }
 
-// enforce removes the oldest files until one more segment fits the quota.
+// enforce removes the oldest files until the newest can be as large as a segment within the quota.
 func (l *Log) enforce() error {
 	numbers, err := segments(l.dir)
 	if err != nil {
@@ -328,7 +332,7 @@ func (l *Log) enforce() error {
 		}
 	}
 	for i, n := range numbers {
-		if sum+l.o.Segment <= l.o.Quota || n >= l.number {
+		if sum+l.o.Segment-l.size <= l.o.Quota || n >= l.number {
 			break
 		}
 		if err := os.Remove(l.name(n)); err != nil {

@@ -180,28 +180,34 @@ func (e *encoder) Position() line.Position {
 // and its newest edge is older than two of its periods, so that either it has stopped or its edges are on their way.
 const (
 	patience = 2 * time.Millisecond
-	lag      = 50 * time.Millisecond
+	lag      = 20 * time.Millisecond
 	stood    = time.Second // a belt whose newest edge is so old was not moving
 )
 
-// wait returns when an edge after t is known, or none is to be expected.
+// wait returns when an edge after t is known, or none is to be expected. While edges come in, those that waited in the kernel as
+// this process stood may not all be read.
 func (e *encoder) wait(t time.Time) {
+	read, since := int64(-1), time.Time{}
 	for {
 		e.mu.Lock()
-		newest, period := e.newest(), e.period(e.n-2)
+		newest, n, period := e.newest(), e.n, e.period(e.n-2)
 		e.mu.Unlock()
-		age, limit := t.Sub(newest.at), patience
-		if period > 0 && age > 2*period && age < stood {
+		age, limit, now := t.Sub(newest.at), patience, time.Now()
+		if period != 0 && age > 2*max(period, -period) && age < stood {
 			limit = lag
 		}
-		if age <= 0 || time.Since(t) >= limit {
+		if n != read {
+			read, since = n, now
+		}
+		if age <= 0 || now.Sub(t) >= limit && now.Sub(since) >= patience {
 			return
 		}
 		time.Sleep(patience / 8)
 	}
 }
 
-// period is how long a count took from mark i on, averaged over some marks; 0: not known.
+// period is how long a count took before mark i, and after the oldest, averaged over some marks and negative where the belt ran back;
+// 0: not known.
 func (e *encoder) period(i int64) time.Duration {
 	const some = 64
 	from := max(i-some, 0, e.n-marks)
@@ -210,11 +216,10 @@ func (e *encoder) period(i int64) time.Duration {
 		return 0
 	}
 	a, b := e.ring[from%marks], e.ring[to%marks]
-	counts := b.count - a.count
-	if counts < 0 {
-		counts = -counts
+	if a.count == b.count {
+		return 0
 	}
-	return b.at.Sub(a.at) / time.Duration(max(counts, 1))
+	return b.at.Sub(a.at) / time.Duration(b.count-a.count)
 }
 
 // at returns the count at an instant of the recent past. Between two marks the belt is believed to have moved evenly: where
@@ -230,8 +235,8 @@ func (e *encoder) at(t time.Time) int64 {
 	}
 	m := e.ring[i%marks]
 	switch {
-	case m.at.After(t) && i > 0:
-		if period := e.period(i); period > 0 {
+	case m.at.After(t) && i > 0: // forgotten
+		if period := e.period(i); period != 0 {
 			return m.count - int64(m.at.Sub(t)/period)
 		}
 		return m.count

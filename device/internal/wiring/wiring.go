@@ -83,9 +83,11 @@ func (w *Wiring) inputs(c *config.Config, software <-chan os.Signal) error {
 	case "software":
 		w.Triggers = w.counted(&signals{from: software})
 	default:
-		if w.Triggers, err = w.sensor("trigger", in.Trigger); err != nil {
+		t, err := w.sensor("trigger", in.Trigger)
+		if err != nil {
 			return err
 		}
+		w.Triggers = w.counted(t)
 	}
 	if w.Confirm, err = w.sensor("confirm", in.Confirm); err != nil {
 		return err
@@ -100,7 +102,7 @@ func (w *Wiring) sensor(key string, c config.Input) (line.Triggers, error) {
 	if in == nil || err != nil {
 		return nil, err
 	}
-	return w.counted(&sensor{in, w.Epoch}), nil
+	return &sensor{in, w.Epoch}, nil
 }
 
 // counted adds the belt's position to triggers.
