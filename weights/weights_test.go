@@ -1,14 +1,19 @@
 package weights
 
 import (
+	"os"
 	"testing"
 
 	"cull/infer"
 )
 
 func TestFilesReproduceTheirAnswersAndNameTheirSources(t *testing.T) {
-	var graphs [2]string
-	for i, b := range [][]byte{Cull(), Random()} {
+	long, err := os.ReadFile("cull-320k.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var graphs [3]string
+	for i, b := range [][]byte{Cull(), Random(), long} {
 		m, err := infer.Parse(b)
 		if err != nil {
 			t.Fatal(err)
@@ -26,7 +31,7 @@ func TestFilesReproduceTheirAnswersAndNameTheirSources(t *testing.T) {
 		}
 		graphs[i] = string(g)
 	}
-	if graphs[0] != graphs[1] {
-		t.Error("the control is not the same network")
+	if graphs[0] != graphs[1] || graphs[0] != graphs[2] {
+		t.Error("the control, or the long run's, is not the same network")
 	}
 }
