@@ -323,6 +323,7 @@ func TestMistakesAreNamedInOneLineWithAHint(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := put(t, "bad.toml", "[data]\nfolder = \"nowhere\"\n")
+	idle := put(t, "idle.toml", strings.Replace(tiny, "[network]", "holdout = 0.5\n[network]", 1))
 	for _, c := range []struct {
 		args []string
 		code int
@@ -339,6 +340,8 @@ func TestMistakesAreNamedInOneLineWithAHint(t *testing.T) {
 		{[]string{"pretrain", recipe, "-o", folder}, exitError, "x2.net cannot be written: it is a folder"},
 		{[]string{"pretrain", "missing.toml", "-o", out}, exitError, "missing.toml"},
 		{[]string{"pretrain", bad, "-o", out}, exitError, "data.folder"},
+		{[]string{"pretrain", idle, "-o", out}, exitError, "idle.toml: line 5: data.holdout: 0.5 without data.folder"},
+		{[]string{"pretrain", idle, "--resume", recipe, "-o", out}, exitError, "not a cull file"}, // of before that rule
 		{[]string{"pretrain", recipe, "-o", "/nowhere/x.net"}, exitError, "hint:"},
 		{[]string{"pretrain", recipe, "--resume", recipe, "-o", out}, exitError, "not a cull file"},
 		{[]string{"quantize", "-o", out}, exitUsage, "needs a checkpoint"},

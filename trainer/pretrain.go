@@ -50,7 +50,7 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 		return exitError
 	}
 	limit(*threads)
-	r, text, err := recipe.Read(path)
+	r, text, err := readRecipe(path, *resume == "")
 	if err != nil {
 		return fail(stderr, err, "recipes/example.toml lists every key with its bounds")
 	}
@@ -84,6 +84,18 @@ func runPretrain(ctx context.Context, args []string, stderr io.Writer) int {
 		return fail(stderr, err, "go on with --resume, or remove it to start anew")
 	}
 	return train(ctx, run, *out, stderr)
+}
+
+// readRecipe reads a recipe file; that of a new run has to make sense too.
+func readRecipe(path string, anew bool) (*recipe.Recipe, string, error) {
+	r, text, err := recipe.Read(path)
+	if err != nil || !anew {
+		return r, text, err
+	}
+	if err := r.Sense(text); err != nil {
+		return nil, "", fmt.Errorf("recipe: %s: %w", path, err)
+	}
+	return r, text, nil
 }
 
 // limit keeps the process to some threads, the collector included. Nearly all memory

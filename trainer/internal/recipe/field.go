@@ -83,9 +83,9 @@ func (r *Recipe) check(text string) error {
 // largest is what the end of a run may hold in memory, bytes.
 const largest = 8 << 30
 
-// sense refuses settings that would do nothing, or need more memory than machines have. Checkpoints of before these rules
-// may have them: they are asked of recipe files only.
-func (r *Recipe) sense(text string) error {
+// Sense refuses settings that would do nothing, or need more memory than machines have. A run of before these rules may have
+// them and goes on: they are asked of new runs only.
+func (r *Recipe) Sense(text string) error {
 	d, o, q := &r.Data, &r.Optimiser, &r.Quantise
 	// A calibration picture has a twin while it is rendered, 6 bytes a pixel, and as much garbage at most.
 	picture := 12 * int64(q.Size) * int64(q.Size)

@@ -185,9 +185,6 @@ func Parse(text string) (*Recipe, error) {
 	if err := r.check(text); err != nil {
 		return nil, err
 	}
-	if err := r.sense(text); err != nil {
-		return nil, err
-	}
 	for _, list := range []*[]float64{&r.Teacher.Mean, &r.Teacher.Std} {
 		if len(*list) == 0 {
 			*list = nil // one written as [] is one left out

@@ -29,6 +29,9 @@ func (o *Options) train(ctx context.Context, row *Row, seed uint64) (*infer.Mode
 		return nil, err
 	}
 	r, err := recipe.Parse(text)
+	if err == nil {
+		err = r.Sense(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("recipes/table/%s.toml: %w", row.recipe, err)
 	}
