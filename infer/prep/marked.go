@@ -1,11 +1,24 @@
 package prep
 
+import "image"
+
+// Chroma returns how many pixels across and down a chroma sample of frames like the one last applied may be. Of a JPEG they
+// are at least 2 x 2: a camera or a folder may give grey ones, and finer ones, and then those.
+func (p *Prep) Chroma() image.Point {
+	if p.jpeg {
+		return image.Pt(max(2, p.key.subX), max(2, p.key.subY))
+	}
+	return image.Pt(p.key.subX, p.key.subY)
+}
+
 // Marked returns which pixels of the input picture, [Height][Width], marked pixels of the frame last applied,
-// [height][width], have a share in: those whose filter reaches one, in any plane. Where chroma is coarser that is farther.
+// [height][width], or of one whose chroma is as Chroma says have a share in: those whose filter reaches one, in any plane.
+// Where chroma is coarser that is farther.
 func (p *Prep) Marked(marked []bool) []bool {
 	w, h := p.key.width, p.key.height
-	across := reach(&p.x, p.key.subX, w)
-	down := reach(&p.y, p.key.subY, h)
+	sub := p.Chroma()
+	across := reach(&p.x[0], p.src.Min.X, p.src.Max.X, sub.X, w)
+	down := reach(&p.y[0], p.src.Min.Y, p.src.Max.Y, sub.Y, h)
 	inRow := make([][]bool, h) // [h][dst.Dx()]: a marked pixel within reach along the row; nil where there is none
 	before := make([]int, w+1) // how many marked pixels are left of each
 	for y := range inRow {
@@ -38,9 +51,10 @@ func (p *Prep) Marked(marked []bool) []bool {
 // A span is pixels lo to hi-1 of a frame, along one direction.
 type span struct{ lo, hi int }
 
-// reach returns the pixels of the frame that each output of the axes of full and chroma planes reads, n in all.
-func reach(axes *[2]axis, sub, n int) []span {
-	full, chroma := &axes[0], &axes[1]
+// reach returns the pixels of the frame, n in all, that each output of full, which scales lo to hi, reads, or that of a plane
+// with a sample for every sub of them.
+func reach(full *axis, lo, hi, sub, n int) []span {
+	chroma := newAxis(lo, hi, sub, (n+sub-1)/sub, len(full.first))
 	spans := make([]span, len(full.first))
 	for i := range spans {
 		first, last := int(full.first[i]), int(full.first[i]+full.count[i])

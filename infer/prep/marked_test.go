@@ -98,29 +98,55 @@ func filled(format capture.PixelFormat, w, h int, marked []bool, v byte) *captur
 	return f
 }
 
-// The coarser chroma of a JPEG reaches farther than a pixel.
+// The coarser chroma of a JPEG reaches farther than a pixel, and a grey or finer one may have such behind it.
 func TestMarkedKnowsTheChromaOfAJPEG(t *testing.T) {
-	img := image.NewRGBA(image.Rect(0, 0, 32, 32))
+	img, y := image.NewRGBA(image.Rect(0, 0, 32, 32)), image.NewGray(image.Rect(0, 0, 32, 32))
 	for i := range 32 * 32 {
 		img.Set(i%32, i/32, color.RGBA{200, 100, 50, 255})
-	}
-	var buf bytes.Buffer
-	if err := jpeg.Encode(&buf, img, nil); err != nil { // 4:2:0
-		t.Fatal(err)
 	}
 	p, err := New(Plan{Width: 32, Height: 32})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &capture.Frame{Pix: buf.Bytes(), Format: capture.MJPEG, Width: 32, Height: 32}
-	if err := p.Apply(make([]int8, 32*32*3), f); err != nil {
-		t.Fatal(err)
-	}
-	marked := make([]bool, 32*32)
-	marked[10*32+10] = true
-	for i, got := range p.Marked(marked) {
-		if want := image.Pt(i%32, i/32).In(image.Rect(9, 9, 13, 13)); got != want {
-			t.Errorf("pixel %d,%d: %v", i%32, i/32, got)
+	grey := encoded(t, y)
+	for name, data := range map[string][]byte{"4:2:0": encoded(t, img), "grey": grey, "4:4:4": full(grey)} {
+		f := &capture.Frame{Pix: data, Format: capture.MJPEG, Width: 32, Height: 32}
+		if err := p.Apply(make([]int8, 32*32*3), f); err != nil {
+			t.Fatal(err)
+		}
+		if coarse := p.key.subX == 2; coarse != (name == "4:2:0") {
+			t.Fatalf("%s: %+v", name, p.key)
+		}
+		marked := make([]bool, 32*32)
+		marked[10*32+10] = true
+		for i, got := range p.Marked(marked) {
+			if want := image.Pt(i%32, i/32).In(image.Rect(9, 9, 13, 13)); got != want {
+				t.Errorf("%s: pixel %d,%d: %v", name, i%32, i/32, got)
+			}
 		}
 	}
+}
+
+func encoded(t *testing.T, img image.Image) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := jpeg.Encode(&buf, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// full is the colour JPEG, 4:4:4, whose three components are those of a grey one.
+func full(grey []byte) []byte {
+	frame, scan := bytes.Index(grey, []byte{0xff, 0xc0}), bytes.Index(grey, []byte{0xff, 0xda})
+	out := slices.Concat(grey[:frame], []byte{0xff, 0xc0, 0, 17}, grey[frame+4:frame+9], []byte{3})
+	for id := range byte(3) {
+		out = append(out, id+1, 0x11, 0)
+	}
+	out = append(out, grey[frame+2+11:scan]...)
+	for id := range byte(3) {
+		out = append(out, 0xff, 0xda, 0, 8, 1, id+1, 0, 0, 63, 0)
+		out = append(out, grey[scan+10:len(grey)-2]...)
+	}
+	return append(out, 0xff, 0xd9)
 }

@@ -1,10 +1,12 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -278,6 +280,76 @@ func TestMarkedPixelsNeverReachTheScore(t *testing.T) {
 		}
 		if scores[0] != scores[1] {
 			t.Errorf("%dx%d, region %v, %v: what is behind %v changes the score from %v to %v", c.w, c.h, c.region, c.fit, c.hole, scores[0], scores[1])
+		}
+	}
+}
+
+// A mask holds for frames of every format that good parts come in, not for the first one's alone, and is exact where all
+// have a chroma sample for every pixel.
+func TestMaskHoldsForEveryFormat(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	grey := func(seed uint64) *capture.Frame { return noise(seed, side, side) }
+	rgb := func(seed uint64) *capture.Frame {
+		f := grey(seed)
+		return &capture.Frame{Pix: slices.Repeat(f.Pix, 3), Format: capture.RGB24, Width: side, Height: side, Stride: 3 * side}
+	}
+	nv12 := func(seed uint64) *capture.Frame {
+		f := grey(seed)
+		f.Pix, f.Format = append(f.Pix, f.Pix[:side*side/2]...), capture.NV12
+		return f
+	}
+	compressed := func(img image.Image) *capture.Frame {
+		var buf bytes.Buffer
+		if err := jpeg.Encode(&buf, img, nil); err != nil {
+			t.Fatal(err)
+		}
+		return &capture.Frame{Pix: buf.Bytes(), Format: capture.MJPEG, Width: side, Height: side}
+	}
+	greyJPEG := func(seed uint64) *capture.Frame {
+		return compressed(&image.Gray{Pix: grey(seed).Pix, Stride: side, Rect: image.Rect(0, 0, side, side)})
+	}
+	colourJPEG := func(seed uint64) *capture.Frame { // 4:2:0
+		return compressed(&image.RGBA{Pix: slices.Repeat(grey(seed).Pix, 4), Stride: 4 * side, Rect: image.Rect(0, 0, side, side)})
+	}
+	type format = func(seed uint64) *capture.Frame
+	for i, c := range []struct {
+		first, others format
+		want          int // cells
+	}{
+		{grey, grey, 1},
+		{rgb, rgb, 1},
+		{grey, rgb, 1},
+		{nv12, nv12, 4},
+		{nv12, grey, 4},
+		{grey, nv12, 4},
+		{greyJPEG, greyJPEG, 4},
+		{greyJPEG, colourJPEG, 4},
+		{colourJPEG, greyJPEG, 4},
+		{grey, colourJPEG, 4},
+	} {
+		o := options(t)
+		o.Mask = &imagefile.Mask{Width: side, Height: side, Pix: make([]bool, side*side)}
+		o.Mask.Pix[7*side+7] = true // the last of its cell
+		src := frames{c.first(0)}
+		for seed := range uint64(5) {
+			src = append(src, c.others(1+seed))
+		}
+		taught, err := Learn(t.Context(), &src, e, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, ignored := range taught.Model.Ignored() {
+			if ignored {
+				n++
+			}
+		}
+		if n != c.want {
+			t.Errorf("case %d: %d cells are ignored, want %d", i, n, c.want)
 		}
 	}
 }

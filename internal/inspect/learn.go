@@ -142,6 +142,7 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 	}
 	pic, meter, after := make([]int8, h*w*3), light.NewMeter(w, h), o.after(StagePictures, 1)
 	var seen repeats
+	var chroma image.Point // of the frame last marked
 	done := 1
 	for ; ; done++ {
 		f, err := src.Next(ctx)
@@ -157,8 +158,9 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err = checkMask(o.Mask, f); err == nil {
 			err = p.Apply(pic, f)
 		}
-		if done == 1 && err == nil && o.Mask != nil {
-			o.marked = p.Marked(o.Mask.Pix)
+		if err == nil && o.Mask != nil && p.Chroma() != chroma {
+			chroma = p.Chroma()
+			o.mark(p.Marked(o.Mask.Pix))
 		}
 		name := f.Name
 		f.Release()
@@ -191,6 +193,17 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		return frame, nil, nil
 	}
 	return frame, meter.Reference(o.Light), nil
+}
+
+// mark adds what a mask's pixels have a share in, in frames of one format.
+func (o *Options) mark(marked []bool) {
+	if o.marked == nil {
+		o.marked = marked
+		return
+	}
+	for i, m := range marked {
+		o.marked[i] = o.marked[i] || m
+	}
 }
 
 // extract runs every picture, with ref its copies in other light, and then mirrored copies to try, through e into
