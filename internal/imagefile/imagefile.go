@@ -35,7 +35,7 @@ const (
 	MaxBytes  = 1 << 28 // of a file
 	MaxSide   = 1 << 15 // pixels
 	MaxPixels = 1 << 26
-	MaxMemory = 1 << 28 // bytes of the decoded pixels; an interlaced PNG needs them twice
+	MaxMemory = 1 << 28 // bytes of the decoded pixels; an interlaced PNG needs them twice, a progressive JPEG five times
 )
 
 // ErrFormat reports a file that is none of the formats.
@@ -179,15 +179,17 @@ func config(data []byte) (image.Config, string, error) {
 // decodedBytes returns how much memory the pixels of data take when they are decoded.
 func decodedBytes(data []byte, format string, cfg image.Config) int64 {
 	n := int64(cfg.Width) * int64(cfg.Height)
+	if format == "jpeg" {
+		return n * jpegBytes(data, cfg.ColorModel)
+	}
 	switch cfg.ColorModel {
-	case color.GrayModel, color.YCbCrModel: // JPEG; its limit is that of pixels
 	case color.Gray16Model:
 		n *= 2
 	case color.RGBA64Model, color.NRGBA64Model:
 		n *= 8
 	case color.RGBAModel, color.NRGBAModel, color.CMYKModel:
 		n *= 4
-	} // palettes: 1
+	} // grey and palettes: 1
 	if format != "png" {
 		return n
 	}
@@ -198,6 +200,23 @@ func decodedBytes(data []byte, format string, cfg image.Config) int64 {
 		n *= 2
 	}
 	return n
+}
+
+// jpegBytes returns how many bytes a pixel image/jpeg takes at most for a JPEG of that colour model.
+func jpegBytes(data []byte, m color.Model) int64 {
+	components, more := int64(3), int64(0)
+	switch m {
+	case color.GrayModel:
+		components = 1
+	case color.RGBAModel: // R, G, B, made one picture at the end
+		more = 4
+	case color.CMYKModel:
+		components, more = 4, 4
+	}
+	if isProgressive(data) {
+		more += 4 * components // coefficients
+	}
+	return components + more
 }
 
 // interlace is where a PNG's header says whether it is interlaced.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // ErrTurned reports a picture whose pixels lie otherwise than it is shown: what a person draws on it, a mask or a
@@ -23,7 +24,7 @@ func Remedy(err error) string {
 	case errors.Is(err, ErrFax):
 		return "save the picture as PNG"
 	case errors.Is(err, ErrTooLarge):
-		return "save the picture smaller, with 8 bits a channel, not interlaced"
+		return "save the picture smaller, with 8 bits a channel, neither interlaced nor progressive"
 	}
 	return ""
 }
@@ -95,27 +96,46 @@ func tag(data []byte, id uint16) (uint32, bool) {
 
 // exifOfJPEG returns the TIFF data in the first Exif segment before the picture's scans, nil where there is none.
 func exifOfJPEG(data []byte) []byte {
-	for data = data[min(2, len(data)):]; len(data) >= 4 && data[0] == 0xff; {
-		switch marker := data[1]; {
-		case marker == 0xff: // fill
-			data = data[1:]
-			continue
-		case marker == 0xda || marker == 0xd9: // start of scan, end of image
-			return nil
-		case marker == 0x01 || marker >= 0xd0 && marker <= 0xd7: // no length
-			data = data[2:]
-			continue
-		}
-		n := 2 + int(binary.BigEndian.Uint16(data[2:]))
-		if n > len(data) || n < 4 {
-			return nil
-		}
-		if exif, ok := bytes.CutPrefix(data[4:n], []byte("Exif\x00\x00")); ok && data[1] == 0xe1 {
+	for marker, content := range segments(data) {
+		if exif, ok := bytes.CutPrefix(content, []byte("Exif\x00\x00")); ok && marker == 0xe1 {
 			return exif
 		}
-		data = data[n:]
 	}
 	return nil
+}
+
+// isProgressive reports a JPEG whose coefficients are all held until its end.
+func isProgressive(data []byte) bool {
+	for marker := range segments(data) {
+		if marker == 0xc2 { // SOF2
+			return true
+		}
+	}
+	return false
+}
+
+// segments yields markers and contents of a JPEG's segments before its scans. As image/jpeg does, it passes over what is no
+// segment.
+func segments(data []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for data := data[min(2, len(data)):]; len(data) >= 4; {
+			switch marker := data[1]; {
+			case data[0] != 0xff || marker == 0 || marker == 0xff: // none, fill
+				data = data[1:]
+				continue
+			case marker == 0xda || marker == 0xd9: // start of scan, end of image
+				return
+			case marker == 0x01 || marker >= 0xd0 && marker <= 0xd7: // no length
+				data = data[2:]
+				continue
+			}
+			n := 2 + int(binary.BigEndian.Uint16(data[2:]))
+			if n > len(data) || n < 4 || !yield(data[1], data[4:n]) {
+				return
+			}
+			data = data[n:]
+		}
+	}
 }
 
 // chunkOfPNG returns what the first chunk of that kind holds, nil where there is none.

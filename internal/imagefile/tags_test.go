@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"image"
 	"image/jpeg"
 	"slices"
 	"testing"
@@ -78,6 +79,40 @@ func tiffOf(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// image/jpeg keeps every coefficient of a progressive JPEG: 394 kB were seen to take 982 MB.
+func TestProgressiveJPEGsTakeMoreMemory(t *testing.T) {
+	var grey bytes.Buffer
+	if err := jpeg.Encode(&grey, image.NewGray(image.Rect(0, 0, 8, 8)), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		data    []byte
+		marker  byte // of the frame
+		side    uint16
+		between string // segments
+		want    string
+	}{
+		{jpegOf(t), 0xc0, 8192, "", ""},
+		{jpegOf(t), 0xc2, 8192, "", "8192x8192 pixels, 960 MiB in memory, at most 256: picture is too large"},
+		{jpegOf(t), 0xc2, 8192, "\xff\x00\xc2 ", "8192x8192 pixels, 960 MiB in memory, at most 256: picture is too large"},
+		{jpegOf(t), 0xc2, 4096, "", ""},
+		{grey.Bytes(), 0xc0, 8192, "", ""},
+		{grey.Bytes(), 0xc2, 8192, "", "8192x8192 pixels, 320 MiB in memory, at most 256: picture is too large"},
+		{grey.Bytes(), 0xc2, 7168, "", ""},
+	} {
+		at := bytes.Index(c.data, []byte{0xff, 0xc0})
+		data := slices.Concat(c.data[:at], []byte(c.between), c.data[at:])
+		at += len(c.between)
+		data[at+1] = c.marker
+		binary.BigEndian.PutUint16(data[at+5:], c.side)
+		binary.BigEndian.PutUint16(data[at+7:], c.side)
+		_, err := Decode(data)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrTooLarge) || err.Error() != c.want) {
+			t.Errorf("frame %x, %d px: %v, want %q", c.marker, c.side, err, c.want)
+		}
+	}
 }
 
 // A picture that is stored turned is refused, whatever the file: a mask would lie elsewhere than it was drawn.
