@@ -426,6 +426,24 @@ func TestOnePictureIsNoTeaching(t *testing.T) {
 	}
 }
 
+// Who brought twenty pictures is told why two are left.
+func TestTooFewForCopies(t *testing.T) {
+	e, err := NewNetwork(network(t), side, side, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var src frames
+	for i := range uint64(20) {
+		src = append(src, part(i%2, false))
+	}
+	_, err = Learn(t.Context(), &src, e, options(t))
+	const want = "18 of 20 pictures are copies: 2 good parts, at least 4 needed"
+	if !errors.Is(err, padim.ErrTooFew) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // A part that is there twice would leave its twin in the model when it is left out, and the threshold would hold for copies
 // alone.
 func TestCopiesAreTaughtOnce(t *testing.T) {

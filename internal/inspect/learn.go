@@ -186,8 +186,12 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		}
 		after(pictures.Len())
 	}
-	if pictures.Len() == 1 && done > padim.MinParts { // fewer are an error of their own
-		return frame, nil, fmt.Errorf("inspect: %d pictures: %w", done-1, ErrSame)
+	switch n, all := pictures.Len(), done-1; {
+	case n == 1 && all >= padim.MinParts: // fewer are an error of their own
+		return frame, nil, fmt.Errorf("inspect: %d pictures: %w", all, ErrSame)
+	case n < padim.MinParts && n < all:
+		return frame, nil, fmt.Errorf("inspect: %d of %d pictures are copies: %d good parts, at least %d needed: %w",
+			all-n, all, n, padim.MinParts, padim.ErrTooFew)
 	}
 	if o.Light == 0 || pictures.Len() == 0 {
 		return frame, nil, nil
