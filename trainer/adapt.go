@@ -122,6 +122,9 @@ func (j *adaptJob) run(ctx context.Context, dir string, stderr io.Writer) (*infe
 	}
 	r, err := adapt.Run(ctx, parent, parts, j.o)
 	if r != nil {
+		if r.Copies > 0 {
+			fmt.Fprintf(stderr, "%d pictures are copies of others and are left out\n", r.Copies)
+		}
 		fmt.Fprintf(stderr, "%d good parts; %v\n", r.Parts, r.Gain)
 	}
 	if err != nil {

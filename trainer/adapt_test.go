@@ -162,7 +162,7 @@ func TestAdaptNamesWhatIsWrong(t *testing.T) {
 		{"adapt " + few + " -o a.net --defects 0", exitUsage, "--defects 0"},
 		{"adapt " + few + " -o a.net --share 2", exitUsage, "--share 2"},
 		{"adapt " + few + " -o a.net", exitError, "3, want at least 20"},
-		{"adapt " + alike + " --size 64 -o a.net", exitError, "do not vary\nhint: the pictures are all alike"},
+		{"adapt " + alike + " --size 64 -o a.net", exitError, "1, want at least 20: 19 of 20 pictures are copies\nhint: add pictures of good parts"},
 		{"adapt absent -o a.net", exitError, "absent"},
 		{"adapt " + few + " --net absent.net -o a.net", exitError, "absent.net"},
 	} {

@@ -137,7 +137,7 @@ func (r *run) scored(it dataset.Item, value float64) score {
 func (r *run) category(ctx context.Context) (*Category, error) {
 	r.train = dataset.Subset(r.set.Train, r.Train, r.Seed)
 	c := &Category{
-		Name: r.set.Name, TrainGood: len(r.train), TrainAvailable: len(r.set.Train),
+		Name: r.set.Name, TrainAvailable: len(r.set.Train),
 		TargetFRR: r.Fit.TargetFRR, Unmasked: r.set.Unmasked(),
 		PixelAUROC: Figure(math.NaN()), AUPRO30: Figure(math.NaN()), AUPRO05: Figure(math.NaN()),
 	}
@@ -157,8 +157,7 @@ func (r *run) category(ctx context.Context) (*Category, error) {
 		return nil, err
 	}
 	c.SecondsTeach = time.Since(start).Seconds()
-	c.TrainGood = taught.Report.Parts
-	c.Copies = len(r.train) - c.TrainGood
+	r.count(c, taught.Report.Parts)
 	c.Mode, c.Mirrors = taught.Report.Mode.String(), taught.Mirrors
 	c.promise(taught.Report.Threshold)
 	return c, r.test(ctx, c, in)
@@ -170,12 +169,29 @@ func (c *Category) promise(t padim.Threshold) {
 	c.PromisedFRR, c.PromisedFRRLow, c.PromisedFRRHigh = Figure(rate), Figure(low), Figure(high)
 }
 
+// count says how many of the training pictures were taught.
+func (r *run) count(c *Category, parts int) {
+	c.TrainGood, c.Copies = parts, len(r.train)-parts
+}
+
 func (r *run) plan() prep.Plan { return prep.Plan{Width: r.Size, Height: r.Size} }
 
 func (r *run) teach(ctx context.Context, e inspect.Extractor) (*inspect.Inspector, *inspect.Taught, error) {
+	parts := 0
 	o := inspect.Options{
 		Plan: r.plan(), Fit: r.Fit, Light: r.Light, NoMirrors: r.NoMirrors, SpoolDir: r.SpoolDir,
-		Progress: func(stage string, done int) { r.progress("teach, "+stage, done, len(r.train)) },
+		Taken: func(_, twin string) {
+			if twin == "" {
+				parts++
+			}
+		},
+		Progress: func(stage string, done int) {
+			of := parts
+			if stage == inspect.StagePictures {
+				of = len(r.train)
+			}
+			r.progress("teach, "+stage, done, of)
+		},
 	}
 	o.Fit.Seed, o.Fit.Threads = r.Seed, r.Threads
 	t, err := inspect.Learn(ctx, replay.New(r.train), e, o)

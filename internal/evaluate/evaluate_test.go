@@ -118,16 +118,31 @@ func TestControlsFindAPlainDefect(t *testing.T) {
 	}
 }
 
-// A good part that is there twice is taught once, as cull teach does, and the report says so.
+// A good part that is there twice is taught once, as cull teach does, and the report says so; every stage comes to its end.
 func TestCopiesAreCounted(t *testing.T) {
 	cs := plates(t, false)
 	cs[0].Train = append(cs[0].Train, cs[0].Train[3], cs[0].Train[5])
-	r, err := Run(t.Context(), cs, options(t, Handmade))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := r.Categories[0]; c.TrainGood != 24 || c.Copies != 2 {
-		t.Errorf("taught %d, copies %d", c.TrainGood, c.Copies)
+	for _, f := range []Features{Handmade, Grey} {
+		left := map[string]int{}
+		o := options(t, f)
+		o.Progress = func(_, stage string, done, of int) { left[stage] = of - done }
+		r, err := Run(t.Context(), cs, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := r.Categories[0]; c.TrainGood != 24 || c.Copies != 2 {
+			t.Errorf("%s: taught %d, copies %d", f, c.TrainGood, c.Copies)
+		}
+		for stage, n := range left {
+			if n != 0 {
+				t.Errorf("%s: %s ends %d before its end", f, stage, n)
+			}
+		}
+		cs := slices.Clone(cs)
+		cs[0].Train = slices.Repeat(cs[0].Train[:2], 5)
+		if _, err := Run(t.Context(), cs, o); !errors.Is(err, padim.ErrTooFew) || !strings.Contains(err.Error(), "8 of 10 pictures are copies") {
+			t.Errorf("%s, of two parts: %v", f, err)
+		}
 	}
 }
 

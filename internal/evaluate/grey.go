@@ -2,13 +2,13 @@ package evaluate
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
 	"cull/infer/prep"
 	"cull/internal/control"
 	"cull/internal/imagefile"
+	"cull/internal/inspect"
 	"cull/internal/measure"
 	"cull/padim"
 )
@@ -52,15 +52,20 @@ func (m *greyModel) score(row [len(control.Statistics)]float64) float64 {
 func (r *run) grey(ctx context.Context, c *Category) error {
 	start := time.Now()
 	var rows [][len(control.Statistics)]float64
+	var seen inspect.Repeats
 	err := r.pictures(ctx, r.train, "teach", func(pic []int8) {
+		if _, again := seen.Add(pic, ""); again {
+			return
+		}
 		rows = append(rows, control.Grey(pic, r.Size, r.Size))
 	})
 	if err != nil {
 		return err
 	}
-	if len(rows) < padim.MinParts {
-		return fmt.Errorf("%d good parts, at least %d needed: %w", len(rows), padim.MinParts, padim.ErrTooFew)
+	if err := inspect.Enough(len(rows), len(r.train)); err != nil {
+		return err
 	}
+	r.count(c, len(rows))
 	leftOut := make([]float32, len(rows))
 	for i, row := range rows {
 		m := newGreyModel(rows, i)

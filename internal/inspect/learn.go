@@ -40,8 +40,8 @@ type Options struct {
 
 	SpoolDir string // of the temporary files, 0.3 MB a part at 256 pixels, 0.5 MB with Light, 0.8 MB with mirrors
 
-	// Progress, where not nil, is called after every part, for each stage again; the model's
-	// stage walks over the parts up to four times, twice that with mirrors.
+	// Progress, where not nil, is called after every picture in StagePictures, copies too, and after every part in each
+	// stage behind it; the model's stage walks over the parts up to four times, twice that with mirrors.
 	Progress func(stage string, done int)
 
 	// Taken, where not nil, hears of every picture: its name and, if it is the same as an earlier one to the bit and so not taught
@@ -141,7 +141,7 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		return frame, nil, err
 	}
 	pic, meter, after := make([]int8, h*w*3), light.NewMeter(w, h), o.after(StagePictures, 1)
-	var seen repeats
+	var seen Repeats
 	var chroma image.Point // of the frame last marked
 	done := 1
 	for ; ; done++ {
@@ -168,11 +168,11 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 			return frame, nil, err
 		}
 		name = cmp.Or(name, fmt.Sprintf("good part %d", done))
-		first, again := seen.add(pic, name)
+		first, again := seen.Add(pic, name)
 		if o.Taken != nil {
 			o.Taken(name, first)
 		}
-		if again {
+		if after(done); again {
 			continue
 		}
 		if o.keep != nil {
@@ -184,16 +184,11 @@ func collect(ctx context.Context, pictures *spool, src capture.Source, o *Option
 		if err := pictures.add([]padim.Map{{H: h, W: w, C: 3, Stride: 1, Data: pic}}); err != nil {
 			return frame, nil, err
 		}
-		after(pictures.Len())
 	}
-	switch n, all := pictures.Len(), done-1; {
-	case n == 1 && all >= padim.MinParts: // fewer are an error of their own
-		return frame, nil, fmt.Errorf("inspect: %d pictures: %w", all, ErrSame)
-	case n < padim.MinParts && n < all:
-		return frame, nil, fmt.Errorf("inspect: %d of %d pictures are copies: %d good parts, at least %d needed: %w",
-			all-n, all, n, padim.MinParts, padim.ErrTooFew)
+	if err := Enough(pictures.Len(), done-1); err != nil {
+		return frame, nil, fmt.Errorf("inspect: %w", err)
 	}
-	if o.Light == 0 || pictures.Len() == 0 {
+	if o.Light == 0 {
 		return frame, nil, nil
 	}
 	return frame, meter.Reference(o.Light), nil

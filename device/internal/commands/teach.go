@@ -95,7 +95,12 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	var taken pictures
 	o.Taken = taken.add
 	progress := newProgress(env.Stderr)
-	o.Progress = func(stage string, done int) { progress.show("%s: good part %d%s", stage, done, of) }
+	o.Progress = func(stage string, done int) {
+		if stage != inspect.StagePictures { // which has counted them
+			of = fmt.Sprintf(" of %d", len(taken.names))
+		}
+		progress.show("%s: good part %d%s", stage, done, of)
+	}
 	defer thrifty()()
 	p, err := inspect.Teach(ctx, src, m, o, time.Now())
 	progress.clear()

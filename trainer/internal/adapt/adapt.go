@@ -6,6 +6,7 @@ package adapt
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -52,9 +53,10 @@ func Defaults() Options {
 
 // A Result is what Run made, kept or not.
 type Result struct {
-	Model *infer.Model // fitted to all parts
-	Parts int
-	Gain  Gain // of networks fitted to three quarters of them, on the fourth
+	Model  *infer.Model // fitted to all parts
+	Parts  int
+	Copies int  // pictures that are the same as others and were left out
+	Gain   Gain // of networks fitted to three quarters of them, on the fourth
 }
 
 // Draw returns the files of good parts that a network is fitted to, MaxParts of them at most, in an order drawn by the seed.
@@ -71,10 +73,16 @@ func Draw(files []string, seed uint64) []string {
 // come. With ErrNoGain the Result is there all the same: its Gain says what was measured. The same arguments give the
 // same bits.
 func Run(ctx context.Context, parent *infer.Model, parts [][]uint8, o Options) (*Result, error) {
-	if len(parts) < MinParts {
+	all := len(parts)
+	parts = distinct(parts)
+	copies := all - len(parts)
+	switch {
+	case len(parts) < MinParts && copies > 0:
+		return nil, fmt.Errorf("%w: %d, want at least %d: %d of %d pictures are copies", ErrTooFew, len(parts), MinParts, copies, all)
+	case len(parts) < MinParts:
 		return nil, fmt.Errorf("%w: %d, want at least %d", ErrTooFew, len(parts), MinParts)
 	}
-	r := &Result{Parts: len(parts)}
+	r := &Result{Parts: len(parts), Copies: copies}
 	var err error
 	if r.Gain, err = crossValidate(ctx, parent, parts, o); err != nil {
 		return nil, fmt.Errorf("adapt: %w", err)
@@ -86,6 +94,19 @@ func Run(ctx context.Context, parent *infer.Model, parts [][]uint8, o Options) (
 		return r, ErrNoGain
 	}
 	return r, nil
+}
+
+// distinct returns the pictures without those that are there before: a part held out whose twin was fitted to proves nothing.
+func distinct(parts [][]uint8) (all [][]uint8) {
+	seen := map[[sha256.Size]byte]bool{}
+	for _, p := range parts {
+		digest := sha256.Sum256(p)
+		if !seen[digest] {
+			seen[digest] = true
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // fit makes the network of some parts.

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"cull/infer"
-	"cull/trainer/internal/discriminant"
 	"cull/weights"
 )
 
@@ -92,10 +91,23 @@ func TestNoGainOverOneself(t *testing.T) {
 	}
 }
 
-// One picture many times is no set of good parts.
-func TestPartsAllAlike(t *testing.T) {
-	alike := slices.Repeat(grain(1, 64), MinParts)
-	if _, err := Run(context.Background(), shipped(t), alike, small(t)); !errors.Is(err, discriminant.ErrConstant) {
+// A part that is there twice, once held out and once fitted to, would prove a gain that is none.
+func TestCopiesAreLeftOut(t *testing.T) {
+	parts := grain(20, 64)
+	var results []*Result
+	for _, p := range [][][]uint8{parts, append(slices.Clone(parts), parts...)} {
+		r, err := Run(t.Context(), shipped(t), p, small(t))
+		if err != nil && !errors.Is(err, ErrNoGain) {
+			t.Fatal(err)
+		}
+		results = append(results, r)
+	}
+	once, twice := results[0], results[1]
+	if twice.Parts != 20 || once.Copies != 0 || twice.Copies != 20 || once.Gain != twice.Gain || once.Model.Digest() != twice.Model.Digest() {
+		t.Errorf("%d parts, %d copies, %v, without them %v", twice.Parts, twice.Copies, twice.Gain, once.Gain)
+	}
+	_, err := Run(t.Context(), shipped(t), slices.Repeat(grain(2, 64), MinParts), small(t))
+	if !errors.Is(err, ErrTooFew) || !strings.HasSuffix(err.Error(), ": 2, want at least 20: 38 of 40 pictures are copies") {
 		t.Error(err)
 	}
 }
