@@ -7,7 +7,7 @@
 //	BTAD        train/ok    test/ok    test/ko      ground_truth/ko/<stem>.png or .bmp
 //
 // Of MVTec AD 2 only the public test is read: the other parts have no labels. Names are the same in capitals and small
-// letters.
+// letters, unless those are needed to tell them apart.
 //
 // Paths come sorted by name, so that they are the same on every machine.
 package dataset
@@ -29,6 +29,7 @@ var (
 	ErrLayout = errors.New("neither train/good (MVTec AD and AD 2) nor train/ok (BTAD) is there")
 	ErrMask   = errors.New("picture has no mask though others of its kind have")
 	ErrMasks  = errors.New("none of its files is a mask of a picture of that kind")
+	ErrCase   = errors.New("names differ in capitals and small letters alone")
 )
 
 // A Category is one product of a data set.
@@ -66,7 +67,11 @@ func (c *Category) Unmasked() []string {
 // Open returns the category at path, or those in the folders at path. Folders
 // without a train folder are passed over.
 func Open(path string) ([]Category, error) {
-	if isDir(folder(path, "train")) {
+	train, err := folder(path, "train")
+	if err != nil {
+		return nil, err
+	}
+	if isDir(train) {
 		c, err := openCategory(path)
 		if err != nil {
 			return nil, err
@@ -80,7 +85,14 @@ func Open(path string) ([]Category, error) {
 	var cs []Category
 	for _, e := range entries {
 		dir := filepath.Join(path, e.Name())
-		if hidden(e) || !isDir(folder(dir, "train")) {
+		if hidden(e) {
+			continue
+		}
+		train, err := folder(dir, "train")
+		if err != nil {
+			return nil, err
+		}
+		if !isDir(train) {
 			continue
 		}
 		c, err := openCategory(dir)
@@ -103,24 +115,42 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// folder returns the folder in dir that has one of names, in capitals or small letters; the first name where there is none.
-func folder(dir string, names ...string) string {
-	entries, _ := os.ReadDir(dir) // an error is met when the folder is opened
+// folder returns the folder in dir that has one of names, or one of them in other capitals or small letters; the first name
+// where there is none.
+func folder(dir string, names ...string) (string, error) {
 	for _, name := range names {
 		if path := filepath.Join(dir, name); isDir(path) {
-			return path
-		}
-		for _, e := range entries {
-			if path := filepath.Join(dir, e.Name()); strings.EqualFold(e.Name(), name) && isDir(path) {
-				return path
-			}
+			return path, nil
 		}
 	}
-	return filepath.Join(dir, names[0])
+	entries, _ := os.ReadDir(dir) // an error is met when the folder is opened
+	for _, name := range names {
+		found := ""
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			if !strings.EqualFold(e.Name(), name) || !isDir(path) {
+				continue
+			}
+			if found != "" {
+				return "", caseError(found, path)
+			}
+			found = path
+		}
+		if found != "" {
+			return found, nil
+		}
+	}
+	return filepath.Join(dir, names[0]), nil
 }
+
+func caseError(a, b string) error { return fmt.Errorf("dataset: %s and %s: %w", a, b, ErrCase) }
 
 // goodNames are what the folders of good pictures are called.
 var goodNames = []string{"good", "ok"}
+
+func isGood(kind string) bool {
+	return slices.ContainsFunc(goodNames, func(name string) bool { return strings.EqualFold(name, kind) })
+}
 
 func openCategory(dir string) (*Category, error) {
 	abs, err := filepath.Abs(dir)
@@ -128,27 +158,42 @@ func openCategory(dir string) (*Category, error) {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	c := &Category{Name: filepath.Base(abs)}
-	train := folder(folder(dir, "train"), goodNames...)
+	train, err := folder(dir, "train")
+	if err == nil {
+		train, err = folder(train, goodNames...)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if !isDir(train) {
 		return nil, fmt.Errorf("dataset: %s: %w", dir, ErrLayout)
 	}
 	if c.Train, err = imagefile.List(train); err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
-	test, truth := folder(dir, "test"), folder(dir, "ground_truth")
-	if public := folder(dir, "test_public"); isDir(public) {
-		test, truth = public, folder(public, "ground_truth")
+	test, truth, err := testFolders(dir)
+	if err != nil {
+		return nil, err
 	}
 	kinds, err := os.ReadDir(test)
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
+	kindOf := map[string]string{} // by folder of masks
 	for _, k := range kinds {
 		kind := filepath.Join(test, k.Name())
 		if hidden(k) || kind == truth || !isDir(kind) {
 			continue
 		}
-		items, err := testItems(kind, folder(truth, k.Name()))
+		masks, err := folder(truth, k.Name())
+		if err != nil {
+			return nil, err
+		}
+		if other := kindOf[masks]; other != "" && !isGood(k.Name()) {
+			return nil, caseError(other, kind)
+		}
+		kindOf[masks] = kind
+		items, err := testItems(kind, masks)
 		if err != nil {
 			return nil, err
 		}
@@ -160,6 +205,22 @@ func openCategory(dir string) (*Category, error) {
 	return c, nil
 }
 
+// testFolders returns the folders of test pictures and of their masks in that of a category.
+func testFolders(dir string) (test, truth string, err error) {
+	public, err := folder(dir, "test_public")
+	if err != nil {
+		return "", "", err
+	}
+	if isDir(public) {
+		truth, err = folder(public, "ground_truth")
+		return public, truth, err
+	}
+	if test, err = folder(dir, "test"); err == nil {
+		truth, err = folder(dir, "ground_truth")
+	}
+	return test, truth, err
+}
+
 // testItems lists the test pictures of one kind. The folder of their masks need not be there.
 func testItems(dir, masks string) ([]Item, error) {
 	paths, err := imagefile.List(dir)
@@ -167,7 +228,7 @@ func testItems(dir, masks string) ([]Item, error) {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
 	kind := filepath.Base(dir)
-	good := slices.ContainsFunc(goodNames, func(name string) bool { return strings.EqualFold(name, kind) })
+	good := isGood(kind)
 	items := make([]Item, len(paths))
 	for i, p := range paths {
 		items[i] = Item{Path: p, Kind: kind, Good: good}
@@ -187,20 +248,33 @@ func findMasks(items []Item, dir string) error {
 	if err != nil {
 		return fmt.Errorf("dataset: %w", err)
 	}
-	names := map[string]string{} // as they are and in small letters -> as they are
+	names := map[string][]string{} // by what they are in small letters
 	for _, e := range entries {
-		names[strings.ToLower(e.Name())] = e.Name()
+		small := strings.ToLower(e.Name())
+		names[small] = append(names[small], e.Name())
 	}
-	for _, e := range entries { // where names differ in letters' case alone, each is its own
-		names[e.Name()] = e.Name()
+	type owner struct {
+		path  string
+		exact bool
 	}
+	owners := map[string]owner{} // of masks
 	found, missing := 0, ""
 	for i := range items {
-		if mask := maskOf(items[i].Path, names); mask != "" {
-			items[i].Mask = filepath.Join(dir, mask)
+		path := items[i].Path
+		mask, exact := maskOf(path, names)
+		switch {
+		case len(mask) > 1:
+			return caseError(filepath.Join(dir, mask[0]), filepath.Join(dir, mask[1]))
+		case len(mask) == 1:
+			other, shared := owners[mask[0]]
+			if shared && !(exact && other.exact) {
+				return caseError(other.path, path)
+			}
+			owners[mask[0]] = owner{path, exact}
+			items[i].Mask = filepath.Join(dir, mask[0])
 			found++
-		} else if missing == "" {
-			missing = items[i].Path
+		case missing == "":
+			missing = path
 		}
 	}
 	want := filepath.Join(dir, stem(missing)+maskEnds[0])
@@ -213,16 +287,21 @@ func findMasks(items []Item, dir string) error {
 	return fmt.Errorf("dataset: %s: %w: %s", missing, ErrMask, want)
 }
 
-// maskOf returns which of names is the mask of the picture at path, empty where none is.
-func maskOf(path string, names map[string]string) string {
+// maskOf returns which of names, by what they are in small letters, is the mask of the picture at path: the one that is exactly
+// so called, else all that are but for capitals and small letters.
+func maskOf(path string, names map[string][]string) (mask []string, exact bool) {
 	for _, end := range maskEnds {
-		for _, name := range []string{stem(path) + end, strings.ToLower(stem(path) + end)} {
-			if mask, ok := names[name]; ok {
-				return mask
-			}
+		name := stem(path) + end
+		if slices.Contains(names[strings.ToLower(name)], name) {
+			return []string{name}, true
 		}
 	}
-	return ""
+	for _, end := range maskEnds {
+		if mask = names[strings.ToLower(stem(path)+end)]; mask != nil {
+			return mask, false
+		}
+	}
+	return nil, false
 }
 
 func stem(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }

@@ -104,6 +104,50 @@ func TestNamesInCapitals(t *testing.T) {
 	}
 }
 
+// What is exactly so called goes before what is so called but for capitals, whatever the ending.
+func TestExactNamesGoFirst(t *testing.T) {
+	cs, err := Open(tree(t, "train/Good/0.png", "train/ok/0.png", "test/ok/0.png", "test/bad/A.png", "test/bad/a.png",
+		"ground_truth/bad/a_mask.png", "ground_truth/bad/A.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if train := filepath.Base(filepath.Dir(cs[0].Train[0])); train != "ok" {
+		t.Errorf("train/%s", train)
+	}
+	for i, want := range []string{"A.png", "a_mask.png"} {
+		if got := filepath.Base(cs[0].Test[i].Mask); got != want {
+			t.Errorf("mask of %s: %s", cs[0].Test[i].Path, got)
+		}
+	}
+}
+
+// One mask or folder for two names, or two for one, would be a guess.
+func TestNamesThatDifferInCapitalsAlone(t *testing.T) {
+	for _, c := range []struct{ names, a, b string }{
+		{"test/bad/A.png test/bad/a.png ground_truth/bad/A_mask.png", "test/bad/A.png", "test/bad/a.png"},
+		{"test/bad/A.png test/bad/a.png ground_truth/bad/a_mask.png", "test/bad/A.png", "test/bad/a.png"},
+		{"test/bad/Ab.png test/bad/aB.png ground_truth/bad/ab_mask.png", "test/bad/Ab.png", "test/bad/aB.png"},
+		{"test/bad/a.png ground_truth/bad/A_mask.png ground_truth/bad/a_Mask.png", "ground_truth/bad/A_mask.png", "ground_truth/bad/a_Mask.png"},
+		{"test/Bad/0.png test/bad/0.png ground_truth/bad/0_mask.png", "test/Bad", "test/bad"},
+		{"Test/bad/0.png TEST/bad/0.png", "TEST", "Test"},
+		{"test/bad/0.png train/OK/0.png train/Ok/0.png", "train/OK", "train/Ok"},
+	} {
+		names := strings.Fields(c.names)
+		if !strings.Contains(c.names, "train") {
+			names = append(names, "train/good/0.png")
+		}
+		dir := tree(t, names...)
+		_, err := Open(dir)
+		want := filepath.Join(dir, c.a) + " and " + filepath.Join(dir, c.b) + ": "
+		if !errors.Is(err, ErrCase) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", c.names, err, want)
+		}
+	}
+	if _, err := Open(tree(t, "train/good/0.png", "test/good/0.png", "test/bad/a.png", "test/bad/a.jpg", "ground_truth/bad/a_mask.png")); err != nil {
+		t.Errorf("one mask of two pictures: %v", err)
+	}
+}
+
 func TestNoMasksAtAll(t *testing.T) {
 	cs, err := Open(tree(t, "train/good/0.png", "test/good/0.png", "test/bad/0.png"))
 	if err != nil || cs[0].HasMasks() {

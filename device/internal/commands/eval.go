@@ -100,6 +100,9 @@ func Eval(ctx context.Context, env Env, args []string) error {
 	if errors.Is(err, dataset.ErrMask) || errors.Is(err, dataset.ErrMasks) {
 		return Hint(err, "name masks after their pictures; a kind without a folder of masks has no pixel figures")
 	}
+	if errors.Is(err, dataset.ErrCase) {
+		return Hint(err, "rename one of them, or take it out of the data set")
+	}
 	if err != nil {
 		return Hint(err, "a category has the folders train/good and test/good, test/<defect>…")
 	}
