@@ -43,7 +43,7 @@ func read(m *Model, outputs []string) (*importer, error) {
 	}
 	p := &importer{
 		net: &quantise.Network{}, made: map[string]*Node{}, constants: map[string]*Tensor{}, values: map[string]values{},
-		done: map[want]int{}, names: map[string]bool{},
+		clipped: map[string]bool{}, done: map[want]int{}, names: map[string]bool{},
 	}
 	for i := range g.Init {
 		p.constants[g.Init[i].Name] = &g.Init[i]
@@ -83,6 +83,7 @@ type importer struct {
 	made      map[string]*Node // by the values they make
 	constants map[string]*Tensor
 	values    map[string]values // of constants that were read or made
+	clipped   map[string]bool   // what clips found of values
 	weights   int               // of all nodes so far
 	done      map[want]int      // node of the network; -1 while it is being made
 	names     map[string]bool
@@ -275,21 +276,22 @@ func (p *importer) activation(n *Node, act net.Act) (want, error) {
 // clips reports whether a clip at 6 of a value finds a node that can have it: what works value by value and maximum
 // pools let it through to a convolution or sum. The picture and an AveragePool have none.
 func (p *importer) clips(value string) bool {
-	for range deepest {
-		n := p.made[value]
-		if n == nil || len(n.In) == 0 {
-			return false
-		}
+	if known, ok := p.clipped[value]; ok {
+		return known
+	}
+	p.clipped[value] = false // where it depends on itself
+	n, found := p.made[value], false
+	if n != nil && len(n.In) > 0 {
 		switch n.Op {
 		case "AveragePool":
-			return false
 		case "Identity", "Relu", "Clip", "MaxPool", "QuantizeLinear", "DequantizeLinear":
-			value = n.In[0]
+			found = p.clips(n.In[0])
 		default:
-			return true
+			found = true
 		}
 	}
-	return false
+	p.clipped[value] = found
+	return found
 }
 
 // bounds returns the ends of a Clip, by input (opset 11) or attribute (6).

@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +102,11 @@ func TestQuantisedReLU6IsKept(t *testing.T) {
 	}
 	clip := Node{Op: "Clip", Name: "clip", In: []string{"y2", "lo", "six"}, Out: []string{"o"}}
 	two := tensor("s", []float32{6. / 255, 7. / 255}, 2)
+	far, end := []Node{conv}, "y"
+	for i := range 3 * deepest {
+		far = append(far, Node{Op: "Identity", In: []string{end}, Out: []string{fmt.Sprint("y", i)}})
+		end = fmt.Sprint("y", i)
+	}
 	for _, c := range []struct {
 		name  string
 		nodes []Node
@@ -108,6 +115,8 @@ func TestQuantisedReLU6IsKept(t *testing.T) {
 	}{
 		{"uint8", append([]Node{conv}, pair("y", "o")...), tensor("s", []float32{6. / 255}), u8, 6},
 		{"int8", append([]Node{conv}, pair("y", "o")...), tensor("s", []float32{6. / 255}), i8, 6},
+		{"far from the convolution", append(far, pair(end, "o")...), tensor("s", []float32{6. / 255}), u8, 6},
+		{"far, twice", slices.Concat(far, pair(end, "o1"), pair("o1", "o")), tensor("s", []float32{6. / 255}), u8, 6},
 		{"rounded up", append([]Node{conv}, pair("y", "o")...), tensor("s", []float32{6. / 255 * (1 + 5e-5)}), u8, 6},
 		{"above 6", append([]Node{conv}, pair("y", "o")...), tensor("s", []float32{6.01 / 255}), u8, 9},
 		{"one channel above 6", append([]Node{conv}, pair("y", "o")...), two, Tensor{Name: "z", Type: U8, Dims: []int64{2}, Raw: []byte{0, 0}}, 9},
@@ -128,6 +137,13 @@ func TestQuantisedReLU6IsKept(t *testing.T) {
 		} else if got := first(n, 1); got != c.want {
 			t.Errorf("%s: 9 becomes %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+func TestPairOfItself(t *testing.T) {
+	m := model(pair("o", "o"), []Tensor{tensor("s", []float32{6. / 255}), {Name: "z", Type: U8, Raw: []byte{0}}}, "o")
+	if _, err := Import(m); err == nil || !strings.Contains(err.Error(), "depends on itself") {
+		t.Error(err)
 	}
 }
 
