@@ -85,6 +85,8 @@ func tag(data []byte, id uint16) (uint32, bool) {
 			continue
 		}
 		switch order.Uint16(e[2:]) {
+		case 1: // BYTE
+			return uint32(e[8]), true
 		case 3: // SHORT
 			return uint32(order.Uint16(e[8:])), true
 		case 4: // LONG

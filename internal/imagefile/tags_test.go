@@ -141,6 +141,22 @@ func TestTurnedPicturesAreRefused(t *testing.T) {
 	}
 }
 
+// TIFF 6.0 has readers accept a number in every unsigned type.
+func TestTagsOfAnyUnsignedType(t *testing.T) {
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for kind, value := range map[uint16][]byte{1: {3, 0, 0, 0}, 3: order.AppendUint16(nil, 3), 4: order.AppendUint32(nil, 3)} {
+			for id, want := range map[uint16]error{tagOrientation: ErrTurned, tagCompression: ErrFax} {
+				data := directory(order, id, 0)
+				copy(data[12:], order.AppendUint16(nil, kind))
+				copy(data[18:], value)
+				if err := checkTags(data, "tiff"); !errors.Is(err, want) {
+					t.Errorf("%v, type %d: %v, want %v", order, kind, err, want)
+				}
+			}
+		}
+	}
+}
+
 // What cannot be read in a picture's tags says nothing: the picture is as good as one without them.
 func TestMalformedTagsAreNone(t *testing.T) {
 	turned := directory(binary.LittleEndian, tagOrientation, 6)
