@@ -307,8 +307,13 @@ func TestDiscriminantsWithoutADefect(t *testing.T) {
 	out := filepath.Join(filepath.Dir(recipe), "a.net")
 	var stderr bytes.Buffer
 	if code := run([]string{"pretrain", recipe, "-o", out}, nil, &stderr); code != exitError ||
-		!strings.Contains(stderr.String(), "no visible defect among 16 samples\nhint: the checkpoint has the training") {
+		!strings.Contains(stderr.String(), "no visible defect among 16 samples\nhint: the checkpoint has the training: pretrain --resume ") {
 		t.Errorf("exit %d:\n%s", code, stderr.String())
+	}
+	stderr.Reset()
+	if code := run([]string{"quantize", checkpointOf(out), "-o", out}, nil, &stderr); code != exitError ||
+		!strings.Contains(stderr.String(), "\nhint: the checkpoint has the training: pretrain --resume ") {
+		t.Errorf("quantize: exit %d:\n%s", code, stderr.String())
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a network was written")

@@ -244,7 +244,7 @@ func finish(ctx context.Context, run *pretrain.Run, report io.Writer) (*infer.Mo
 	select {
 	case err := <-done:
 		if errors.Is(err, discriminant.ErrNoDefect) {
-			return nil, hinted{err, "the checkpoint has the training: go on from it with more discriminant.samples, or without discriminant.channels"}
+			return nil, hinted{err, "the checkpoint has the training: pretrain --resume ends it with more discriminant.samples in the recipe, or without discriminant.channels"}
 		}
 		if err == nil {
 			_, err = said.WriteTo(report)

@@ -75,7 +75,7 @@ type Taught struct {
 
 // Learn teaches a model from the frames of src, all of them good parts: it collects their pictures and
 // the mean of their light, then extracts features, then fits, and where mirrored good parts pass, fits once more
-// with them. Memory does not depend on their number.
+// with them. Memory does not depend on their number, but for a digest and a name of each.
 func Learn(ctx context.Context, src capture.Source, e Extractor, o Options) (*Taught, error) {
 	if o.Fit.Mode == padim.Stock {
 		if o.Mask != nil {
