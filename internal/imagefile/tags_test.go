@@ -180,10 +180,18 @@ func TestMalformedTagsAreNone(t *testing.T) {
 			t.Errorf("%x: %v", exif, err)
 		}
 	}
-	for n := range len(turned) + 20 { // no end to the segments, none of a length that fits
-		data := withExif(jpegOf(t), turned)
-		exifOfJPEG(data[:n:n])
-		chunkOfPNG(withChunk(encodePNG(t, colours()), "eXIf", turned)[:n:n], "eXIf")
+	inJPEG, inPNG := withExif(jpegOf(t), turned), withChunk(encodePNG(t, colours()), "eXIf", turned)
+	for n := range inJPEG { // cut before, within and behind what is sought
+		whole := n >= bytes.Index(inJPEG, turned)+len(turned)
+		if got := exifOfJPEG(inJPEG[:n:n]); whole != (got != nil) || whole && !bytes.Equal(got, turned) {
+			t.Errorf("%d bytes of a JPEG: %x", n, got)
+		}
+	}
+	for n := range inPNG {
+		whole := n >= bytes.Index(inPNG, turned)+len(turned)+4 // the checksum
+		if got := chunkOfPNG(inPNG[:n:n], "eXIf"); whole != (got != nil) || whole && !bytes.Equal(got, turned) {
+			t.Errorf("%d bytes of a PNG: %x", n, got)
+		}
 	}
 }
 
