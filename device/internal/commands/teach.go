@@ -92,12 +92,12 @@ func Teach(ctx context.Context, env Env, args []string) error {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // it is only read
-	var taken pictures
-	o.Taken = taken.add
+	var told taken
+	o.Taken = told.add
 	progress := newProgress(env.Stderr)
 	o.Progress = func(stage string, done int) {
 		if stage != inspect.StagePictures { // which has counted them
-			of = fmt.Sprintf(" of %d", len(taken.names))
+			of = fmt.Sprintf(" of %d", len(told.names))
 		}
 		progress.show("%s: good part %d%s", stage, done, of)
 	}
@@ -113,7 +113,7 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	if err := p.WriteFile(f.output); err != nil {
 		return Hint(err, "choose a folder that may be written to")
 	}
-	return printTaught(env.Stdout, p, f.output, &taken)
+	return printTaught(env.Stdout, p, f.output, &told)
 }
 
 // openGood opens a folder of pictures or, in which case it is recorded too, a recording. of says how many there are, if it is known.
@@ -133,14 +133,14 @@ func openGood(path string) (src capture.Source, recorded *passed, of string, err
 	return recorded, recorded, "", nil
 }
 
-// pictures are those that were taught, in order, and those that were there twice.
-type pictures struct {
+// taken are the pictures that were taught, in order, and those that were there twice.
+type taken struct {
 	names        []string
 	copies       int
 	copied, twin string // the first
 }
 
-func (p *pictures) add(name, twin string) {
+func (p *taken) add(name, twin string) {
 	if twin == "" {
 		p.names = append(p.names, name)
 		return
@@ -223,7 +223,7 @@ func sourceHint(err error, source string) error {
 const coarse = 1.5
 
 // printTaught says what was taught and what the threshold can promise.
-func printTaught(w io.Writer, p *product.Product, path string, of *pictures) error {
+func printTaught(w io.Writer, p *product.Product, path string, of *taken) error {
 	r, t := &p.Report, p.Report.Threshold
 	src, dst, err := p.Plan.Window(p.Frame.X, p.Frame.Y)
 	if err != nil {
