@@ -87,12 +87,13 @@ func Teach(ctx context.Context, env Env, args []string) error {
 			return Hint(err, "--mask: %s", cmp.Or(imagefile.Remedy(err), "a PNG or BMP as large as the frames"))
 		}
 	}
-	src, recorded, of, err := openGood(rest[0])
+	src, err := openGood(rest[0])
 	if err != nil {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // it is only read
 	var told taken
+	of := src.of
 	o.Taken = told.add
 	progress := newProgress(env.Stderr)
 	o.Progress = func(stage string, done int) {
@@ -104,8 +105,8 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	defer thrifty()()
 	p, err := inspect.Teach(ctx, src, m, o, time.Now())
 	progress.clear()
-	if err == nil && recorded != nil {
-		err, _ = tellTorn(recorded.src, recorded.torn, env.Stderr)
+	if err == nil && src.recorded != nil {
+		err, _ = tellTorn(src.recorded.src, src.recorded.torn, env.Stderr)
 	}
 	if err != nil {
 		return withTeachHint(err)
@@ -116,21 +117,27 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	return printTaught(env.Stdout, p, f.output, &told)
 }
 
-// openGood opens a folder of pictures or, in which case it is recorded too, a recording. of says how many there are, if it is known.
-func openGood(path string) (src capture.Source, recorded *passed, of string, err error) {
+// A goodSource is what a product is taught from.
+type goodSource struct {
+	capture.Source
+	recorded *passed // the Source of a recording; nil: a folder of pictures
+	of       string  // " of 40", how many there are; empty: not known
+}
+
+func openGood(path string) (*goodSource, error) {
 	if !isRecording(path) {
 		files, err := replay.Open(path)
 		if err != nil {
-			return nil, nil, "", sourceHint(err, path)
+			return nil, sourceHint(err, path)
 		}
-		return files, nil, fmt.Sprintf(" of %d", files.Len()), nil
+		return &goodSource{Source: files, of: fmt.Sprintf(" of %d", files.Len())}, nil
 	}
 	rec, err := openRecording("teach", path)
 	if err != nil {
-		return nil, nil, "", err
+		return nil, err
 	}
-	recorded = &passed{src: rec, seen: seen{}}
-	return recorded, recorded, "", nil
+	parts := &passed{src: rec, seen: seen{}}
+	return &goodSource{Source: parts, recorded: parts}, nil
 }
 
 // taken are the pictures that were taught, in order, and those that were there twice.
