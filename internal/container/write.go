@@ -21,8 +21,7 @@ func WriteFile(path string, b []byte) error {
 // Write makes what write writes the contents of path, all or nothing: a temporary file in
 // the same folder is written, flushed to disk and renamed, then the folder is
 // flushed. After an error, which may be write's own, path holds what it held before, unless the disk fails in that last
-// flush. What is there
-// and no file, a folder or a device, is never replaced; of a symbolic link, the file that it names is.
+// flush. What is there and no file, a folder or a device, is never replaced; of a symbolic link, the file that it names is.
 func Write(path string, write func(io.Writer) error) (err error) {
 	named := func(err error) error {
 		if err == nil {
@@ -30,19 +29,11 @@ func Write(path string, write func(io.Writer) error) (err error) {
 		}
 		return fmt.Errorf("container: write %s: %w", path, cause(err))
 	}
-	if err := replaceable(path); err != nil {
-		return named(err)
-	}
-	path = behindLinks(path)
-	folder, err := os.Open(filepath.Dir(path)) // first: one that may not be read cannot be flushed, and after the rename it is too late
+	file, folder, tmp, err := begin(path)
 	if err != nil {
 		return named(err)
 	}
 	defer folder.Close() //nolint:errcheck // it was only flushed
-	tmp, err := temporary(path)
-	if err != nil {
-		return named(err)
-	}
 	defer func() {
 		if err != nil {
 			tmp.Close() //nolint:errcheck // closed already, or given up
@@ -59,7 +50,7 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := publish(tmp, path, folder); err != nil {
+	if err := publish(tmp, file, folder); err != nil {
 		return named(err)
 	}
 	return nil
@@ -73,27 +64,31 @@ func (w writer) Write(b []byte) (int, error) { return w(b) }
 // CanWrite returns the error that WriteFile would fail with as the folder of path is now, for
 // commands to ask before their work.
 func CanWrite(path string) error {
-	if err := tryWrite(path); err != nil {
+	_, folder, tmp, err := begin(path)
+	if err == nil {
+		err = errors.Join(folder.Close(), tmp.Close(), os.Remove(tmp.Name()))
+	}
+	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w", path, cause(err))
 	}
 	return nil
 }
 
-func tryWrite(path string) error {
+// begin returns the file that a write to path makes, its folder, and a temporary file in that. The folder is opened first: one that
+// may not be read cannot be flushed, and after the rename it is too late.
+func begin(path string) (file string, folder, tmp *os.File, err error) {
 	if err := replaceable(path); err != nil {
-		return err
+		return "", nil, nil, err
 	}
-	path = behindLinks(path)
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	file = behindLinks(path)
+	if folder, err = os.Open(filepath.Dir(file)); err != nil {
+		return "", nil, nil, err
 	}
-	defer folder.Close() //nolint:errcheck // it was only tried
-	tmp, err := temporary(path)
-	if err != nil {
-		return err
+	if tmp, err = temporary(file); err != nil {
+		folder.Close() //nolint:errcheck // nothing was done in it
+		return "", nil, nil, err
 	}
-	return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+	return file, folder, tmp, nil
 }
 
 func replaceable(path string) error {
