@@ -22,9 +22,10 @@ folder of them) and writes DIR/KIND/CATEGORY in MVTec AD's layout, with masks:
 cull eval DIR/KIND says how well they are seen.
 
   -o DIR       output; must not exist, or be empty
-  --kinds K,K  pit, speck, stain, colour, blur, copy, scratch (all)
+  --kinds K,K  pit, speck, stain, colour, blur, copy, scratch (all of these); or a drift, which changes
+               each picture as a whole and has no masks: defocus, displaced, smear, grain
   --size N     side of the pictures in pixels, 128 to 2048 (256)
-  --least N    bad pictures of a category at least; each good one is used as often as that takes (40)
+  --least N    bad pictures of a category at least; each good one is used as often as that takes (40), once for a drift
   --seed N     of the drawing (1)
 `
 
@@ -52,7 +53,7 @@ func runSpoil(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 }
 
 func parseSpoil(args []string) (*spoilJob, error) {
-	j := &spoilJob{kinds: spoil.Kinds}
+	j := &spoilJob{kinds: spoil.Defects}
 	f := flag.NewFlagSet("spoil", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&j.out, "o", "", "")
@@ -63,8 +64,8 @@ func parseSpoil(args []string) (*spoilJob, error) {
 		j.kinds = nil
 		for name := range strings.SplitSeq(v, ",") {
 			k := spoil.Kind(name)
-			if !slices.Contains(spoil.Kinds, k) {
-				return fmt.Errorf("%q is no kind of defect", name)
+			if !slices.Contains(spoil.Defects, k) && !slices.Contains(spoil.Drifts, k) {
+				return fmt.Errorf("%q is no kind of defect or drift", name)
 			}
 			if slices.Contains(j.kinds, k) {
 				return fmt.Errorf("%s is named twice", name)

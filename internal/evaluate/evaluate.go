@@ -160,7 +160,7 @@ func (r *run) category(ctx context.Context) (*Category, error) {
 	r.count(c, taught.Report.Parts)
 	c.Mode, c.Mirrors = taught.Report.Mode.String(), taught.Mirrors
 	c.promise(taught.Report.Threshold)
-	return c, r.test(ctx, c, in)
+	return c, r.test(ctx, c, in, taught.Report.Scores)
 }
 
 func (c *Category) promise(t padim.Threshold) {
@@ -272,7 +272,7 @@ func (r *run) pictures(ctx context.Context, paths []string, stage string, f func
 
 // test scores the test pictures. A picture's time runs from the frame in memory,
 // JPEG still compressed, to the verdict.
-func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) error {
+func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector, leftOut []float32) error {
 	var scores []score
 	var times []float64
 	var threshold float64
@@ -305,7 +305,7 @@ func (r *run) test(ctx context.Context, c *Category, in *inspect.Inspector) erro
 		}
 		r.progress("test", i+1, len(r.set.Test))
 	}
-	c.judge(scores, threshold)
+	c.judge(scores, leftOut, threshold)
 	c.latency(times)
 	if px.on {
 		c.PixelAUROC = Figure(px.AUROC())

@@ -109,6 +109,9 @@ func TestControlsFindAPlainDefect(t *testing.T) {
 		if c.ImageAUROC < 0.99 || c.Escapes.Count != 0 {
 			t.Errorf("%s: image AUROC %v, %d escapes", f, c.ImageAUROC, c.Escapes.Count)
 		}
+		if s := c.Defects["spot"].Shift; s < 0.99 || c.Shift < 0.1 || c.Shift > 0.9 {
+			t.Errorf("%s: against left-out good parts bad ones have %v, good ones %v", f, s, c.Shift)
+		}
 		switch noMap := f == Grey; {
 		case noMap != math.IsNaN(float64(c.PixelAUROC)), noMap != math.IsNaN(float64(r.Mean.AUPRO30)):
 			t.Errorf("%s: pixel AUROC %v", f, c.PixelAUROC)

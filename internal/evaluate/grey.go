@@ -82,10 +82,10 @@ func (r *run) grey(ctx context.Context, c *Category) error {
 	c.SecondsTeach = time.Since(start).Seconds()
 	c.Mode, c.TargetFRR = "grey", target
 	c.promise(t)
-	return r.testGrey(ctx, c, newGreyModel(rows, -1), float64(t.Value))
+	return r.testGrey(ctx, c, newGreyModel(rows, -1), leftOut, float64(t.Value))
 }
 
-func (r *run) testGrey(ctx context.Context, c *Category, m greyModel, threshold float64) error {
+func (r *run) testGrey(ctx context.Context, c *Category, m greyModel, leftOut []float32, threshold float64) error {
 	p, err := prep.New(r.plan())
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (r *run) testGrey(ctx context.Context, c *Category, m greyModel, threshold 
 		}
 		r.progress("test", i+1, len(r.set.Test))
 	}
-	c.judge(scores, threshold)
+	c.judge(scores, leftOut, threshold)
 	c.latency(times)
 	c.Statistics = map[string]Figure{}
 	for k, name := range control.Statistics {

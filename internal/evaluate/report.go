@@ -77,6 +77,10 @@ type Category struct {
 	AUPRO30    Figure `json:"aupro30"`
 	F1Max      Figure `json:"f1_max"` // over all thresholds, knowing the bad parts
 
+	// Shift is how often a good test part scores higher than a good training part that was left out of the model: 0.5 where
+	// unseen good parts look as the taught ones do.
+	Shift Figure `json:"shift_auroc"`
+
 	// Threshold comes from good training parts alone.
 	Threshold        Figure  `json:"threshold"`
 	TargetFRR        float64 `json:"target_frr"`
@@ -121,6 +125,7 @@ type Defects map[string]Defect
 type Defect struct {
 	N          int    `json:"n"`
 	ImageAUROC Figure `json:"image_auroc"`
+	Shift      Figure `json:"shift_auroc"` // against left-out good training parts, as Category.Shift
 }
 
 // Mean is over the categories that have the figure.
@@ -149,8 +154,8 @@ func MeanOf(cs []Category) Mean {
 	}
 }
 
-// judge fills in the figures that follow from image scores.
-func (c *Category) judge(scores []score, threshold float64) {
+// judge fills in the figures that follow from image scores and from those of left-out training parts.
+func (c *Category) judge(scores []score, leftOut []float32, threshold float64) {
 	var good, bad []float64
 	kinds := map[string][]float64{}
 	var falseRejects, escapes measure.Rate
@@ -171,6 +176,11 @@ func (c *Category) judge(scores []score, threshold float64) {
 	falseRejects.Of, escapes.Of = len(good), len(bad)
 	c.TestGood, c.TestBad = len(good), len(bad)
 	c.ImageAUROC = Figure(measure.AUROC(good, bad))
+	taught := make([]float64, len(leftOut))
+	for i, s := range leftOut {
+		taught[i] = float64(s)
+	}
+	c.Shift = Figure(measure.AUROC(taught, good))
 	low, high := measure.AUROCInterval(good, bad)
 	c.ImageAUROCLow, c.ImageAUROCHigh = Figure(low), Figure(high)
 	c.AveragePrecision = Figure(measure.AveragePrecision(good, bad))
@@ -183,6 +193,6 @@ func (c *Category) judge(scores []score, threshold float64) {
 	c.FRRAtZeroEscapes, c.FalseAtZero = Figure(zero.Value()), newCount(zero)
 	c.Defects = Defects{}
 	for kind, s := range kinds {
-		c.Defects[kind] = Defect{len(s), Figure(measure.AUROC(good, s))}
+		c.Defects[kind] = Defect{len(s), Figure(measure.AUROC(good, s)), Figure(measure.AUROC(taught, s))}
 	}
 }

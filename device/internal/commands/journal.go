@@ -120,6 +120,9 @@ func (j reporter) event(e line.Event, more ...slog.Attr) {
 	if e.N > 0 {
 		as = append(as, slog.Int(countOf[e.Kind], e.N))
 	}
+	if e.Kind == line.Drifted {
+		as = append(as, slog.Float64("higher_than_taught", e.Share))
+	}
 	if e.For > 0 {
 		as = append(as, slog.Duration("for", e.For))
 	}
@@ -135,14 +138,14 @@ var (
 		line.PartRejected: journal.PartRejected, line.PartStopped: journal.PartStopped,
 		line.CameraLost: journal.CameraLost, line.CameraBack: journal.CameraBack,
 		line.MissedTrigger: journal.MissedTrigger, line.RejectsInRow: journal.RejectsInRow,
-		line.NoReject: journal.NoReject, line.NoTrigger: journal.NoTrigger, line.NotSeen: journal.NotSeen,
+		line.NoReject: journal.NoReject, line.Drifted: journal.Drifted, line.NoTrigger: journal.NoTrigger, line.NotSeen: journal.NotSeen,
 		line.Unexpected: journal.Unexpected, line.Ambiguous: journal.Ambiguous, line.OutputFailed: journal.OutputFailed,
 		line.Debounced: journal.Debounced, line.NotReady: journal.NotReady,
 	}
 	// countOf says what an event's N counts.
 	countOf = map[line.Kind]string{
 		line.Stopped: "uninspected_in_a_row", line.MissedTrigger: "edges", line.RejectsInRow: "parts",
-		line.NoReject: "parts", line.NoTrigger: "counts", line.NotSeen: "missing_in_a_row", line.Draining: "under_way",
+		line.NoReject: "parts", line.Drifted: "parts", line.NoTrigger: "counts", line.NotSeen: "missing_in_a_row", line.Draining: "under_way",
 		line.Debounced: "bounces_ever",
 	}
 )
@@ -231,6 +234,9 @@ func (j reporter) summary(of string, t *tally, c line.Counts, r record.Stats, ca
 	}
 	if t.hasSlack {
 		as = append(as, slog.Duration("least_slack", t.slack))
+	}
+	if c.Compared {
+		as = append(as, slog.Float64("higher_than_taught", c.Share))
 	}
 	if c.Bounces > 0 {
 		as = append(as, slog.Uint64("bounces_ever", c.Bounces))

@@ -92,6 +92,7 @@ type station struct {
 	files   []used // product and network
 	hangups chan os.Signal
 
+	taught []float64             // left-out scores of the product's good parts
 	frame  image.Point           // of the product's good parts; zero where it was taught just now
 	broken atomic.Pointer[error] // what ended the pictures before their time
 }
@@ -248,6 +249,9 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	if err != nil {
 		return nil, err
 	}
+	for _, score := range p.Report.Scores {
+		s.taught = append(s.taught, float64(score))
+	}
 	digest := model.Digest()
 	s.network = hex.EncodeToString(digest[:])
 	j.loaded(s.productName(), s.network, model, p)
@@ -363,7 +367,7 @@ func blank(size image.Point) *capture.Frame {
 // options are the line's, from the configuration, without its surroundings.
 func (r *run) options() line.Options {
 	o := limits(&r.Config)
-	o.Inspector, o.Recorder, o.Notify = r.inspector, r, r.event
+	o.Inspector, o.Recorder, o.Notify, o.Taught = r.inspector, r, r.event, r.taught
 	o.FirstPart, o.Unfinished, o.Hold = r.first, r.found.Open, hold(&r.Config, &r.found)
 	return o
 }
@@ -385,7 +389,7 @@ func limits(c *config.Config) line.Options {
 		Margin: config.MS(l.MarginMS), Debounce: config.MS(l.DebounceMS),
 		ConfirmFrom: config.MS(l.ConfirmFromMS), ConfirmTo: config.MS(l.ConfirmToMS), ConfirmStop: l.ConfirmStop,
 		Backlog: l.Backlog, MaxParts: l.MaxParts, OnMiss: policies[l.Uninspected], StopAfter: l.StopAfter,
-		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm, QuietCounts: l.QuietCounts, QuietTime: config.MS(l.QuietMS),
+		RejectsAlarm: l.RejectsAlarm, NoRejectAlarm: l.NoRejectAlarm, DriftParts: l.DriftParts, QuietCounts: l.QuietCounts, QuietTime: config.MS(l.QuietMS),
 		Heartbeat: config.MS(l.HeartbeatMS), Drain: config.MS(l.DrainMS),
 	}
 	if o.RejectsAlarm == 0 {

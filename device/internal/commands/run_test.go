@@ -3,6 +3,7 @@ package commands
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -275,6 +276,63 @@ func TestRunOnAFolder(t *testing.T) {
 	}
 	if !regexp.MustCompile(`^parts 20 pass \d+ reject \d+ stop 0\n$`).MatchString(out.String()) {
 		t.Errorf("stdout %q\n%s", out.String(), log.String())
+	}
+}
+
+// Parts that pass, but score as only the worst of the taught ones did: the journal says so, and the summary how much.
+func TestRunSaysThatScoresHaveDrifted(t *testing.T) {
+	b := newBench(t)
+	product := b.path("p.product")
+	mustCull(t, "teach", "--net", b.net, "--size", "64", "--no-mirrors", b.parts, "-o", product)
+	inspect := []string{"inspect", "--json", "--net", b.net, product}
+	for seed := range uint64(60) {
+		path := b.path(fmt.Sprintf("candidate%d.png", seed))
+		writePart(t, path, 1000+seed, false)
+		inspect = append(inspect, path)
+	}
+	var a inspectAnswer
+	if err := json.Unmarshal([]byte(mustCull(t, inspect...)), &a); err != nil {
+		t.Fatal(err)
+	}
+	worst := a.Images[0]
+	for _, one := range a.Images {
+		if one.Verdict == "PASS" && (one.Score > worst.Score || worst.Verdict != "PASS") {
+			worst = one
+		}
+	}
+	picture, err := os.ReadFile(worst.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		folder  string
+		of      int // parts that score so, of 24
+		drifted bool
+	}{{"drifted", 24, true}, {"one", 1, false}} {
+		folder := b.path(tc.folder)
+		for i := range 24 {
+			path := filepath.Join(folder, fmt.Sprintf("%02d.png", i))
+			if writePart(t, path, 2000+uint64(i), false); i < tc.of {
+				if err := os.WriteFile(path, picture, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		config := b.path(tc.folder + ".toml")
+		text := fmt.Sprintf("product = %q\nnetwork = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n[line]\nframe_wait_ms = 5000\npulse_late_ms = 5000\ndrift_parts = 20\n"+
+			"[sim]\npitch_mm = 60\nlength_mm = 30\nnozzle_mm = 600\nspeed_mm_s = 600\n", product, b.net, folder)
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, log bytes.Buffer
+		if err := Run(t.Context(), Env{&out, &log}, []string{"--config", config}); err != nil {
+			t.Fatalf("%v\n%s", err, log.String())
+		}
+		said := regexp.MustCompile(`have drifted from those of the parts taught" parts=20 higher_than_taught=(1|0\.9)`).MatchString(log.String())
+		summed := regexp.MustCompile(`msg=summary .* higher_than_taught=`).MatchString(log.String())
+		if said != tc.drifted || !summed {
+			t.Errorf("%s: said %t, summary %t\n%s", tc.folder, said, summed, log.String())
+		}
 	}
 }
 

@@ -100,6 +100,7 @@ type Line struct {
 	StopAfter     int    `toml:"stop_after" unit:"parts" min:"1" max:"1000" live:"yes"`
 	RejectsAlarm  int    `toml:"rejects_alarm" unit:"parts" min:"0" max:"10000" live:"yes"`
 	NoRejectAlarm int    `toml:"no_reject_alarm" unit:"parts" min:"0" max:"100000000" live:"yes"`
+	DriftParts    int    `toml:"drift_parts" unit:"parts" min:"0" max:"100000" live:"yes"`
 	ConfirmFromMS int    `toml:"confirm_from_ms" unit:"ms" min:"0" max:"60000" live:"yes"`
 	ConfirmToMS   int    `toml:"confirm_to_ms" unit:"ms" min:"1" max:"60000" live:"yes"`
 	ConfirmStop   int    `toml:"confirm_stop" unit:"parts" min:"0" max:"1000" live:"yes"`
@@ -153,7 +154,7 @@ func Default() Config {
 			WindowToMS: 50, FrameWaitMS: 500, MarginMS: 10,
 			PulseMS: 60, PulseMaxMS: 2000, Overlap: "merge",
 			Backlog: 8, MaxParts: 256, Uninspected: "reject", StopAfter: 5,
-			RejectsAlarm: 10, ConfirmToMS: 500, ConfirmStop: 1, HeartbeatMS: 500,
+			RejectsAlarm: 10, DriftParts: 200, ConfirmToMS: 500, ConfirmStop: 1, HeartbeatMS: 500,
 		},
 		Record: Record{
 			SegmentMiB: 16, QuotaMiB: 1024, GroupMS: 20,

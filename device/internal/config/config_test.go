@@ -116,6 +116,7 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"recording", "[camera]\nkind = \"recording\"\n", "f.toml: camera.recording: is needed", "record.frames"},
 		{"confirm", "[line]\nconfirm_from_ms = 500\n", "f.toml:2: line.confirm_from_ms: 500 is not before", ""},
 		{"quiet time", "[line]\nquiet_ms = 50\n", "f.toml:2: line.quiet_ms: 50 is less than a second", "0 is never"},
+		{"drift", "[line]\ndrift_parts = 19\n", "f.toml:2: line.drift_parts: 19 are too few", "0 is never"},
 		{"quiet", "[line]\nquiet_counts = 5\n", "f.toml:2: line.quiet_counts: needs an encoder", "set line.travel_counts"},
 		{"frames", "[record]\nframes = \"all\"\n", "f.toml: record.frames_dir: is needed with frames \"all\"", "set it to"},
 		{"frames without a log", "[record]\nframes = \"all\"\nframes_dir = \"a\"\n", "f.toml: record.dir: is needed with frames \"all\"", "set it to"},

@@ -236,6 +236,8 @@ func (c *Config) relations(name string, lines map[string]int) error {
 		return bad("line.confirm_from_ms", "", "%d is not before confirm_to_ms, %d", l.ConfirmFromMS, l.ConfirmToMS)
 	case l.QuietMS > 0 && l.QuietMS < 1000:
 		return bad("line.quiet_ms", "0 is never", "%d is less than a second", l.QuietMS)
+	case l.DriftParts > 0 && l.DriftParts < 20:
+		return bad("line.drift_parts", "0 is never, 200 usual", "%d are too few to tell from chance", l.DriftParts)
 	case l.QuietCounts > 0 && l.TravelCounts == 0:
 		return bad("line.quiet_counts", "set line.travel_counts", "needs an encoder that the line follows")
 	case c.Record.Frames != "none" && c.Record.FramesDir == "":

@@ -32,6 +32,7 @@ var (
 	MissedTrigger = event("88090f1b2b0e46c7affda0a6d949ebb6", slog.LevelError, "triggers missed")
 	RejectsInRow  = event("d30c1d4e89eb48f0bb88d371812a79ae", slog.LevelError, "many rejects in a row")
 	NoReject      = event("0ee03f086d2643ebad679d1976de7b67", slog.LevelWarn, "no reject for a long time")
+	Drifted       = event("0c48f78cabb16bc710b9620f7659ce4c", slog.LevelWarn, "scores of passed parts have drifted from those of the parts taught")
 	NoTrigger     = event("9e3181cb385646a0b16bd202e8c42646", slog.LevelWarn, "no trigger for a long way of the belt, or a long time")
 	Debounced     = event("3ec83518477a4420a2811f75889e7fe6", slog.LevelWarn, "an edge taken for a bounce may have been a part")
 	NotReady      = event("7553d44c738848edbf7269718e4a6f15", slog.LevelWarn, "READY stays inactive")

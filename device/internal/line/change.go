@@ -25,12 +25,16 @@ func (o *Options) change(from *Options) {
 	o.ConfirmFrom, o.ConfirmTo, o.ConfirmStop = from.ConfirmFrom, from.ConfirmTo, from.ConfirmStop
 	o.OnMiss, o.StopAfter = from.OnMiss, from.StopAfter
 	o.RejectsAlarm, o.NoRejectAlarm = from.RejectsAlarm, from.NoRejectAlarm
+	o.DriftParts = from.DriftParts
 	o.QuietCounts, o.QuietTime = from.QuietCounts, from.QuietTime
 }
 
 // changed starts the counts of what the alarms count anew where their limits have been passed by.
 func (t *tracker) changed() {
 	t.suspected = false
+	if len(t.drift.newest) != t.o.DriftParts {
+		t.drift.watch(t.o.Taught, t.o.DriftParts)
+	}
 	if t.badRun >= t.o.RejectsAlarm {
 		t.badRun = 0
 	}

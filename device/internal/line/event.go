@@ -16,6 +16,7 @@ const (
 	MissedTrigger // N edges were lost; 0: nobody knows how many
 	RejectsInRow  // N parts in a row were judged bad
 	NoReject      // N parts in a row were judged good
+	Drifted       // the newest N parts that passed do not score as the taught ones did: Share
 	NoTrigger     // the belt moved N counts without a trigger, or none came For so long
 	Debounced     // N edges since the start were taken for bounces; the newest may have been a part
 	NotReady      // READY has been inactive For so long, Err says why
@@ -32,6 +33,7 @@ type Event struct {
 	Part   *Part // a copy for the receiver to keep; nil where there is none
 	Reason Reason
 	N      int
+	Share  float64 // how often one of N scores higher than a taught part
 	For    time.Duration
 	Err    error
 }

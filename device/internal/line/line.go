@@ -244,6 +244,11 @@ type Options struct {
 	RejectsAlarm  int // alarm after so many parts in a row judged bad [10]; -1: never
 	NoRejectAlarm int // alarm after so many parts in a row judged good [never]
 
+	// Taught are the scores of the good parts that were taught, each left out of the model. DriftParts: so many of the newest parts
+	// that passed are compared with them, and an alarm says where their scores have drifted [never].
+	Taught     []float64
+	DriftParts int
+
 	// FramePerTrigger: the camera exposes at each edge of the part sensor and never else, so a frame
 	// without an edge shows a part that nobody tracks: it ends as STOP and the line stops.
 	FramePerTrigger bool
@@ -271,4 +276,8 @@ type Counts struct {
 	LateFindings              uint64 // came after the part's deadline
 	Confirmed, Missing        uint64 // of Reject and Stop: what REJECT-CONFIRM said
 	Unexpected                uint64 // edges of REJECT-CONFIRM that no pulse explains
+
+	// Share is how often one of the newest DriftParts parts that passed scores higher than a taught one. Not Compared: there are too few yet.
+	Share    float64
+	Compared bool
 }

@@ -550,6 +550,30 @@ func TestInspectionTrouble(t *testing.T) {
 		}
 		r.finish()
 	})
+	run(t, "parts that score higher than they were taught", func(r *rig, o *line.Options) {
+		o.DriftParts = 5
+		for i := range 10 {
+			o.Taught = append(o.Taught, 0.01*float64(i+1))
+		}
+		r.judge = func(f *capture.Frame) (line.Finding, error) {
+			return line.Finding{Reject: f.Pix[0] == 1, Score: 0.3 + float64(f.Pix[0]), Threshold: 0.5}, nil
+		}
+	}, func(r *rig) {
+		for i, bad := range []bool{false, true, false, true, false, false, true, false, false} {
+			r.pass(bad)
+			time.Sleep(80 * ms)
+			if r.saw(line.Drifted) != (i >= 7) {
+				r.t.Errorf("part %d: events %v", i+1, r.events)
+			}
+		}
+		if c := r.Counts(); !c.Compared || c.Share != 1 {
+			r.t.Errorf("share %v, compared %v", c.Share, c.Compared)
+		}
+		r.finish()
+		if n := r.times(line.Drifted); n != 1 {
+			r.t.Errorf("told %d times", n)
+		}
+	})
 }
 
 func counts(n int64, moves ...time.Duration) func(*rig, *line.Options) {

@@ -54,7 +54,7 @@ func (o *Options) complete() error {
 		o.Drain = min(o.Drain, time.Minute) // the unit waits no longer
 	}
 	for name, v := range map[string]int64{
-		"frame wait": int64(o.FrameWait), "confirm wait": int64(o.ConfirmWait), "quiet counts": o.QuietCounts + 1, "quiet time": int64(o.QuietTime) + 1, "margin": int64(o.Margin), "heartbeat": int64(o.Heartbeat),
+		"frame wait": int64(o.FrameWait), "confirm wait": int64(o.ConfirmWait), "quiet counts": o.QuietCounts + 1, "quiet time": int64(o.QuietTime) + 1, "drift parts": int64(o.DriftParts) + 1, "margin": int64(o.Margin), "heartbeat": int64(o.Heartbeat),
 		"poll": int64(o.Poll), "horizon": int64(o.Horizon), "reopen": int64(o.Reopen),
 		"backlog": int64(o.Backlog), "max parts": int64(o.MaxParts), "stop after": int64(o.StopAfter),
 		"drain":    int64(o.Drain),

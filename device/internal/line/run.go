@@ -76,6 +76,7 @@ func New(o Options) (*Line, error) {
 		return nil, fmt.Errorf("line: rejecter: %w", err)
 	}
 	l.t = tracker{o: &l.o, rejecter: r, next: o.FirstPart, dispatch: l.dispatch}
+	l.t.drift.watch(o.Taught, o.DriftParts)
 	if o.Travel.Counts > 0 {
 		l.t.belt = &belt{enc: o.Encoder}
 	}
@@ -337,6 +338,7 @@ func (l *Line) shot(s shot) {
 
 func (l *Line) publish() {
 	l.t.counts.UnderWay = len(l.t.parts)
+	l.t.counts.Share, l.t.counts.Compared = l.t.drift.share()
 	l.mu.Lock()
 	l.counts, l.foul = l.t.counts, l.t.foul
 	l.mu.Unlock()

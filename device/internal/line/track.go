@@ -73,6 +73,7 @@ type tracker struct {
 	missRun   int           // uninspected parts in a row
 	badRun    int           // parts judged bad in a row
 	goodRun   int           // parts judged good in a row
+	drift     drift         // of the scores of parts that passed
 	counts    Counts
 }
 

@@ -61,6 +61,10 @@ func (t *tracker) judged(p *tracked, now time.Time) {
 		t.timed(p, now)
 		t.pending--
 		t.end(p, Pass, ByScore)
+		if t.drift.add(p.Score) {
+			share, _ := t.drift.share()
+			t.note(Event{Kind: Drifted, N: t.o.DriftParts, Share: share})
+		}
 	}
 }
 

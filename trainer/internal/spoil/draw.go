@@ -1,5 +1,5 @@
 // Package spoil draws defects on real good pictures: what features are tried on where no real
-// defects of a kind are at hand. None of its formulas is one that pre-training draws by (package
+// defects of a kind are at hand. It also changes pictures as a whole, as a line does that drifts. None of its formulas is one that pre-training draws by (package
 // synth), and nothing is trained on what it makes. Figures on drawn defects find blind spots; they have misled as a
 // criterion of choice (doc/experiments.md).
 package spoil
@@ -11,10 +11,10 @@ import (
 	"cull/internal/exact"
 )
 
-// A Kind is a kind of defect. Sizes are in pixels of a picture of 256 x 256, contrasts in grey levels.
+// A Kind is a kind of defect or of drift. Sizes are in pixels of a picture of 256 x 256, contrasts in grey levels.
 type Kind string
 
-// The kinds.
+// The kinds of defects.
 const (
 	Pit     Kind = "pit"     // dark disc of radius 2 to 5, 40 to 80 levels, its rim lit on one side
 	Speck   Kind = "speck"   // bright disc of radius 1.5 to 4, 40 to 90 levels
@@ -25,8 +25,19 @@ const (
 	Scratch Kind = "scratch" // bent line 30 to 90 long, of half width 0.6 to 1.5, 25 to 60 levels darker or brighter
 )
 
-// Kinds lists all kinds.
-var Kinds = []Kind{Pit, Speck, Stain, Colour, Blur, Copy, Scratch}
+// Defects lists the kinds of defects.
+var Defects = []Kind{Pit, Speck, Stain, Colour, Blur, Copy, Scratch}
+
+// The kinds of drift: what has become of the camera or of the parts' place, the same for each picture.
+const (
+	Defocus   Kind = "defocus"   // out of focus, sigma 2
+	Displaced Kind = "displaced" // 8 down and to the right, the border repeated
+	Smear     Kind = "smear"     // dirt on the lens: a third of the light is lost in a soft spot of radius 13
+	Grain     Kind = "grain"     // noise of 8 levels, the same in all channels
+)
+
+// Drifts lists the kinds of drift.
+var Drifts = []Kind{Defocus, Displaced, Smear, Grain}
 
 // reference is the side that sizes are given for.
 const reference = 256
@@ -40,8 +51,12 @@ type canvas struct {
 	mask []bool
 }
 
-// Draw returns pic, [size][size][3] bytes R, G, B, with one defect of the kind in its middle half, and where the defect is.
+// Draw returns pic, [size][size][3] bytes R, G, B, with one defect of the kind in its middle half, and where the defect is; or as a
+// kind of drift changes it, and no mask.
 func Draw(kind Kind, pic []uint8, size int, seed, stream uint64) (out []uint8, mask []bool) {
+	if slices.Contains(Drifts, kind) {
+		return drifted(kind, pic, size, exact.NewRand(seed, stream)), nil
+	}
 	c := &canvas{
 		size: size, pic: pic, rng: exact.NewRand(seed, stream),
 		out: slices.Clone(pic), mask: make([]bool, size*size),
@@ -214,4 +229,40 @@ func blurred(pic []uint8, size int, sigma float64) []float64 {
 		in, out = out, in
 	}
 	return in
+}
+
+// drifted is pic as a kind of drift changes it.
+func drifted(kind Kind, pic []uint8, size int, rng exact.Rand) []uint8 {
+	var soft []float64
+	unit := float64(size) / reference
+	if kind == Defocus {
+		soft = blurred(pic, size, 2*unit)
+	}
+	by := int(math.Round(8 * unit))
+	out := make([]uint8, len(pic))
+	for y := range size {
+		for x := range size {
+			dy, dx, noise := float64(y)-0.6*float64(size), float64(x)-0.4*float64(size), 0.0
+			lost := 0.35 * exact.Exp(-min((dy*dy+dx*dx)/(2*13*13*unit*unit), 50))
+			if kind == Grain {
+				noise = 8 * rng.Normal()
+			}
+			for k := range 3 {
+				i := (y*size+x)*3 + k
+				v := float64(pic[i])
+				switch kind {
+				case Defocus:
+					v = soft[i]
+				case Displaced:
+					v = float64(pic[(max(y-by, 0)*size+max(x-by, 0))*3+k])
+				case Smear:
+					v *= 1 - lost
+				case Grain:
+					v += noise
+				}
+				out[i] = uint8(min(max(math.Round(v), 0), 255))
+			}
+		}
+	}
+	return out
 }

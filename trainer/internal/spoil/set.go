@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cull/capture/replay"
 	"cull/internal/dataset"
@@ -17,12 +18,12 @@ import (
 // Options are the choices of a set.
 type Options struct {
 	Size  int    // side of its pictures, pixels
-	Least int    // bad pictures of a category at least: each good one is used as often as that takes
+	Least int    // bad pictures of a category at least: each good one is used as often as that takes; once for a drift
 	Seed  uint64 // of the drawing
 }
 
 // Write makes, in the empty folder dir, a category in MVTec AD's layout: c's good pictures, brought to o.Size as the device
-// does, and copies of the good test pictures with a defect of the kind each, with masks.
+// does, and copies of the good test pictures with a defect of the kind each, with masks, or as they are after a drift, without.
 func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Options) error {
 	var test []string
 	for _, it := range c.Test {
@@ -48,6 +49,9 @@ func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Opt
 		return err
 	}
 	times := (max(o.Least, 1) + len(good) - 1) / len(good)
+	if slices.Contains(Drifts, kind) {
+		times = 1
+	}
 	for i, rgb := range good {
 		if err := w.picture(filepath.Join("test", "good"), fmt.Sprintf("%04d", i), rgb); err != nil {
 			return err
@@ -64,6 +68,9 @@ func Write(ctx context.Context, dir string, c dataset.Category, kind Kind, o Opt
 			name := fmt.Sprintf("%04d_%d", i, k)
 			if err := w.picture(filepath.Join("test", string(kind)), name, bad); err != nil {
 				return err
+			}
+			if mask == nil {
+				continue
 			}
 			if err := w.mask(filepath.Join("ground_truth", string(kind)), name+"_mask", mask); err != nil {
 				return err
@@ -84,6 +91,9 @@ const (
 func drawSeen(kind Kind, rgb []uint8, o Options, stream func(attempt int) uint64) (bad []uint8, mask []bool, ok bool) {
 	for a := range attempts {
 		bad, mask = Draw(kind, rgb, o.Size, o.Seed, stream(a))
+		if mask == nil { // a drift is what it is
+			return bad, nil, true
+		}
 		for i, v := range bad {
 			if d := int(v) - int(rgb[i]); mask[i/3] && max(d, -d) >= visible {
 				return bad, mask, true

@@ -3,10 +3,12 @@ package spoil
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +33,7 @@ func surface(seed uint64) []uint8 {
 }
 
 func TestDefectsAreWhatTheyAreCalledAndWhereTheMaskSays(t *testing.T) {
-	for _, kind := range Kinds {
+	for _, kind := range Defects {
 		t.Run(string(kind), func(t *testing.T) {
 			var inside [3]float64 // sum of change
 			for seed := range uint64(30) {
@@ -145,6 +147,51 @@ func TestASetIsADataSet(t *testing.T) {
 				t.Fatalf("pixel %d, %d: %v, was %v", x, y, b.At(x, y), a.At(x, y))
 			}
 		}
+	}
+}
+
+// A drift changes the whole picture in the same way, whichever it is.
+func TestDriftsAreWhatTheyAreCalled(t *testing.T) {
+	at := func(pic []uint8, y, x int) float64 { return float64(pic[(y*side+x)*3]) }
+	for _, kind := range Drifts {
+		pic := surface(1)
+		out, mask := Draw(kind, pic, side, 1, 1)
+		again, _ := Draw(kind, pic, side, 1, 1)
+		if mask != nil || !slices.Equal(out, again) || slices.Equal(out, pic) {
+			t.Errorf("%s: mask %v, or not the same twice, or nothing done", kind, mask != nil)
+		}
+		var before, after, near, far float64 // contrast of neighbours; change of brightness
+		for y := 20; y < side-20; y++ {
+			for x := 20; x < side-20; x++ {
+				before += math.Abs(at(pic, y, x) - at(pic, y, x+1))
+				after += math.Abs(at(out, y, x) - at(out, y, x+1))
+				d := at(out, y, x) / at(pic, y, x)
+				if dy, dx := y-side*6/10, x-side*4/10; dy*dy+dx*dx < 9 {
+					near += d / 25
+				} else if dy*dy+dx*dx > 50*50 {
+					far = max(far, math.Abs(d-1))
+				}
+			}
+		}
+		switch moved := at(out, 100, 100) == at(pic, 94, 94) && at(out, 0, 0) == at(pic, 0, 0); { // 8 of 256 are 6 of 192
+		case kind == Defocus && after > before/3,
+			kind == Grain && after < 1.2*before,
+			kind == Displaced && !moved,
+			kind == Smear && (near > 0.75 || far > 0.02):
+			t.Errorf("%s: contrast %.0f of %.0f, %.2f of the light in the spot, %.3f of it lost elsewhere", kind, after, before, near, far)
+		}
+	}
+	c := category(t, 3)
+	dir := filepath.Join(t.TempDir(), "plate")
+	if err := errors.Join(os.Mkdir(dir, 0o755), Write(t.Context(), dir, c, Smear, Options{Size: side, Least: 40, Seed: 1})); err != nil {
+		t.Fatal(err)
+	}
+	sets, err := dataset.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sets[0]; len(got.Test) != 6 || got.HasMasks() {
+		t.Errorf("%d test pictures, masks %t: want three good and three after the drift, without", len(got.Test), got.HasMasks())
 	}
 }
 
