@@ -799,6 +799,23 @@ func TestRejecterTrouble(t *testing.T) {
 		r.finish()
 		r.want("STOP pulse failed")
 	})
+	run(t, "a pulse that is cut short was fired", func(r *rig, o *line.Options) {
+		o.Rejecter = func(report func(reject.Outcome)) (line.Rejecter, error) {
+			return reject.NewQueue(&r.reject, reject.Options{Width: 20 * ms, MaxOn: 25 * ms, Report: report})
+		}
+	}, func(r *rig) {
+		r.edge()
+		time.Sleep(8 * ms)
+		r.edge()
+		r.shoot(8*ms, true) // in both windows: the second's
+		time.Sleep(12 * ms)
+		r.shoot(5*ms, true)
+		r.finish()
+		r.want("REJECT score", "STOP pulse failed")
+		if p := r.records[1]; !p.Fired.Equal(r.start.Add(508*ms)) || !p.Due.Equal(p.Fired) {
+			r.t.Errorf("fired %v, due %v", p.Fired.Sub(r.start), p.Due.Sub(r.start))
+		}
+	})
 	run(t, "an output that stays active ends the line", stuck(false), func(r *rig) {
 		r.pass(true)
 		r.pass(true)

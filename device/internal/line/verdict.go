@@ -167,6 +167,9 @@ func (t *tracker) outcome(o reject.Outcome) {
 	switch {
 	case p == nil: // cancelled at the last moment, or abandoned
 	case o.Err != nil:
+		if !o.At.IsZero() { // cut short: it may have hit all the same
+			p.Fired, p.Due = o.At, o.Due
+		}
 		t.pulseFailed(p, o.Err)
 	default:
 		p.Fired, p.Due = o.At, o.Due
