@@ -468,6 +468,26 @@ func TestInspectionTrouble(t *testing.T) {
 		r.finish()
 		r.want("REJECT deadline missed")
 	})
+	for range 20 { // which of timer and verdict the loop sees first is a matter of chance
+		run(t, "verdict after the deadline, which the loop had no time to see", func(r *rig, o *line.Options) {
+			slow(500*ms)(r, o)
+			r.ready.Fail = func(active bool) error {
+				if !active && r.seq == 2 {
+					time.Sleep(100 * ms)
+				}
+				return nil
+			}
+		}, func(r *rig) {
+			r.pass(false)
+			time.Sleep(465 * ms)
+			r.edge() // READY drops from 485 to 585 ms, the deadline is at 490, the verdict comes at 520
+			r.finish()
+			r.want("STOP pulse failed", "STOP frame lost")
+			if c := r.Counts(); c.LateFindings != 1 || c.Pass != 0 {
+				r.t.Errorf("counts %+v", c)
+			}
+		})
+	}
 	run(t, "own deadline", func(r *rig, o *line.Options) { slow(200*ms)(r, o); o.Deadline = 100 * ms },
 		func(r *rig) {
 			r.pass(false)

@@ -39,6 +39,9 @@ func (t *tracker) result(r result, now time.Time) {
 	switch {
 	case p.state >= awaitPulse:
 		t.counts.LateFindings++
+	case !now.Before(t.deadline(p)): // has passed since poll looked
+		t.counts.LateFindings++
+		t.uninspected(p, DeadlineMissed, nil, now)
 	case r.err != nil:
 		t.uninspected(p, Failed, r.err, now)
 	default:
