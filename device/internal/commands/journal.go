@@ -151,8 +151,12 @@ var (
 )
 
 func partAttrs(p *line.Part) []slog.Attr {
-	as := []slog.Attr{
-		slog.Uint64("part_id", p.ID), slog.String("verdict", p.Verdict.String()), slog.String("reason", string(p.Reason)),
+	as := []slog.Attr{slog.Uint64("part_id", p.ID)}
+	if p.Verdict != 0 { // else it is still under way
+		as = append(as, slog.String("verdict", p.Verdict.String()))
+	}
+	if p.Reason != "" {
+		as = append(as, slog.String("reason", string(p.Reason)))
 	}
 	if p.Judged {
 		as = append(as, slog.Float64("score", p.Score), slog.Float64("threshold", p.Threshold),

@@ -241,6 +241,20 @@ func TestSummarySaysWhatTheCameraLost(t *testing.T) {
 	}
 }
 
+// Of a part that is still under way the journal names no verdict.
+func TestEventOfAPartUnderWay(t *testing.T) {
+	var log bytes.Buffer
+	j := newReporter(&log)
+	j.event(line.Event{Kind: line.Ambiguous, Part: &line.Part{ID: 7}})
+	j.event(line.Event{Kind: line.NotSeen, Part: &line.Part{ID: 8, Reason: line.ByScore}, N: 1})
+	j.event(line.Event{Kind: line.PartStopped, Part: &line.Part{ID: 9, Verdict: line.Stop, Reason: line.NotConfirmed}})
+	j.Close()
+	if s := log.String(); strings.Contains(s, "NONE") || strings.Contains(s, `reason=""`) || strings.Count(s, "verdict=") != 1 ||
+		!strings.Contains(s, "part_id=8 reason=score") || !strings.Contains(s, `verdict=STOP reason="confirm missing"`) {
+		t.Error(s)
+	}
+}
+
 // When the wall clock is set after the start, parts have the new time, and the instants between them stay.
 func TestPartsHaveTheTimeOfTheWallClock(t *testing.T) {
 	epoch := stepped(time.Now(), -time.Hour) // read before the clock was set
