@@ -45,8 +45,9 @@ type Triggers interface {
 
 // A Position says where the belt was at an instant: the encoder's latest edge.
 type Position struct {
-	Count int64
-	At    time.Time
+	Count  int64
+	At     time.Time
+	Period time.Duration // from the edge before, for each count; 0: not known
 }
 
 // An Encoder tells the belt's position. It is polled while parts are under way.

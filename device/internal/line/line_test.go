@@ -106,7 +106,7 @@ func (e *encoder) Position() line.Position {
 	}
 	count := run / e.perTick
 	at := e.instant(count * e.perTick)
-	return line.Position{Count: int64(count), At: e.start.Add(at)}
+	return line.Position{Count: int64(count), At: e.start.Add(at), Period: e.perTick}
 }
 
 // instant returns when the belt had run for d.
@@ -638,6 +638,24 @@ func TestEncoderTravel(t *testing.T) {
 		r.want("REJECT score")
 		r.pulses(1600 * ms)
 	})
+	creep := []time.Duration{0, 590 * ms} // then to 1 ms before the rejecter, slowly, or a pulse is due before the belt is seen to stand
+	for at := 610 * ms; at < 790*ms; at += 20 * ms {
+		creep = append(creep, at, at+ms)
+	}
+	for restart := 10 * time.Second; restart < 10*time.Second+5*ms; restart += ms { // at any time between two readings
+		run(t, "belt restarts just before the rejecter, and has passed it at the next reading", func(r *rig, o *line.Options) {
+			counts(5000, append(creep[:len(creep):len(creep)], restart)...)(r, o)
+			r.enc.perTick = 100 * time.Microsecond
+		}, func(r *rig) {
+			time.Sleep(100 * ms)
+			r.pass(true)
+			r.finish()
+			r.want("REJECT score")
+			if p := r.records[0]; p.Due.Sub(r.start.Add(restart+ms)).Abs() > ms || p.Fired.Sub(p.Due) > 5*ms {
+				r.t.Errorf("due at %v, fired at %v", p.Due.Sub(r.start), p.Fired.Sub(r.start))
+			}
+		})
+	}
 	half := []time.Duration{0, 560 * ms} // then half the speed: 1 ms on, 1 ms off
 	for at := 561 * ms; at < 700*ms; at += 2 * ms {
 		half = append(half, at, at+ms)

@@ -16,7 +16,7 @@ func TestReadyWithoutParts(t *testing.T) {
 	run := func(d, every time.Duration) {
 		for end := now.Add(d); now.Before(end); {
 			if every > 0 {
-				enc.p = Position{enc.p.Count + int64(idlePoll/every), now}
+				enc.p = Position{Count: enc.p.Count + int64(idlePoll/every), At: now}
 			}
 			tr.poll(now)
 			if next := tr.until(now); next > idlePoll {

@@ -32,7 +32,8 @@ func (b *belt) sample(now time.Time) {
 //	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), read - at)
 //
 // with the newest edge (c, at) and the oldest (c0, at0) of the samples; an encoder that had
-// nothing newer when it was read cannot be faster than one count in read - at. It reports
+// nothing newer when it was read cannot be faster than one count in read - at. Where count was passed by the time of the first
+// reading after a stand, which the samples then span, tau is at most the newest edge's period. It reports
 // false while the belt stands short of count: no edge for speedWindow and 4 tau, or too far away.
 func (b *belt) eta(count int64) (time.Time, bool) {
 	if len(b.samples) == 0 {
@@ -50,6 +51,8 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		tau = max(tau, float64(silent))
+	} else if took > speedWindow && last.Period > 0 {
+		tau = min(tau, float64(last.Period))
 	}
 	way := float64(left) * tau
 	if way > float64(longestWay) {

@@ -218,7 +218,7 @@ func (w *world) travel(v, pos float64, at time.Time) {
 		over := (w.pos - float64(count)/perMM) / v
 		when := w.at.Add(-time.Duration(over * 1e9))
 		if when.After(w.count.At) {
-			w.count = line.Position{Count: count, At: when}
+			w.count = line.Position{Count: count, At: when, Period: time.Duration(1e9 / (v * perMM))}
 		}
 	}
 	w.blow()

@@ -254,7 +254,9 @@ func (b *Belt) move(end time.Time) {
 	count := int64(pos * CountsPerMM)
 	if count > b.edge.Count {
 		over := (pos - float64(count)/CountsPerMM) / v
-		b.edge = line.Position{Count: count, At: end.Add(-time.Duration(over * float64(time.Second)))}
+		b.edge = line.Position{
+			Count: count, At: end.Add(-time.Duration(over * float64(time.Second))), Period: span(1.0/CountsPerMM, v),
+		}
 	}
 }
 

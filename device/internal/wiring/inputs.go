@@ -173,7 +173,14 @@ func (e *encoder) Position() line.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m := e.newest()
-	return line.Position{Count: m.count, At: m.at}
+	p := line.Position{Count: m.count, At: m.at}
+	if e.n > 1 {
+		before := e.ring[(e.n-2)%marks]
+		if moved := m.count - before.count; moved > 0 {
+			p.Period = m.at.Sub(before.at) / time.Duration(moved)
+		}
+	}
+	return p
 }
 
 // How long an edge of the encoder may take longer to be delivered than one of the sensor: commonly, and when the belt was moving

@@ -62,6 +62,9 @@ func TestTriggersAreCounted(t *testing.T) {
 		synctest.Wait()
 		part <- gpio.Edge{At: 7*ms + 1, Seq: 1}
 		next(7)
+		if p := e.Position(); p.Count != 10 || p.Period != ms {
+			t.Errorf("position %+v", p)
+		}
 
 		// The encoder's edges come after the sensor's.
 		part <- gpio.Edge{At: 12 * ms, Seq: 2}
@@ -83,7 +86,7 @@ func TestTriggersAreCounted(t *testing.T) {
 		back = true
 		pulses <- gpio.Edge{At: 1013 * ms}
 		synctest.Wait()
-		if p := e.Position(); p.Count != 16 || p.At.Sub(epoch) != 1013*ms {
+		if p := e.Position(); p.Count != 16 || p.At.Sub(epoch) != 1013*ms || p.Period != 0 {
 			t.Errorf("position %+v", p)
 		}
 		part <- gpio.Edge{At: 1012*ms + 1, Seq: 4}
