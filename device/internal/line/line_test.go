@@ -34,6 +34,7 @@ type rig struct {
 	judge   func(f *capture.Frame) (line.Finding, error)
 	unready error // of the recorder
 	broken  error // of the sensor, when edges is closed
+	over    bool  // its end was asked for before it began
 	enc     encoder
 
 	sensor chan line.Trigger // REJECT-CONFIRM
@@ -180,6 +181,9 @@ func setup(t *testing.T, change func(*rig, *line.Options)) *rig {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cancel = cancel
+	if r.over {
+		cancel()
+	}
 	go func() { r.ended <- r.Run(ctx) }()
 	synctest.Wait()
 	return r
@@ -731,6 +735,16 @@ func TestShutdownWithPartsUnderWay(t *testing.T) {
 			"REJECT frame lost", "STOP frame lost")
 		if !r.saw(line.Draining) {
 			r.t.Error("no event")
+		}
+	})
+	run(t, "a line that is to end before it begins lets nothing run", func(r *rig, _ *line.Options) {
+		r.over = true
+		r.edges <- line.Trigger{At: time.Now(), Seq: 1}
+	}, func(r *rig) {
+		r.end(<-r.ended)
+		r.want("STOP shutdown")
+		if len(r.ok.Edges())+len(r.ready.Edges()) > 0 || r.saw(line.Running) {
+			r.t.Errorf("OK %v, READY %v, events %v", r.ok.Edges(), r.ready.Edges(), r.events)
 		}
 	})
 	run(t, "an inspection that hangs does not hang the line", func(r *rig, _ *line.Options) {

@@ -129,6 +129,7 @@ func (l *Line) Run(ctx context.Context) (err error) {
 	defer stopRejecter()
 
 	var wg sync.WaitGroup
+	l.t.draining = ctx.Err() != nil
 	l.t.start(time.Now())
 	wg.Go(func() { readEdges(inputs, l.o.Triggers, l.triggers) })
 	if l.o.Confirm != nil {
@@ -188,6 +189,9 @@ func (l *Line) patience() time.Duration { return max(l.o.Drain, 5*time.Second) }
 // loop is the one goroutine that owns the tracker. It reports whether the rejecter ended.
 func (l *Line) loop(ctx context.Context, rejecter <-chan error) (rejecterEnded bool, err error) {
 	t := &l.t
+	if t.draining { // asked to end while the product was loaded: OK-to-run must not show
+		return false, nil
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	beat := time.NewTicker(l.o.Heartbeat)

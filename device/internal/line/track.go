@@ -87,7 +87,9 @@ func (t *tracker) start(now time.Time) {
 		t.stop(Interrupted)
 		return
 	}
-	t.note(Event{Kind: Running})
+	if !t.draining {
+		t.note(Event{Kind: Running})
+	}
 }
 
 func (t *tracker) begin(tr Trigger) *tracked {
