@@ -5,14 +5,11 @@ import (
 	"time"
 )
 
-// maxConfirms bounds the edges that wait for their part.
-const maxConfirms = 64
-
 // confirm takes an edge of the REJECT-CONFIRM sensor. It is kept until its part's window
-// closes: it may come before the rejecter has said when it fired.
+// closes: it may come before the rejecter has said when it fired. No more wait than parts may be under way.
 func (t *tracker) confirm(at time.Time) {
 	t.confirms = append(t.confirms, at)
-	if len(t.confirms) > maxConfirms {
+	if len(t.confirms) > t.o.MaxParts {
 		t.confirms = slices.Delete(t.confirms, 0, 1)
 		t.surprise(nil)
 	}

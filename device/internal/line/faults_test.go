@@ -133,6 +133,20 @@ func TestRejectConfirmation(t *testing.T) {
 			r.t.Errorf("counts %+v", c)
 		}
 	})
+	with("a bad batch and a long window", func(o *line.Options) { o.ConfirmTo = 3 * time.Second }, func(r *rig) {
+		want := make([]line.Confirmation, 100)
+		for i := range want {
+			want[i] = line.Confirmed
+			r.pass(true)
+			time.Sleep(20 * ms)
+			time.AfterFunc(560*ms, func() { r.sensor <- line.Trigger{At: time.Now()} }) // 100 ms after its pulse began
+		}
+		r.finish()
+		r.confirmations(want...)
+		if c := r.Counts(); c.Unexpected != 0 || r.saw(line.Stopped) {
+			r.t.Errorf("counts %+v", c)
+		}
+	})
 	with("out of the blue", nil, func(r *rig) {
 		r.pass(false)
 		r.see(100 * ms)
