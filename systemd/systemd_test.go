@@ -40,7 +40,8 @@ func TestUnitKeepsItsPromises(t *testing.T) {
 	for _, want := range []string{
 		"Type=notify", "WatchdogSec=10", "ExecStopPost=/usr/bin/cull safe --config /etc/cull/cull.toml", "User=cull",
 		"SupplementaryGroups=video gpio", "MemoryDenyWriteExecute=yes", "LimitRTPRIO=50", "LimitMEMLOCK=infinity",
-		"DeviceAllow=char-gpiochip rw", "DeviceAllow=char-video4linux rw", "Restart=always", "KillMode=mixed",
+		"DeviceAllow=char-gpiochip rw", "DeviceAllow=char-video4linux rw", "Wants=modprobe@videodev.service",
+		"After=systemd-udevd.service systemd-modules-load.service modprobe@videodev.service", "Restart=always", "KillMode=mixed",
 	} {
 		if !strings.Contains(string(text), "\n"+want+"\n") {
 			t.Errorf("no line %q", want)
