@@ -350,6 +350,7 @@ type store struct {
 	quota    int64  // MiB
 	spare    int64  // MiB that it leaves free to others
 	files    string // pattern of the names of what it keeps there
+	reads    bool   // the daemon reads those at its start, and goes on with the newest
 
 	state     string // what can be done with dir
 	device    uint64 // of its file system
@@ -361,7 +362,7 @@ func (e *examination) disk() {
 		return
 	}
 	r := &e.Config.Record
-	stores := []store{{key: "record.dir", dir: r.Dir, quotaKey: "record.quota_mib", quota: int64(r.QuotaMiB), files: "verdicts-*.jsonl"}}
+	stores := []store{{key: "record.dir", dir: r.Dir, quotaKey: "record.quota_mib", quota: int64(r.QuotaMiB), files: "verdicts-*.jsonl", reads: true}}
 	if r.Frames != "none" {
 		stores = append(stores, store{
 			key: "record.frames_dir", dir: r.FramesDir, quotaKey: "record.frames_quota_mib", quota: int64(r.FramesQuotaMiB),
@@ -381,7 +382,7 @@ func (e *examination) disk() {
 
 // directory looks at a store's directory, which the daemon makes where it is not there. It reports whether it can be used.
 func (e *examination) directory(s *store) bool {
-	mend := "mkdir -p " + quoted(s.dir) + " && chown cull: " + quoted(s.dir)
+	mend := "mkdir -p " + quoted(s.dir) + " && chown -R cull: " + quoted(s.dir)
 	there := s.dir
 	s.state = "can be written"
 	var st unix.Statfs_t
@@ -405,26 +406,29 @@ func (e *examination) directory(s *store) bool {
 		e.say(s.key, Fault, mend, "%s: %v", there, err)
 		return false
 	}
-	if err := asUnit(func() error { return tryWrite(there) }); err != nil {
+	if err := asUnit(func() error { return s.try(there) }); err != nil {
 		e.say(s.key, Fault, mend, "%v", err)
 		return false
 	}
 	s.device = uint64(node.Dev)                       //nolint:unconvert // its type differs between architectures
 	s.free = int64(st.Bavail) * int64(st.Bsize) >> 20 //nolint:unconvert // so do theirs
-	s.may = max(0, s.quota-held(s.dir, s.files)>>20) + s.spare
+	held := int64(0)
+	for _, f := range kept(s.dir, s.files) {
+		if info, err := f.Info(); err == nil {
+			held += info.Size()
+		}
+	}
+	s.may = max(0, s.quota-held>>20) + s.spare
 	return true
 }
 
-// held returns the bytes of a directory's files whose names match pattern.
-func held(dir, pattern string) (n int64) {
+// kept returns a directory's files whose names match pattern.
+func kept(dir, pattern string) []os.DirEntry {
 	entries, _ := os.ReadDir(dir) //nolint:errcheck // not there yet
-	for _, f := range entries {
-		info, err := f.Info()
-		if ours, _ := filepath.Match(pattern, f.Name()); ours && err == nil { //nolint:errcheck // the pattern is good
-			n += info.Size()
-		}
-	}
-	return n
+	return slices.DeleteFunc(entries, func(f os.DirEntry) bool {
+		ours, _ := filepath.Match(pattern, f.Name()) //nolint:errcheck // the pattern is good
+		return !ours
+	})
 }
 
 // space holds the free space against what a store may still grow by, and those before it of the same file system.
@@ -494,6 +498,31 @@ func tryWrite(dir string) error {
 	defer os.Remove(f.Name()) //nolint:errcheck // it was only tried
 	_, err = f.WriteString("x")
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// try writes to there, which is the directory or lies above it, and opens what the daemon will: root, who has run it by
+// hand, left files that nobody else may open.
+func (s *store) try(there string) error {
+	if err := tryWrite(there); err != nil {
+		return err
+	}
+	names := []string{"lock"}
+	if s.reads {
+		for _, f := range kept(s.dir, s.files) {
+			names = append(names, f.Name())
+		}
+	}
+	for _, name := range names {
+		f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_RDWR, 0)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			return err
+		default:
+			f.Close() //nolint:errcheck // nothing was done with it
+		}
+	}
+	return nil
 }
 
 func (e *examination) unit(ctx context.Context) {

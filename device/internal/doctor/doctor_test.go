@@ -155,6 +155,25 @@ func TestDirectoriesAreTriedAsTheUnit(t *testing.T) {
 	if err := try(); err != nil {
 		t.Errorf("root afterwards: %v", err)
 	}
+	// files that root's own run left in a directory of the daemon's user
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	log, frames := store{dir: dir, files: "verdicts-*.jsonl", reads: true}, store{dir: dir, files: "*.cullrec"}
+	for _, tc := range []struct {
+		name string
+		s    store
+		may  bool
+	}{{"00000001.cullrec", frames, true}, {"verdicts-00000001.jsonl", log, false}, {"lock", frames, false}} {
+		put(t, dir, tc.name, "")
+		err := asUser(65534, 65534, func() error { return tc.s.try(dir) })
+		if tc.may != (err == nil) || !tc.may && !strings.Contains(err.Error(), tc.name) {
+			t.Errorf("root's %s: %v", tc.name, err)
+		}
+	}
 }
 
 func TestRemediesAreForAShell(t *testing.T) {
