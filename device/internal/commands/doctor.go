@@ -3,14 +3,18 @@ package commands
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 
 	"cull/device/internal/config"
 	"cull/device/internal/doctor"
 )
 
 const doctorSynopsis = "[--config FILE] [--drive] [--json]"
+
+var unitUser = doctor.User // another in tests
 
 func doctorCommand() Command {
 	return Command{
@@ -22,11 +26,11 @@ func doctorCommand() Command {
 
 // Doctor runs `cull doctor`. A fault is its error.
 func Doctor(ctx context.Context, env Env, args []string) error {
-	fs := flag.NewFlagSet("doctor", flag.ContinueOnError)
-	file := fs.String("config", "", "configuration `file`")
-	drive := fs.Bool("drive", false, "drive each free output active for 10 ms: stop the machine first")
-	asJSON := fs.Bool("json", false, "answer as JSON")
-	rest, err := parse(env, "doctor", doctorSynopsis, fs, args)
+	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
+	file := flags.String("config", "", "configuration `file`")
+	drive := flags.Bool("drive", false, "drive each free output active for 10 ms: stop the machine first")
+	asJSON := flags.Bool("json", false, "answer as JSON")
+	rest, err := parse(env, "doctor", doctorSynopsis, flags, args)
 	switch {
 	case err != nil:
 		return err
@@ -45,7 +49,7 @@ func Doctor(ctx context.Context, env Env, args []string) error {
 	}
 	found := doctor.Examine(ctx, o)
 	if o.Config != nil {
-		found = append(found, examineModels(o.Config)...)
+		found = append(append(found, examineFile(*file)...), examineModels(o.Config)...)
 	}
 	faults := 0
 	for _, f := range found {
@@ -66,16 +70,42 @@ func Doctor(ctx context.Context, env Env, args []string) error {
 	return err
 }
 
-// examineModels looks at network and product, as cull run --check does.
+// examineFile tells of a configuration that the daemon's user may not read: root has read it.
+func examineFile(file string) []doctor.Finding {
+	err := doctor.As(unitUser, func() error {
+		_, err := config.Load(file)
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	return []doctor.Finding{{Check: "config", State: doctor.Fault, Text: err.Error(), Remedy: readable(file)}}
+}
+
+// readable is the remedy of a file that the daemon's user may not read.
+func readable(path string) string {
+	return "chmod a+r " + doctor.Quoted(path) + "; namei -l " + doctor.Quoted(path) + " shows whether the daemon's user may look into its folders"
+}
+
+// examineModels looks at network and product, as cull run --check does, with what the daemon's user may read.
 func examineModels(c *config.Config) (found []doctor.Finding) {
 	s := station{Config: *c}
 	say := func(key, format string, args ...any) {
 		found = append(found, doctor.Finding{Check: key, State: doctor.OK, Text: fmt.Sprintf(format, args...)})
 	}
-	if key, err := s.checkModels(say); err != nil {
-		found = append(found, doctor.Finding{Check: key, State: doctor.Fault, Text: err.Error(), Remedy: HintOf(err)})
+	var key string
+	err := doctor.As(unitUser, func() (err error) {
+		key, err = s.checkModels(say)
+		return err
+	})
+	if err == nil {
+		return found
 	}
-	return found
+	mend := HintOf(err)
+	if errors.Is(err, fs.ErrPermission) {
+		mend = readable(map[string]string{"network": c.Network, "product": c.Product}[key])
+	}
+	return append(found, doctor.Finding{Check: key, State: doctor.Fault, Text: err.Error(), Remedy: mend})
 }
 
 func printFindings(env Env, found []doctor.Finding) error {

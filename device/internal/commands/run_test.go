@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cull/device/internal/config"
+	"cull/device/internal/doctor"
 	"cull/device/internal/record"
 )
 
@@ -399,6 +400,51 @@ func TestRunMistakes(t *testing.T) {
 	out, _, err := d.run(t, t.Context(), "--check")
 	if err != nil || out != "network: "+filepath.Join(d.dir, "random.net")+" is random\n"+d.config+": ok\n" {
 		t.Errorf("--check: %q, %v", out, err)
+	}
+}
+
+// What root reads the daemon may not be allowed to.
+func TestDoctorReadsAsTheDaemonsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	unitUser = "nobody"
+	defer func() { unitUser = doctor.User }()
+	d := newDesk(t, "")
+	product := d.product(t)
+	file := filepath.Join(d.dir, "line.toml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "product = %q\n", product), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for dir := d.dir; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	examine := func() string {
+		var out bytes.Buffer
+		Doctor(t.Context(), Env{&out, &bytes.Buffer{}}, []string{"--config", file}) //nolint:errcheck // its findings are looked at
+		return out.String()
+	}
+	if out := examine(); !strings.Contains(out, "\nok       product: ") || strings.Contains(out, "config: ") {
+		t.Fatalf("all may read:\n%s", out)
+	}
+	if doctor.As(unitUser, func() error { return os.WriteFile(file, nil, 0) }) == nil {
+		t.Skip("a name space without that user")
+	}
+	for path, want := range map[string]string{
+		file:    "fault    config: config: open " + file + ": permission denied\n         chmod a+r " + file,
+		product: "fault    product: product: container: open " + product + ": permission denied\n         chmod a+r " + product,
+	} {
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out := examine(); !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

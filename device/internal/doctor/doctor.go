@@ -382,7 +382,7 @@ func (e *examination) disk() {
 
 // directory looks at a store's directory, which the daemon makes where it is not there. It reports whether it can be used.
 func (e *examination) directory(s *store) bool {
-	mend := "mkdir -p " + quoted(s.dir) + " && chown -R cull: " + quoted(s.dir)
+	mend := "mkdir -p " + Quoted(s.dir) + " && chown -R cull: " + Quoted(s.dir)
 	there := s.dir
 	s.state = "can be written"
 	var st unix.Statfs_t
@@ -406,7 +406,7 @@ func (e *examination) directory(s *store) bool {
 		e.say(s.key, Fault, mend, "%s: %v", there, err)
 		return false
 	}
-	if err := asUnit(func() error { return s.try(there) }); err != nil {
+	if err := As(User, func() error { return s.try(there) }); err != nil {
 		e.say(s.key, Fault, mend, "%v", err)
 		return false
 	}
@@ -447,8 +447,8 @@ func (e *examination) space(s store, before []store) {
 	e.say(s.key, OK, "", "%s %s, %d MiB are free", s.dir, s.state, s.free)
 }
 
-// quoted returns a path as a shell reads it.
-func quoted(path string) string {
+// Quoted returns a path as a shell reads it.
+func Quoted(path string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-"
 	if strings.Trim(path, plain) == "" {
 		return path
@@ -456,12 +456,13 @@ func quoted(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// unitUser is the user of cull.service.
-const unitUser = "cull"
+// User is that of cull.service.
+const User = "cull"
 
-// asUnit calls do as the daemon's user for files, where root examines for it and there is such a user: root may do everything.
-func asUnit(do func() error) error {
-	u, err := osuser.Lookup(unitUser)
+// As calls do as a user for files, User's name, where root examines for it and there is such a user: root may do everything.
+// What do opens it must open itself, and no goroutine of its.
+func As(name string, do func() error) error {
+	u, err := osuser.Lookup(name)
 	if err != nil || os.Geteuid() != 0 {
 		return do()
 	}
@@ -470,16 +471,24 @@ func asUnit(do func() error) error {
 	if e1 != nil || e2 != nil {
 		return do()
 	}
-	return asUser(uid, gid, do)
+	groups := []int{gid}
+	names, _ := u.GroupIds() //nolint:errcheck // then it has its own
+	for _, name := range names {
+		if id, err := strconv.Atoi(name); err == nil {
+			groups = append(groups, id)
+		}
+	}
+	return asUser(uid, gid, groups, do)
 }
 
-// asUser calls do on a thread of its own that is uid and gid for files, and ends with it.
-func asUser(uid, gid int, do func() error) (err error) {
+// asUser calls do on a thread of its own that is uid, gid and groups for files, and ends with it.
+func asUser(uid, gid int, groups []int, do func() error) (err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked
 		for _, set := range []func() (int, error){
+			func() (int, error) { return 0, unix.Setgroups(groups) }, // of this thread alone, unlike syscall's
 			func() (int, error) { return unix.SetfsgidRetGid(gid) }, func() (int, error) { return unix.SetfsuidRetUid(uid) },
 		} {
 			set() //nolint:errcheck // a name space without that user: then it is tried as root

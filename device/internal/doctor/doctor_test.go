@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,15 +143,28 @@ func TestDirectoriesAreTriedAsTheUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var now int
-	asUser(65534, 65534, func() error { //nolint:errcheck // it is asked whether it worked
+	asUser(65534, 65534, nil, func() error { //nolint:errcheck // it is asked whether it worked
 		now, _ = unix.SetfsuidRetUid(65534) //nolint:errcheck // it never says
 		return nil
 	})
 	if now != 65534 {
 		t.Skipf("a name space without that user: %d", now)
 	}
-	if err := asUser(65534, 65534, try); !errors.Is(err, fs.ErrPermission) {
+	if err := asUser(65534, 65534, nil, try); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("another user: %v", err)
+	}
+	if err := os.Chmod(dir, 0o770); err != nil { // the group is root's
+		t.Fatal(err)
+	}
+	group, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := asUser(65534, 65534, nil, try); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("another user, of none of root's groups, %v: %v", group, err)
+	}
+	if after, err := os.Getgroups(); err != nil || !slices.Equal(after, group) {
+		t.Errorf("root's groups are %v afterwards (%v), they were %v", after, err, group)
 	}
 	if err := try(); err != nil {
 		t.Errorf("root afterwards: %v", err)
@@ -169,7 +183,7 @@ func TestDirectoriesAreTriedAsTheUnit(t *testing.T) {
 		may  bool
 	}{{"00000001.cullrec", frames, true}, {"verdicts-00000001.jsonl", log, false}, {"lock", frames, false}} {
 		put(t, dir, tc.name, "")
-		err := asUser(65534, 65534, func() error { return tc.s.try(dir) })
+		err := asUser(65534, 65534, nil, func() error { return tc.s.try(dir) })
 		if tc.may != (err == nil) || !tc.may && !strings.Contains(err.Error(), tc.name) {
 			t.Errorf("root's %s: %v", tc.name, err)
 		}
@@ -180,7 +194,7 @@ func TestRemediesAreForAShell(t *testing.T) {
 	for path, want := range map[string]string{
 		"/var/lib/cull/log_1.d": "/var/lib/cull/log_1.d", "/mnt/line 2": "'/mnt/line 2'", "/a'b": `'/a'\''b'`,
 	} {
-		if got := quoted(path); got != want {
+		if got := Quoted(path); got != want {
 			t.Errorf("%s: %s", path, got)
 		}
 	}
