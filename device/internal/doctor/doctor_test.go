@@ -3,7 +3,9 @@
 package doctor
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cull/capture"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
 )
@@ -227,6 +230,24 @@ func TestTimesOfFrames(t *testing.T) {
 		e.stamps(tc.s)
 		if f := e.found[0]; f.State != tc.want || (f.Remedy != "") != (tc.want == Warn) {
 			t.Errorf("%+v: %+v", tc.s, f)
+		}
+	}
+}
+
+// A camera that the sensor triggers is well on a belt that stands.
+func TestTriggeredCameraOnABeltThatStands(t *testing.T) {
+	none := fmt.Errorf("no frame: %w", context.DeadlineExceeded)
+	for _, tc := range []struct {
+		triggered bool
+		err       error
+		want      State
+	}{{true, none, Warn}, {false, none, Fault}, {true, capture.ErrLost, Fault}, {true, nil, OK}} {
+		c := config.Default()
+		c.Camera.Triggered = tc.triggered
+		e := examination{Options: Options{Config: &c}}
+		e.tried(v4l2.Config{Device: "/dev/v4l/by-path/x"}, v4l2.Stats{}, tc.err)
+		if f := find(t, e.found, "camera"); f.State != tc.want {
+			t.Errorf("triggered %t, %v: %+v", tc.triggered, tc.err, f)
 		}
 	}
 }
