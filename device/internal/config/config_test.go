@@ -138,6 +138,7 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"slow camera", strings.Replace(realLine, "triggered = true", "fps = 15", 1), "f.toml: line.window_to_ms: in 50 ms not every part gets a frame at 15", "widen"},
 		{"rate", strings.NewReplacer("triggered", "#", "trigger.line", "#").Replace(realLine) + "trigger_by = \"rate\"\ntrigger_hz = 30\n", "f.toml:17: io.trigger_hz: 30 a second come", "shorten"},
 		{"one line twice", strings.Replace(realLine, "GPIO27", "GPIO17", 1), "f.toml:13: io.out.reject.line: \"GPIO17\" is io.in.trigger.line too", "each"},
+		{"sensor of periph.io", strings.Replace(realLine, "GPIO17", "periph:GPIO17", 1), "f.toml:11: io.in.trigger.line: \"periph:GPIO17\": pins of periph.io", "gpioinfo"},
 		{"twice", "[sim]\nbad = 0.1\nbad = 0.2\n", "f.toml:3: ", ""},
 	} {
 		c, err := Parse("f.toml", []byte(tc.text))

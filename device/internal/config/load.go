@@ -298,6 +298,9 @@ func (c *Config) real(bad func(key, hint, format string, args ...any) error) err
 	}
 	owner := map[string]string{}
 	for _, l := range c.Lines() {
+		if strings.HasPrefix(l.Key, "io.in.") && strings.HasPrefix(l.Line, "periph:") { // hostpin.Prefix
+			return bad(l.Key, "gpioinfo lists the lines", "%q: pins of periph.io are outputs alone", l.Line)
+		}
 		if other, ok := owner[l.Line]; ok {
 			return bad(l.Key, "each needs a line of its own", "%q is %s too", l.Line, other)
 		}
