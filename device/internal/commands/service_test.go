@@ -198,8 +198,9 @@ func TestRejectSaysWhereItsFrameIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.Close()
+	t.Chdir(filepath.Dir(dir))
 	var s station
-	s.Record.FramesDir = dir
+	s.Record.FramesDir = filepath.Base(dir) // as relative as the configuration may have it
 	epoch := time.Now()
 	r := run{station: &s, inspector: judge{keep: k}, epoch: epoch}
 	k.Frame(capture.NewFrame(capture.Frame{Pix: []byte{1}, Format: capture.Grey, Width: 1, Height: 1, Stride: 1, Mono: time.Second}, nil))

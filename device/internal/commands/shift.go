@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -275,7 +276,11 @@ func (r *run) image(p *line.Part) []slog.Attr {
 	if k := r.inspector.keep; p == nil || k == nil || !k.Holds(p.FrameAt.Sub(r.epoch)) {
 		return nil
 	}
-	return []slog.Attr{slog.String("image", r.Record.FramesDir)}
+	dir := r.Record.FramesDir
+	if abs, err := filepath.Abs(dir); err == nil { // who reads the journal is in another directory
+		dir = abs
+	}
+	return []slog.Attr{slog.String("image", dir)}
 }
 
 // watch writes a summary a minute, and says when the log fails and when it works again.
