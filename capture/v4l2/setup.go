@@ -57,6 +57,26 @@ func list(dev string, open func(string) (node, error)) (infos []Info, denied, er
 	return infos, denied, nil
 }
 
+// Find returns the path of the camera that device names, a path or a card's name. The camera may be in use: it is only asked what
+// it is.
+func Find(device string) (string, error) { return there(device, openFile) }
+
+func there(device string, open func(string) (node, error)) (string, error) {
+	path, err := find(device, "/dev", open)
+	if err != nil {
+		return "", err
+	}
+	n, err := open(path)
+	if err != nil {
+		return "", explain(path, "open", err)
+	}
+	defer n.close() //nolint:errcheck // it was only asked
+	if _, err := query(n, path); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
 // find returns the path of a camera: device itself if it is a path, else the node whose
 // card name or bus it is.
 func find(device, dev string, open func(string) (node, error)) (string, error) {

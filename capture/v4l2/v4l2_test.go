@@ -466,6 +466,17 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A camera that is in use is asked what it is, and left alone.
+func TestFindLeavesTheCameraAlone(t *testing.T) {
+	c := &camera{t: t}
+	if path, err := there("/dev/video9", c.open); path != "/dev/video9" || err != nil || c.nodes != 0 {
+		t.Errorf("%q, %v, %d nodes open", path, err, c.nodes)
+	}
+	if _, err := there("/dev/video9", func(string) (node, error) { return nil, unix.ENOENT }); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("unplugged: %v", err)
+	}
+}
+
 // A camera that this user may not open is not a camera of another name.
 func TestFindBehindANodeThatIsForbidden(t *testing.T) {
 	dev := t.TempDir()

@@ -5,6 +5,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -278,8 +279,13 @@ func (e *examination) cameras(ctx context.Context, running bool) {
 	if n, ok := strings.CutPrefix(c.Device, "/dev/video"); ok {
 		e.say("camera.device", Warn, "ls -l /dev/v4l/by-path", "/dev/video%s may be another camera after the next start", n)
 	}
-	if running {
-		e.say("camera", OK, "", "%s: the running daemon has it: not touched", c.Device)
+	if running { // it may have lost the camera, and be waiting for it
+		path, err := v4l2.Find(c.Device)
+		if err != nil && !errors.Is(err, unix.EBUSY) {
+			e.say("camera", Fault, "ls -l /dev/v4l/by-path; dmesg | grep -i -e uvc -e video", "%v: the running daemon waits for it", err)
+			return
+		}
+		e.say("camera", OK, "", "%s is there, for the running daemon: not touched", cmp.Or(path, c.Device))
 		return
 	}
 	counts, err := tryCamera(ctx, c)

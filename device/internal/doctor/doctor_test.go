@@ -234,6 +234,20 @@ func TestTimesOfFrames(t *testing.T) {
 	}
 }
 
+// A camera that the running daemon has lost is not said to be with it.
+func TestCameraThatTheRunningDaemonHasLost(t *testing.T) {
+	c := config.Default()
+	c.Camera.Kind = "v4l2"
+	for _, device := range []string{"/dev/v4l/by-path/unplugged", "no such camera", "/dev/null"} {
+		c.Camera.Device = device
+		e := examination{Options: Options{Config: &c}}
+		e.cameras(t.Context(), true)
+		if f := find(t, e.found, "camera"); f.State != Fault || !strings.Contains(f.Text, device) {
+			t.Errorf("%s: %+v", device, f)
+		}
+	}
+}
+
 // A camera that the sensor triggers is well on a belt that stands.
 func TestTriggeredCameraOnABeltThatStands(t *testing.T) {
 	none := fmt.Errorf("no frame: %w", context.DeadlineExceeded)
