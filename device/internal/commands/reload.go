@@ -57,7 +57,7 @@ func (r *run) reload(ctx context.Context, now config.Config, o line.Options) (co
 	}
 	with := limits(&next)
 	with.Camera, with.Triggers, with.Encoder, with.Inspector = o.Camera, o.Triggers, o.Encoder, o.Inspector
-	with.Recorder, with.Rejecter, with.Travel = o.Recorder, o.Rejecter, o.Travel
+	with.Recorder, with.Rejecter, with.Travel, with.Confirm = o.Recorder, o.Rejecter, o.Travel, o.Confirm
 	if err := r.line.Change(ctx, with); err != nil {
 		return now, nil, err
 	}
