@@ -39,7 +39,7 @@ func Doctor(ctx context.Context, env Env, args []string) error {
 	case *drive && *file == "":
 		return Hint(usagef("doctor: --drive needs --config"), "cull doctor --config FILE --drive")
 	}
-	o := doctor.Options{Drive: *drive}
+	o := doctor.Options{Drive: *drive, User: unitUser}
 	if *file != "" {
 		c, err := config.Load(*file)
 		if err != nil {

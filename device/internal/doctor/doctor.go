@@ -55,17 +55,21 @@ type Options struct {
 	Config *config.Config // nil: none
 	Drive  bool           // drive free outputs active for a moment
 	Root   string         // where /proc and /sys are [/]
+	User   string         // as whom devices and directories are tried where root examines [User]
 }
 
 // Examine looks at everything, in the order of what depends on what.
 func Examine(ctx context.Context, o Options) []Finding {
+	o.User = cmp.Or(o.User, User)
 	e := examination{Options: o}
 	e.board()
 	e.clock()
 	e.heat()
-	e.chips()
-	running := e.lines()
-	e.cameras(ctx, running)
+	As(o.User, func() error { //nolint:errcheck // it is nil
+		e.chips()
+		e.cameras(ctx, e.lines())
+		return nil
+	})
 	e.disk()
 	e.unit(ctx)
 	return e.found
@@ -161,7 +165,7 @@ func (e *examination) chips() {
 	chips, err := gpio.Chips()
 	switch {
 	case errors.Is(err, gpio.ErrPermission):
-		e.say("gpio", Fault, "usermod -aG gpio "+user(), "%v", err)
+		e.say("gpio", Fault, admit("gpio"), "%v", err)
 	case err != nil:
 		e.say("gpio", Fault, "ls -l /dev/gpiochip*", "%v", err)
 	case len(chips) == 0:
@@ -183,11 +187,12 @@ func (e *examination) needed() State {
 	return OK
 }
 
-func user() string {
-	if u := os.Getenv("USER"); u != "" {
-		return u
+// admit is the remedy of a device that only another group may open.
+func admit(group string) string {
+	if os.Geteuid() == 0 { // it was the daemon's user that was not let in
+		return "install 70-cull.rules (systemd/README.md), then udevadm control --reload && udevadm trigger"
 	}
-	return strconv.Itoa(os.Getuid())
+	return "usermod -aG " + group + " " + cmp.Or(os.Getenv("USER"), strconv.Itoa(os.Getuid()))
 }
 
 // lines looks at each line that the configuration names, and reports whether a daemon has them.
@@ -256,7 +261,7 @@ func (e *examination) cameras(ctx context.Context, running bool) {
 	list, err := v4l2.List()
 	switch {
 	case err != nil:
-		e.say("cameras", Fault, "usermod -aG video "+user(), "%v", err)
+		e.say("cameras", Fault, admit("video"), "%v", err)
 	case len(list) == 0:
 		e.say("cameras", e.needed(), "ls /dev/video*; lsusb; dmesg | grep -i -e uvc -e video", "none")
 	}
@@ -424,7 +429,7 @@ func (e *examination) directory(s *store) bool {
 		e.say(s.key, Fault, mend, "%s: %v", there, err)
 		return false
 	}
-	if err := As(User, func() error { return s.try(there) }); err != nil {
+	if err := As(e.User, func() error { return s.try(there) }); err != nil {
 		e.say(s.key, Fault, mend, "%v", err)
 		return false
 	}
@@ -477,7 +482,10 @@ func Quoted(path string) string {
 // User is that of cull.service.
 const User = "cull"
 
-// As calls do as a user for files, User's name, where root examines for it and there is such a user: root may do everything.
+// unitGroups are the groups that cull.service adds.
+var unitGroups = []string{"video", "gpio"}
+
+// As calls do as a user for files, with the unit's groups, where root examines for it and there is such a user: root may do everything.
 // What do opens it must open itself, and no goroutine of its.
 func As(name string, do func() error) error {
 	u, err := osuser.Lookup(name)
@@ -490,10 +498,15 @@ func As(name string, do func() error) error {
 		return do()
 	}
 	groups := []int{gid}
-	names, _ := u.GroupIds() //nolint:errcheck // then it has its own
-	for _, name := range names {
-		if id, err := strconv.Atoi(name); err == nil {
-			groups = append(groups, id)
+	ids, _ := u.GroupIds() //nolint:errcheck // then it has its own
+	for _, name := range unitGroups {
+		if g, err := osuser.LookupGroup(name); err == nil {
+			ids = append(ids, g.Gid)
+		}
+	}
+	for _, id := range ids {
+		if n, err := strconv.Atoi(id); err == nil {
+			groups = append(groups, n)
 		}
 	}
 	return asUser(uid, gid, groups, do)

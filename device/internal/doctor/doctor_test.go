@@ -193,6 +193,28 @@ func TestDirectoriesAreTriedAsTheUnit(t *testing.T) {
 	}
 }
 
+// Nor may it open every device that root may.
+func TestDevicesAreTriedAsTheUnit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "camera", "")
+	c := config.Default()
+	c.Camera.Kind, c.Camera.Device = "v4l2", filepath.Join(dir, "camera")
+	for user, want := range map[string]string{"root": "inappropriate ioctl", "nobody": "add the user to the group video"} {
+		if As(user, func() error { return tryWrite(dir) }) == nil && user != "root" {
+			t.Skip("a name space without that user")
+		}
+		if f := find(t, Examine(t.Context(), Options{Config: &c, User: user}), "camera"); f.State != Fault || !strings.Contains(f.Text, want) {
+			t.Errorf("as %s: %+v", user, f)
+		}
+	}
+}
+
 func TestRemediesAreForAShell(t *testing.T) {
 	for path, want := range map[string]string{
 		"/var/lib/cull/log_1.d": "/var/lib/cull/log_1.d", "/mnt/line 2": "'/mnt/line 2'", "/a'b": `'/a'\''b'`,
