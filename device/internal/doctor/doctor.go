@@ -214,6 +214,8 @@ func (e *examination) lines() (running bool) {
 				continue
 			}
 			e.say(l.Key, OK, "", "%s is a pin of periph.io: only the daemon can tell", l.Line)
+		case errors.Is(err, gpio.ErrPermission):
+			e.say(l.Key, Fault, admit("gpio"), "%v", err)
 		case err != nil:
 			e.say(l.Key, Fault, "gpioinfo", "%v", err)
 		case info.Used && strings.HasPrefix(info.Consumer, "cull "):
@@ -303,6 +305,8 @@ func (e *examination) tried(c v4l2.Config, counts v4l2.Stats, err error) {
 	case errors.Is(err, context.DeadlineExceeded) && e.Config.Camera.Triggered:
 		e.say("camera", Warn, "let a part pass the sensor meanwhile",
 			"%s takes %dx%d and its settings; whether it delivers is not known: no edge of the sensor triggered it in %v", c.Device, c.Width, c.Height, frameLimit)
+	case errors.Is(err, os.ErrPermission):
+		e.say("camera", Fault, admit("video"), "%v", err)
 	case err != nil:
 		e.say("camera", Fault, "v4l2-ctl --list-formats-ext -d "+c.Device, "%v", err)
 	default:

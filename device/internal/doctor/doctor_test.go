@@ -205,11 +205,14 @@ func TestDevicesAreTriedAsTheUnit(t *testing.T) {
 	put(t, dir, "camera", "")
 	c := config.Default()
 	c.Camera.Kind, c.Camera.Device = "v4l2", filepath.Join(dir, "camera")
-	for user, want := range map[string]string{"root": "inappropriate ioctl", "nobody": "add the user to the group video"} {
+	for user, want := range map[string][2]string{
+		"root":   {"inappropriate ioctl", "v4l2-ctl"},
+		"nobody": {"add the user to the group video", "udevadm trigger"},
+	} {
 		if As(user, func() error { return tryWrite(dir) }) == nil && user != "root" {
 			t.Skip("a name space without that user")
 		}
-		if f := find(t, Examine(t.Context(), Options{Config: &c, User: user}), "camera"); f.State != Fault || !strings.Contains(f.Text, want) {
+		if f := find(t, Examine(t.Context(), Options{Config: &c, User: user}), "camera"); f.State != Fault || !strings.Contains(f.Text, want[0]) || !strings.Contains(f.Remedy, want[1]) {
 			t.Errorf("as %s: %+v", user, f)
 		}
 	}
