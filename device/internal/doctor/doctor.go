@@ -124,10 +124,13 @@ func (e *examination) clock() {
 const hot = 80
 
 func (e *examination) heat() {
-	zones, _ := filepath.Glob(e.path("/sys/class/thermal/thermal_zone*/temp")) //nolint:errcheck // the pattern is good
+	zones, _ := filepath.Glob(e.path("/sys/class/thermal/thermal_zone*")) //nolint:errcheck // the pattern is good
 	top := -1000
 	for _, z := range zones {
-		b, _ := os.ReadFile(z) //nolint:errcheck // a zone that is off
+		if kind, _ := os.ReadFile(filepath.Join(z, "type")); strings.TrimSpace(string(kind)) == "PMIC-Die" { //nolint:errcheck // then it is another
+			continue // of a Jetson: no sensor, it says 100 degrees for ever
+		}
+		b, _ := os.ReadFile(filepath.Join(z, "temp")) //nolint:errcheck // a zone that is off
 		if milli, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
 			top = max(top, milli/1000)
 		}

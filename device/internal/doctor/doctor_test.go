@@ -65,6 +65,19 @@ func TestHotAndUndervolted(t *testing.T) {
 	}
 }
 
+// As on a Jetson Nano, TX2 or Xavier.
+func TestZoneThatMeasuresNothing(t *testing.T) {
+	root := t.TempDir()
+	const zone = "sys/class/thermal/thermal_zone"
+	put(t, root, zone+"1/type", "CPU-therm\n")
+	put(t, root, zone+"1/temp", "41500\n")
+	put(t, root, zone+"4/type", "PMIC-Die\n")
+	put(t, root, zone+"4/temp", "100000\n")
+	if f := find(t, Examine(t.Context(), Options{Root: root}), "temperature"); f.State != OK || f.Text != "41 degrees" {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestDiskAndMissingHardware(t *testing.T) {
 	c := config.Default()
 	c.IO.Kind = "gpio"
