@@ -717,13 +717,7 @@ func TestResetBeforeTheStart(t *testing.T) {
 
 // A part that was fired at has the whole window of its confirmation at the end too, one that a reload has widened as well.
 func TestShutdownWaitsForTheConfirmation(t *testing.T) {
-	var changed line.Options
 	script := func(r *rig) {
-		if changed.Confirm != nil {
-			if err := r.Change(r.t.Context(), changed); err != nil {
-				r.t.Fatal(err)
-			}
-		}
 		r.pass(true)
 		go r.see(2900 * ms)
 		time.Sleep(100 * ms)
@@ -732,8 +726,14 @@ func TestShutdownWaitsForTheConfirmation(t *testing.T) {
 		r.confirmations(line.Confirmed)
 	}
 	run(t, "from the start", confirms(func(o *line.Options) { o.ConfirmTo = 3 * time.Second }), script)
+	var changed line.Options
 	run(t, "reloaded", confirms(func(o *line.Options) {
 		changed = *o
 		changed.ConfirmTo = 3 * time.Second
-	}), script)
+	}), func(r *rig) {
+		if err := r.Change(r.t.Context(), changed); err != nil {
+			r.t.Fatal(err)
+		}
+		script(r)
+	})
 }

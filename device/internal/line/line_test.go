@@ -575,19 +575,19 @@ func TestInspectionTrouble(t *testing.T) {
 		r.finish()
 	})
 	run(t, "parts that score higher than they were taught", func(r *rig, o *line.Options) {
-		o.DriftParts = 5
-		for i := range 10 {
-			o.Taught = append(o.Taught, 0.01*float64(i+1))
+		o.DriftParts = 20
+		for i := range 40 {
+			o.Taught = append(o.Taught, 0.005*float64(i+1))
 		}
 		r.judge = func(f *capture.Frame) (line.Finding, error) {
 			return line.Finding{Reject: f.Pix[0] == 1, Score: 0.3 + float64(f.Pix[0]), Threshold: 0.5}, nil
 		}
 	}, func(r *rig) {
-		for i, bad := range []bool{false, true, false, true, false, false, true, false, false} {
-			r.pass(bad)
+		for i := range 40 {
+			r.pass(i%3 == 2)
 			time.Sleep(80 * ms)
-			if r.saw(line.Drifted) != (i >= 7) {
-				r.t.Errorf("part %d: events %v", i+1, r.events)
+			if r.saw(line.Drifted) != (i >= 28) { // which is the twentieth that passes
+				r.t.Errorf("part %d: events %v", i, r.events)
 			}
 		}
 		if c := r.Counts(); !c.Compared || c.Share != 1 {
