@@ -16,12 +16,16 @@ var ErrTurned = errors.New("picture is stored turned")
 // does not heed.
 var ErrFax = errors.New("TIFF in a fax compression")
 
+// ErrLayout reports a TIFF whose bits or samples lie in an order that its decoder takes for the usual one: pixels would come out
+// wrong, or elsewhere.
+var ErrLayout = errors.New("TIFF in an unusual layout")
+
 // Remedy says how to mend a picture that is refused though it is whole; empty for other errors.
 func Remedy(err error) string {
 	switch {
 	case errors.Is(err, ErrTurned):
 		return "save the picture as it is seen, for example with: mogrify -auto-orient FILE"
-	case errors.Is(err, ErrFax):
+	case errors.Is(err, ErrFax), errors.Is(err, ErrLayout):
 		return "save the picture as PNG"
 	case errors.Is(err, ErrTooLarge):
 		return "save the picture smaller, with 8 bits a channel, neither interlaced nor progressive"
@@ -31,8 +35,12 @@ func Remedy(err error) string {
 
 // Tags of TIFF 6.0, which EXIF shares.
 const (
+	tagBits        = 0x0102
 	tagCompression = 0x0103
+	tagFillOrder   = 0x010a
 	tagOrientation = 0x0112
+	tagSamples     = 0x0115
+	tagPlanar      = 0x011c
 )
 
 // checkTags refuses what tags of a picture of that format say and its decoder does not heed.
@@ -40,6 +48,9 @@ func checkTags(data []byte, format string) error {
 	if format == "tiff" {
 		if c, _ := tag(data, tagCompression); c >= 2 && c <= 4 {
 			return fmt.Errorf("%w (compression %d)", ErrFax, c)
+		}
+		if err := checkLayout(data); err != nil {
+			return err
 		}
 	}
 	exif := data
@@ -51,6 +62,23 @@ func checkTags(data []byte, format string) error {
 	}
 	if o, _ := tag(exif, tagOrientation); o > 1 {
 		return fmt.Errorf("%w (EXIF orientation %d)", ErrTurned, o)
+	}
+	return nil
+}
+
+// checkLayout refuses bits from the lowest on, planes one after the other, and more samples than bit depths: golang.org/x/image/tiff
+// takes no notice of the first two, nor of the number of samples.
+func checkLayout(data []byte) error {
+	samples, _ := tag(data, tagSamples)
+	_, one := tag(data, tagBits)
+	if fill, _ := tag(data, tagFillOrder); fill > 1 {
+		return fmt.Errorf("%w (fill order %d)", ErrLayout, fill)
+	}
+	if planar, _ := tag(data, tagPlanar); planar > 1 && samples > 1 {
+		return fmt.Errorf("%w (planar configuration %d)", ErrLayout, planar)
+	}
+	if samples > 1 && one {
+		return fmt.Errorf("%w (%d samples of one bit depth)", ErrLayout, samples)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"image"
 	"image/jpeg"
+	"maps"
 	"slices"
 	"testing"
 
@@ -211,6 +212,80 @@ func TestFaxCompressionIsRefused(t *testing.T) {
 	for _, c := range []uint16{1, 5, 8, 32773} {
 		if err := checkTags(directory(binary.BigEndian, tagCompression, c), "tiff"); err != nil {
 			t.Errorf("compression %d: %v", c, err)
+		}
+	}
+}
+
+// tiffWith returns a TIFF of 16 x 4 pixels of data with the numbers of tags, behind its size; bits is a tag of its own, for it may be
+// several numbers.
+func tiffWith(data []byte, bits []uint16, tags map[uint16]uint32) []byte {
+	order := binary.LittleEndian
+	all := map[uint16]uint32{0x0100: 16, 0x0101: 4, tagBits: 0}
+	maps.Copy(all, tags)
+	behind := 8 + 2 + 12*len(all) + 4
+	out := order.AppendUint32([]byte("II*\x00"), 8)
+	out = order.AppendUint16(out, uint16(len(all)))
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		count, value := uint32(1), all[id]
+		switch {
+		case id == tagBits && len(bits) > 2:
+			count, value = uint32(len(bits)), uint32(behind)
+		case id == tagBits:
+			value = uint32(bits[0])
+		case id == 0x0111 || id == 0x0144: // where strip or tile begins
+			value = uint32(behind + 2*len(bits))
+		}
+		kind := uint16(4)
+		if id == tagBits {
+			kind = 3
+		}
+		out = order.AppendUint16(order.AppendUint16(out, id), kind)
+		out = order.AppendUint32(order.AppendUint32(out, count), value)
+	}
+	out = order.AppendUint32(out, 0)
+	for _, b := range bits {
+		out = order.AppendUint16(out, b)
+	}
+	return append(out, data...)
+}
+
+// golang.org/x/image/tiff reads the refused ones without an error: each eight pixels mirrored, red as all of a colour, grey and alpha in
+// turn as grey.
+func TestUnusualLayoutsAreRefused(t *testing.T) {
+	strip := map[uint16]uint32{0x0106: 1, 0x0111: 0, 0x0116: 4}
+	tile := map[uint16]uint32{0x0106: 2, 0x0142: 16, 0x0143: 16, 0x0144: 0, 0x0145: 768}
+	with := func(tags map[uint16]uint32, more ...uint32) map[uint16]uint32 {
+		tags = maps.Clone(tags)
+		for i := 0; i < len(more); i += 2 {
+			tags[uint16(more[i])] = more[i+1]
+		}
+		return tags
+	}
+	for _, c := range []struct {
+		size int // of the data
+		bits []uint16
+		tags map[uint16]uint32
+		want string
+	}{
+		{8, []uint16{1}, with(strip, tagFillOrder, 2, 0x0117, 8), "(fill order 2)"},
+		{8, []uint16{1}, with(strip, tagFillOrder, 1, 0x0117, 8), ""},
+		{768, []uint16{8, 8, 8}, with(tile, tagSamples, 3, tagPlanar, 2), "(planar configuration 2)"},
+		{768, []uint16{8, 8, 8}, with(tile, tagSamples, 3, tagPlanar, 1), ""},
+		{64, []uint16{8}, with(strip, tagSamples, 1, tagPlanar, 2, 0x0117, 64), ""},
+		{128, []uint16{8}, with(strip, tagSamples, 2, 0x0117, 128), "(2 samples of one bit depth)"},
+	} {
+		data := tiffWith(make([]byte, c.size), c.bits, c.tags)
+		for name, read := range map[string]func([]byte) error{
+			"picture": func(b []byte) error { _, err := Decode(b); return err },
+			"mask":    func(b []byte) error { _, err := decodeMask(b); return err },
+		} {
+			err := read(data)
+			if c.want == "" && err != nil {
+				t.Errorf("%s %v: %v", name, c.tags, err)
+			}
+			if c.want != "" && (!errors.Is(err, ErrLayout) || err.Error() != "TIFF in an unusual layout "+c.want || Remedy(err) == "") {
+				t.Errorf("%s: %v, want %s", name, err, c.want)
+			}
 		}
 	}
 }
