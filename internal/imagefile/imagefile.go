@@ -35,7 +35,10 @@ const (
 	MaxBytes  = 1 << 28 // of a file
 	MaxSide   = 1 << 15 // pixels
 	MaxPixels = 1 << 26
-	MaxMemory = 1 << 28 // bytes of the decoded pixels; an interlaced PNG needs them twice, a progressive JPEG five times
+
+	// MaxMemory is bytes of the decoded pixels. An interlaced PNG needs them twice, a progressive JPEG five times, a compressed
+	// TIFF many times those of its largest strip.
+	MaxMemory = 1 << 28
 )
 
 // ErrFormat reports a file that is none of the formats.
@@ -190,6 +193,9 @@ func decodedBytes(data []byte, format string, cfg image.Config) int64 {
 	case color.RGBAModel, color.NRGBAModel, color.CMYKModel:
 		n *= 4
 	} // grey and palettes: 1
+	if format == "tiff" {
+		return n + inflatedBytes(data, cfg)
+	}
 	if format != "png" {
 		return n
 	}

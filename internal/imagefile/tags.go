@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"image"
 	"iter"
 )
 
@@ -28,7 +29,7 @@ func Remedy(err error) string {
 	case errors.Is(err, ErrFax), errors.Is(err, ErrLayout):
 		return "save the picture as PNG"
 	case errors.Is(err, ErrTooLarge):
-		return "save the picture smaller, with 8 bits a channel, neither interlaced nor progressive"
+		return "save the picture smaller, with 8 bits a channel, neither interlaced nor progressive, and a TIFF as PNG"
 	}
 	return ""
 }
@@ -40,7 +41,10 @@ const (
 	tagFillOrder   = 0x010a
 	tagOrientation = 0x0112
 	tagSamples     = 0x0115
+	tagRows        = 0x0116 // of a strip
 	tagPlanar      = 0x011c
+	tagTileWidth   = 0x0142
+	tagTileHeight  = 0x0143
 )
 
 // checkTags refuses what tags of a picture of that format say and its decoder does not heed.
@@ -81,6 +85,23 @@ func checkLayout(data []byte) error {
 		return fmt.Errorf("%w (%d samples of one bit depth)", ErrLayout, samples)
 	}
 	return nil
+}
+
+// inflatedBytes returns how much memory the largest strip or tile of a compressed TIFF takes at most. golang.org/x/image/tiff
+// inflates one to up to 8 bytes a pixel, whatever they are, in a buffer that doubles: 33 a pixel were seen.
+func inflatedBytes(data []byte, cfg image.Config) int64 {
+	if c, _ := tag(data, tagCompression); c <= 1 {
+		return 0
+	}
+	width, height := int64(cfg.Width), int64(cfg.Height)
+	if rows, _ := tag(data, tagRows); rows > 0 {
+		height = min(height, int64(rows))
+	}
+	if across, _ := tag(data, tagTileWidth); across > 0 { // up to 1024 larger than the picture, or an error
+		down, _ := tag(data, tagTileHeight)
+		width, height = min(int64(across), int64(cfg.Width)+1024), min(int64(down), int64(cfg.Height)+1024)
+	}
+	return 32 * width * height
 }
 
 // tag returns the number that the first directory of TIFF data, EXIF or a file, gives for a tag, false where there is

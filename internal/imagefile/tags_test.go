@@ -289,3 +289,32 @@ func TestUnusualLayoutsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// golang.org/x/image/tiff inflates a strip to more than the picture takes: one of 522 kB was seen to take 2.1 GB.
+func TestLargeStripsOfACompressedTIFFTakeMoreMemory(t *testing.T) {
+	with := func(side uint32, tags ...uint32) []byte {
+		all := map[uint16]uint32{0x0100: side, 0x0101: side, 0x0106: 1, 0x0111: 0}
+		for i := 0; i < len(tags); i += 2 {
+			all[uint16(tags[i])] = tags[i+1]
+		}
+		return tiffWith(nil, []uint16{8}, all)
+	}
+	for _, c := range []struct {
+		data []byte
+		want string
+	}{
+		{with(8192, tagCompression, 1, tagRows, 8192), ""},
+		{with(8192, tagCompression, 8, tagRows, 8192), "8192x8192 pixels, 2112 MiB in memory, at most 256: picture is too large"},
+		{with(8192, tagCompression, 5), "8192x8192 pixels, 2112 MiB in memory, at most 256: picture is too large"},
+		{with(8192, tagCompression, 8, tagRows, 256), ""},
+		{with(2048, tagCompression, 5, tagRows, 2048), ""},
+		{with(8192, tagCompression, 8, tagTileWidth, 1024, tagTileHeight, 1024), ""},
+		{with(8192, tagCompression, 8, tagTileWidth, 8192, tagTileHeight, 1024), "8192x8192 pixels, 320 MiB in memory, at most 256: picture is too large"},
+		{with(2048, tagCompression, 8, tagTileWidth, 1<<31, tagTileHeight, 1<<31), "2048x2048 pixels, 292 MiB in memory, at most 256: picture is too large"},
+	} {
+		_, _, err := config(c.data)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrTooLarge) || err.Error() != c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
