@@ -96,6 +96,8 @@ const (
 	capStreaming          = 0x04000000
 	capDeviceCaps         = 0x80000000
 
+	capTimePerFrame = 0x1000 // of streamParm
+
 	bufCapture = 1
 	memMmap    = 1
 

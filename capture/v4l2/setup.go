@@ -201,7 +201,7 @@ var errNoControl = errors.New("the camera has no such control")
 func setControl(n node, id uint32, value int32) error {
 	q := queryControl{id: id}
 	if err := n.ioctl(vidiocQueryCtrl, unsafe.Pointer(&q)); err != nil {
-		if errors.Is(err, unix.EINVAL) {
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTTY) { // ENOTTY: of a driver that has none at all
 			err = errNoControl
 		}
 		return err
@@ -225,13 +225,17 @@ func setControl(n node, id uint32, value int32) error {
 
 func setRate(n node, path string, fps int) error {
 	p := streamParm{typ: bufCapture, num: 1, den: uint32(fps)}
-	if err := n.ioctl(vidiocSParm, unsafe.Pointer(&p)); err != nil {
+	err := n.ioctl(vidiocSParm, unsafe.Pointer(&p))
+	given := err == nil && p.num != 0 && p.den == uint32(fps)*p.num
+	switch {
+	case given:
+		return nil
+	case errors.Is(err, unix.ENOTTY), err == nil && p.capability&capTimePerFrame == 0:
+		return fmt.Errorf("v4l2: %s: asked for %d frames/s, the driver cannot be told a rate: leave fps at 0", path, fps)
+	case err != nil:
 		return explain(path, "set the rate", err)
 	}
-	if p.num == 0 || p.den != uint32(fps)*p.num {
-		return fmt.Errorf("v4l2: %s: asked for %d frames/s, the camera gives %d/%d: choose a rate it has", path, fps, p.den, p.num)
-	}
-	return nil
+	return fmt.Errorf("v4l2: %s: asked for %d frames/s, the camera gives %d/%d: choose a rate it has", path, fps, p.den, p.num)
 }
 
 // explain adds the remedy that an errno calls for.

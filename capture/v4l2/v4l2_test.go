@@ -31,6 +31,8 @@ type camera struct {
 	dead     bool   // never has a picture
 	stuck    bool   // controls keep their value
 	streamOn error
+	rate     func(p *streamParm) error    // answers to a rate
+	bare     bool                         // knows no controls at all
 	bend     func(i int, b *buffer) error // changes the i-th picture of all
 	burst    func() bool                  // the next picture waits already; nil: never
 
@@ -88,7 +90,12 @@ func (n *fakeNode) ioctl(op uintptr, arg unsafe.Pointer) error {
 		n.on = false
 	case vidiocDQBuf:
 		return n.dequeue((*buffer)(arg))
+	case vidiocSParm:
+		return c.rate((*streamParm)(arg))
 	case vidiocQueryCtrl:
+		if c.bare {
+			return unix.ENOTTY
+		}
 		if id := (*queryControl)(arg).id; id != ctrlGain && !slices.Contains(c.controls, id) {
 			return unix.EINVAL
 		}
@@ -434,6 +441,8 @@ func TestCloseAndContextWakeNext(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	gain := int32(50)
 	withGain := func(g int32) Config { c := small; c.Gain = &g; return c }
+	fast := small
+	fast.FPS = 30
 	for _, tc := range []struct {
 		name string
 		cam  camera
@@ -453,6 +462,13 @@ func TestOpenRefuses(t *testing.T) {
 		{"stuck control", camera{stuck: true}, withGain(gain), "gain: set to 50, reads 0"},
 		{"out of bounds", camera{}, withGain(101), "101 is outside 0 to 100"},
 		{"no control", camera{}, func() Config { c := small; c.Exposure = 1; return c }(), "exposure"},
+		{"no controls at all", camera{bare: true}, withGain(gain), "gain: the camera has no such control"},
+		{"no rate", camera{rate: func(*streamParm) error { return unix.ENOTTY }}, fast, "asked for 30 frames/s, the driver cannot be told a rate: leave fps at 0"},
+		{"rate that is ignored", camera{rate: func(p *streamParm) error { p.num, p.den = 0, 0; return nil }}, fast, "asked for 30 frames/s, the driver cannot be told a rate: leave fps at 0"},
+		{"other rate", camera{rate: func(p *streamParm) error {
+			p.capability, p.num, p.den = capTimePerFrame, 1, 25
+			return nil
+		}}, fast, "asked for 30 frames/s, the camera gives 25/1"},
 		{"no device", camera{}, Config{}, "no device"},
 	} {
 		tc.cam.t = t
