@@ -136,6 +136,8 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"deadline in the window", "[line]\ndeadline_ms = 50\n", "f.toml:2: line.deadline_ms: 50 is not after window_to_ms, 50", "both count"},
 		{"black and white", "[camera]\ncheck_black = 250\n", "f.toml:2: camera.check_black: 250 is not below check_white, 250", ""},
 		{"slow camera", strings.Replace(realLine, "triggered = true", "fps = 15", 1), "f.toml: line.window_to_ms: in 50 ms not every part gets a frame at 15", "widen"},
+		{"stall within an exposure", strings.Replace(realLine, "triggered = true", "exposure_us = 1000000", 1), "f.toml: camera.stall_ms: 1000 is no more than a frame takes, 1000: ", "set it"},
+		{"stall within a frame", strings.Replace(realLine, "triggered = true", "fps = 25\nstall_ms = 40", 1), "f.toml:6: camera.stall_ms: 40 is no more than a frame takes, 40: ", "set it"},
 		{"rate", strings.NewReplacer("triggered", "#", "trigger.line", "#").Replace(realLine) + "trigger_by = \"rate\"\ntrigger_hz = 30\n", "f.toml:17: io.trigger_hz: 30 a second come", "shorten"},
 		{"one line twice", strings.Replace(realLine, "GPIO27", "GPIO17", 1), "f.toml:13: io.out.reject.line: \"GPIO17\" is io.in.trigger.line too", "each"},
 		{"sensor of periph.io", strings.Replace(realLine, "GPIO17", "periph:GPIO17", 1), "f.toml:11: io.in.trigger.line: \"periph:GPIO17\": pins of periph.io", "gpioinfo"},

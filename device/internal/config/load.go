@@ -285,6 +285,9 @@ func (c *Config) real(bad func(key, hint, format string, args ...any) error) err
 	case !c.Camera.Triggered && c.Camera.FPS > 0 && (c.Line.WindowToMS-c.Line.WindowFromMS)*c.Camera.FPS < 1000:
 		return bad("line.window_to_ms", "widen the window, or let the sensor trigger the camera (camera.triggered)",
 			"in %d ms not every part gets a frame at %v frames/s", c.Line.WindowToMS-c.Line.WindowFromMS, c.Camera.FPS)
+	case !c.Camera.Triggered && c.Camera.StallMS <= c.Camera.frameMS():
+		return bad("camera.stall_ms", "set it to the time of several frames",
+			"%d is no more than a frame takes, %d: the camera would be lost again and again", c.Camera.StallMS, c.Camera.frameMS())
 	case c.IO.Trigger != "edge" && c.Camera.Triggered:
 		return bad("camera.triggered", "set io.trigger_by = \"edge\"", "a camera that the sensor triggers needs the sensor's edges")
 	case c.IO.Trigger != "edge" && in.Trigger.Line != "":
@@ -307,6 +310,15 @@ func (c *Config) real(bad func(key, hint, format string, args ...any) error) err
 		owner[l.Line] = l.Key
 	}
 	return nil
+}
+
+// frameMS returns how long a frame takes at least, ms, as far as the file tells.
+func (c *Camera) frameMS() int {
+	ms := c.Exposure / 1000
+	if c.FPS > 0 {
+		ms = max(ms, 1000/c.FPS)
+	}
+	return ms
 }
 
 // A Named is a GPIO line that the file names.
