@@ -4,7 +4,8 @@
 // bits, palettes are looked up, alpha is composited on black (a transparent
 // pixel sends no light). A JPEG stays compressed, as an MJPEG frame: a picture
 // saved from a camera then takes the very path it took on the line and gets the
-// same score. A picture that is stored turned (EXIF) is refused; colour profiles are ignored.
+// same score. A picture that is stored turned (EXIF) is refused, and a TIFF of several; colour profiles
+// are ignored.
 package imagefile
 
 import (

@@ -21,6 +21,9 @@ var ErrFax = errors.New("TIFF in a fax compression")
 // wrong, or elsewhere.
 var ErrLayout = errors.New("TIFF in an unusual layout")
 
+// ErrPages reports a TIFF of several pictures. Its decoder gives the first: what else is in the file nobody would judge.
+var ErrPages = errors.New("TIFF of several pictures")
+
 // Remedy says how to mend a picture that is refused though it is whole; empty for other errors.
 func Remedy(err error) string {
 	switch {
@@ -28,6 +31,8 @@ func Remedy(err error) string {
 		return "save the picture as it is seen, for example with: mogrify -auto-orient FILE"
 	case errors.Is(err, ErrFax), errors.Is(err, ErrLayout):
 		return "save the picture as PNG"
+	case errors.Is(err, ErrPages):
+		return "save each picture as a file of its own, for example with: convert FILE %03d.png"
 	case errors.Is(err, ErrTooLarge):
 		return "save the picture smaller, with 8 bits a channel, neither interlaced nor progressive, and a TIFF as PNG"
 	}
@@ -36,6 +41,7 @@ func Remedy(err error) string {
 
 // Tags of TIFF 6.0, which EXIF shares.
 const (
+	tagSubfile     = 0x00fe
 	tagBits        = 0x0102
 	tagCompression = 0x0103
 	tagFillOrder   = 0x010a
@@ -55,6 +61,9 @@ func checkTags(data []byte, format string) error {
 		}
 		if err := checkLayout(data); err != nil {
 			return err
+		}
+		if severalPages(data) {
+			return ErrPages
 		}
 	}
 	exif := data
@@ -104,22 +113,57 @@ func inflatedBytes(data []byte, cfg image.Config) int64 {
 	return 32 * width * height
 }
 
-// tag returns the number that the first directory of TIFF data, EXIF or a file, gives for a tag, false where there is
-// none or the data is malformed (TIFF 6.0, section 2).
-func tag(data []byte, id uint16) (uint32, bool) {
+// ofAnother are the bits of tagSubfile that say of a picture that it is a smaller one, or a mask, of another in the file.
+const ofAnother = 1 | 4
+
+// severalPages reports a TIFF with another picture behind the first, or whose first is but part of another.
+func severalPages(data []byte) bool {
+	if kind, _ := tag(data, tagSubfile); kind&ofAnother != 0 {
+		return true
+	}
+	order, at := firstDirectory(data)
+	if order == nil || at+2 > uint64(len(data)) {
+		return false
+	}
+	end := at + 2 + 12*uint64(order.Uint16(data[at:]))
+	if end+4 > uint64(len(data)) {
+		return false
+	}
+	next := uint64(order.Uint32(data[end:]))
+	if next == 0 || next+2 > uint64(len(data)) || order.Uint16(data[next:]) == 0 {
+		return false
+	}
+	kind, _ := tagAt(data, order, next, tagSubfile)
+	return kind&ofAnother == 0
+}
+
+// firstDirectory returns the byte order of TIFF data and where its first directory lies; nil for what is none.
+func firstDirectory(data []byte) (binary.ByteOrder, uint64) {
 	var order binary.ByteOrder
 	switch {
 	case bytes.HasPrefix(data, []byte("II*\x00")):
 		order = binary.LittleEndian
 	case bytes.HasPrefix(data, []byte("MM\x00*")):
 		order = binary.BigEndian
-	default:
+	}
+	if order == nil || len(data) < 8 {
+		return nil, 0
+	}
+	return order, uint64(order.Uint32(data[4:]))
+}
+
+// tag returns the number that the first directory of TIFF data, EXIF or a file, gives for a tag, false where there is
+// none or the data is malformed (TIFF 6.0, section 2).
+func tag(data []byte, id uint16) (uint32, bool) {
+	order, at := firstDirectory(data)
+	if order == nil {
 		return 0, false
 	}
-	if len(data) < 8 {
-		return 0, false
-	}
-	at := uint64(order.Uint32(data[4:]))
+	return tagAt(data, order, at, id)
+}
+
+// tagAt is tag for the directory at that place.
+func tagAt(data []byte, order binary.ByteOrder, at uint64, id uint16) (uint32, bool) {
 	if at+2 > uint64(len(data)) {
 		return 0, false
 	}

@@ -318,3 +318,38 @@ func TestLargeStripsOfACompressedTIFFTakeMoreMemory(t *testing.T) {
 		}
 	}
 }
+
+// A file of two pictures was judged by its first, and a bad part in the second passed.
+func TestSeveralPicturesInATIFFAreRefused(t *testing.T) {
+	one := tiffOf(t)
+	at := int(binary.LittleEndian.Uint32(one[4:]))
+	link := at + 2 + 12*int(binary.LittleEndian.Uint16(one[at:])) // to the next directory
+	with := func(data []byte, next uint32) []byte {
+		binary.LittleEndian.PutUint32(data[link:], next)
+		return data
+	}
+	behind := func(kind uint16) []byte { // the first directory, and one of that kind behind the file
+		second := directory(binary.LittleEndian, tagSubfile, kind)[8:]
+		return append(with(bytes.Clone(one), uint32(len(one))), second...)
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want error
+	}{
+		"one":                      {one, nil},
+		"two":                      {behind(0), ErrPages},
+		"two pages":                {behind(2), ErrPages},
+		"one with a small one":     {behind(1), nil},
+		"one with a mask":          {behind(4), nil},
+		"a small one of another":   {withTag(one, tagSubfile, 1), ErrPages},
+		"none behind the file":     {with(bytes.Clone(one), uint32(len(one))), nil},
+		"none where the file ends": {with(bytes.Clone(one), 1<<32-1), nil},
+	} {
+		if _, err := Decode(c.data); !errors.Is(err, c.want) || c.want != nil && Remedy(err) == "" {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if _, err := decodeMask(c.data); !errors.Is(err, c.want) {
+			t.Errorf("%s as a mask: %v, want %v", name, err, c.want)
+		}
+	}
+}
