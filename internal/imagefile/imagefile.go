@@ -2,7 +2,7 @@
 //
 // PNG, BMP and TIFF become Grey or RGB24 frames: 16-bit samples are scaled to 8
 // bits, palettes are looked up, alpha is composited on black (a transparent
-// pixel sends no light). A JPEG stays compressed, as an MJPEG frame: a picture
+// pixel sends no light). One of 16 bits that uses the lowest 12 alone is refused. A JPEG stays compressed, as an MJPEG frame: a picture
 // saved from a camera then takes the very path it took on the line and gets the
 // same score. A picture that is stored turned (EXIF) is refused, and a TIFF of several; colour profiles
 // are ignored.
@@ -47,6 +47,10 @@ var ErrFormat = errors.New("not a PNG, JPEG, BMP or TIFF picture")
 
 // ErrTooLarge reports a file or picture over the limits.
 var ErrTooLarge = errors.New("picture is too large")
+
+// ErrDim reports a picture of 16 bits a sample whose values are those of a camera of 12 bits or fewer: of its grey levels 16 at most
+// would be left, and few defects.
+var ErrDim = errors.New("picture of 16 bits that uses the lowest 12 alone")
 
 var extensions = []string{".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
 
@@ -107,10 +111,38 @@ func Decode(data []byte) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isDim(img) {
+		return nil, ErrDim
+	}
 	if isGrey(cfg.ColorModel) {
 		return greyFrame(img), nil
 	}
 	return rgbFrame(img), nil
+}
+
+// isDim reports a picture of 16 bits a sample none of which is 4096 or more. One that is all zeros is black.
+func isDim(img image.Image) bool {
+	var pix []byte
+	opacity := -1 // its place among 8 bytes
+	switch m := img.(type) {
+	case *image.Gray16:
+		pix = m.Pix
+	case *image.RGBA64:
+		pix, opacity = m.Pix, 6
+	case *image.NRGBA64:
+		pix, opacity = m.Pix, 6
+	}
+	some := false
+	for i := 0; i < len(pix); i += 2 { // the high byte is first
+		if i%8 == opacity {
+			continue
+		}
+		if pix[i] >= 1<<4 {
+			return false
+		}
+		some = some || pix[i] != 0 || pix[i+1] != 0
+	}
+	return some
 }
 
 // Image returns the picture in data with its colours, JPEG included: what

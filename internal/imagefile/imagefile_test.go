@@ -107,6 +107,43 @@ func TestGreySixteenBitsPaletteAndAlpha(t *testing.T) {
 	}
 }
 
+// Pictures of a 12-bit camera whose software had not scaled them were taught with 16 grey levels, and bad parts passed.
+func TestSixteenBitsOfTwelveAreRefused(t *testing.T) {
+	r := image.Rect(0, 0, 3, 1)
+	grey := func(last uint16) image.Image {
+		m := image.NewGray16(r)
+		m.SetGray16(2, 0, color.Gray16{Y: last})
+		return m
+	}
+	colour := func(last uint16) image.Image {
+		m := image.NewRGBA64(r)
+		for x := range 3 {
+			m.SetRGBA64(x, 0, color.RGBA64{R: 1, G: 2, A: 65535})
+		}
+		m.SetRGBA64(2, 0, color.RGBA64{B: last, A: 65535})
+		return m
+	}
+	clear := image.NewNRGBA64(r)
+	clear.SetNRGBA64(1, 0, color.NRGBA64{R: 4095, A: 20000})
+	tiny := image.NewGray(r)
+	tiny.Pix[1] = 1
+	for name, c := range map[string]struct {
+		img  image.Image
+		want error
+	}{
+		"grey": {grey(4095), ErrDim}, "grey, one more": {grey(4096), nil}, "black": {grey(0), nil},
+		"colour": {colour(4095), ErrDim}, "colour, one more": {colour(4096), nil}, "half clear": {clear, ErrDim}, "8 bits": {tiny, nil},
+	} {
+		data := encodePNG(t, c.img)
+		if _, err := Decode(data); !errors.Is(err, c.want) || c.want != nil && Remedy(err) == "" {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if _, err := decodeMask(data); err != nil { // a mask is what is not black
+			t.Errorf("%s as a mask: %v", name, err)
+		}
+	}
+}
+
 func TestJPEGStaysCompressed(t *testing.T) {
 	var buf bytes.Buffer
 	if err := jpeg.Encode(&buf, colours(), nil); err != nil {

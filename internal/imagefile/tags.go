@@ -33,6 +33,8 @@ func Remedy(err error) string {
 		return "save the picture as PNG"
 	case errors.Is(err, ErrPages):
 		return "save each picture as a file of its own, for example with: convert FILE %03d.png"
+	case errors.Is(err, ErrDim):
+		return "scale its values to 16 bits, those of 12 bits for example with: convert FILE -evaluate multiply 16 NEW.png"
 	case errors.Is(err, ErrTooLarge):
 		return "save the picture smaller, with 8 bits a channel, neither interlaced nor progressive, and a TIFF as PNG"
 	}
