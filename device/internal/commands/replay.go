@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"runtime"
 	"time"
 
@@ -110,15 +111,23 @@ func (p *replayer) start(n *keep.Note) error {
 	}
 	model, err := openNetwork(net)
 	if err != nil {
-		return err
+		return elsewhere(err, p.net, "--net")
 	}
 	loaded, err := readProduct(path, model)
 	if err != nil {
-		return err
+		return elsewhere(err, p.product, "--product")
 	}
 	p.close()
 	p.in, err = inspect.Open(loaded, model, runtime.GOMAXPROCS(0))
 	return err
+}
+
+// elsewhere adds the remedy where a file is not there that the recording names, for the option named none.
+func elsewhere(err error, named, option string) error {
+	if named != "" || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return Hint(err, "the recording names what the line had; such a path counts from the line's working directory: put it there, or name it with %s", option)
 }
 
 // part judges one part again.

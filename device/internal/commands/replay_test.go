@@ -278,6 +278,24 @@ func TestReplayOfALineThatStillRecords(t *testing.T) {
 	}
 }
 
+// On another machine the line's files are elsewhere. To teach again would not bring the same scores.
+func TestReplayWithoutTheLinesFiles(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for _, c := range []struct {
+		n             keep.Note
+		product, want string
+	}{
+		{keep.Note{Entry: record.Entry{Product: none}}, "", "name it with --product"},
+		{keep.Note{Entry: record.Entry{Product: "x"}, Network: none}, "", "name it with --net"},
+		{keep.Note{Entry: record.Entry{Product: "x"}}, none, "cull teach makes a product"},
+	} {
+		p := replayer{product: c.product}
+		if err := p.start(&c.n); !errors.Is(err, os.ErrNotExist) || !strings.Contains(HintOf(err), c.want) {
+			t.Errorf("%v, %q, want %q", err, HintOf(err), c.want)
+		}
+	}
+}
+
 func TestFramesMistakes(t *testing.T) {
 	dir := t.TempDir()
 	full := filepath.Join(dir, "full")
