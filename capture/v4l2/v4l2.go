@@ -69,6 +69,7 @@ type Source struct {
 	first   bool      // none was taken yet
 	stamped bool      // the driver said when it was taken
 	good    time.Time // of the last good frame, or of the start
+	fault   string    // of the last frame, and the remedy; empty: it was good, or there was none
 	asked   time.Time // for the frame that is waited for
 	free    chan []byte
 	counts  [7]atomic.Uint64
@@ -201,7 +202,7 @@ var errStalled = errors.New("no good frame: stream stalled")
 
 func (s *Source) checkStall() error {
 	if s.c.Stall > 0 && !time.Now().Before(s.stalled()) {
-		return fmt.Errorf("%w for %v", errStalled, s.c.Stall)
+		return fmt.Errorf("%w for %v%s", errStalled, s.c.Stall, s.fault)
 	}
 	return nil
 }
@@ -373,14 +374,19 @@ func (s *Source) take(b *buffer) *capture.Frame {
 	switch {
 	case b.flags&flagError != 0:
 		s.counts[damaged].Add(1)
+		s.fault = ": frames come damaged: look at the cable, the hub and the port"
 		return nil
 	case len(pix) < need || s.c.Format == capture.MJPEG && (pix[0] != 0xff || pix[1] != 0xd8):
 		s.counts[short].Add(1)
+		s.fault = fmt.Sprintf(": frames come with fewer than the %d bytes of a whole one: look at the cable, or choose another format", need)
+		if s.c.Format == capture.MJPEG {
+			s.fault = ": what comes is no JPEG: choose another format"
+		}
 		return nil
 	case s.c.Format != capture.MJPEG:
 		pix = pix[:need]
 	}
-	s.good = time.Now()
+	s.good, s.fault = time.Now(), ""
 	mine := s.buffer(len(pix))
 	copy(mine, pix)
 	return capture.NewFrame(capture.Frame{

@@ -379,7 +379,7 @@ func TestMJPEG(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) || s.Stats().Short == 0 {
+		if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) || s.Stats().Short == 0 || !strings.Contains(err.Error(), "no JPEG") {
 			t.Errorf("%v, %+v", err, s.Stats())
 		}
 	})
@@ -412,10 +412,37 @@ func TestPauseIsNoStall(t *testing.T) {
 	})
 }
 
-func TestOnlyDamagedFramesAreAStall(t *testing.T) {
-	c := &camera{bend: func(_ int, b *buffer) error { b.flags |= flagError; return nil }}
+// A camera whose frames are all bad is lost as one that stands still is, and the error tells them apart.
+func TestOnlyBadFramesAreAStall(t *testing.T) {
+	for name, c := range map[string]struct {
+		bend func(b *buffer)
+		want string
+	}{
+		"damaged": {func(b *buffer) { b.flags |= flagError }, "for 1s: frames come damaged: look at the cable"},
+		"short":   {func(b *buffer) { b.bytesUsed = 100 }, "for 1s: frames come with fewer than the 160 bytes of a whole one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			with(t, &camera{bend: func(_ int, b *buffer) error { c.bend(b); return nil }}, small, func(t *testing.T, s *Source) {
+				if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, want %s", err, c.want)
+				}
+			})
+		})
+	}
+}
+
+// What was wrong with a frame before a good one is not why a stream stands still.
+func TestStallBehindAGoodFrame(t *testing.T) {
+	c := &camera{bend: func(i int, b *buffer) error {
+		if i == 1 {
+			b.flags |= flagError
+		}
+		return nil
+	}}
 	with(t, c, small, func(t *testing.T, s *Source) {
-		if _, err := s.Next(t.Context()); !errors.Is(err, capture.ErrLost) {
+		take(t, s)
+		c.dead = true
+		if _, err := s.Next(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "stalled for 1s: capture: camera lost") {
 			t.Error(err)
 		}
 	})
