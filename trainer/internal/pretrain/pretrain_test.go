@@ -234,6 +234,16 @@ func TestCheckpointOfOtherPicturesIsRefused(t *testing.T) {
 		if err := open(folder("a/1.png z", "b/1.png yy", "b/notes.txt n")).Restore(c); err != nil {
 			t.Errorf("the same pictures elsewhere: %v", err)
 		}
+		link := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(folder("a/1.png x", "b/1.png yy"), link); err != nil {
+			t.Fatal(err)
+		}
+		t.Chdir(filepath.Dir(link))
+		for _, dir := range []string{link, "link"} {
+			if err := open(dir).Restore(c); err != nil {
+				t.Errorf("the same pictures by the link %s: %v", dir, err)
+			}
+		}
 		for _, other := range [][]string{
 			{"a/1.png x", "b/1.png yyy"},
 			{"a/1.png x", "b/2.png yy"},

@@ -90,8 +90,16 @@ func open(r *recipe.Recipe, folder string) (s synth.Source, paths []string, err 
 		if err != nil {
 			return nil, nil, err
 		}
+		root, err := filepath.EvalSymlinks(folder) // which the set's paths begin with
+		if err != nil {
+			return nil, nil, err
+		}
 		for i := range set.Len() {
-			paths = append(paths, set.Name(i))
+			name, err := filepath.Rel(root, set.Name(i))
+			if err != nil {
+				return nil, nil, err
+			}
+			paths = append(paths, filepath.Join(folder, name))
 		}
 		return set, paths, nil
 	}
