@@ -53,7 +53,7 @@ func btad(dir string, bad bool) ([]pictures.File, error) {
 }
 
 // dagm lists DAGM 2007: CLASS/Train and CLASS/Test hold NNNN.PNG; a picture is defective
-// where Label/NNNN_label.PNG exists beside it.
+// where Label/NNNN_label.PNG exists beside it, in capitals or small letters.
 func dagm(dir string) ([]pictures.File, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -74,9 +74,13 @@ func dagm(dir string) ([]pictures.File, error) {
 			if err != nil {
 				return nil, fmt.Errorf("table: %w", err)
 			}
+			labels, err := labelled(folder)
+			if err != nil {
+				return nil, fmt.Errorf("table: %w", err)
+			}
 			for _, path := range paths {
 				name := filepath.Base(class)
-				if labelled(path) {
+				if labels[stem(path)] {
 					name += " bad"
 				}
 				files = append(files, pictures.File{Path: path, Class: name})
@@ -89,11 +93,24 @@ func dagm(dir string) ([]pictures.File, error) {
 	return files, nil
 }
 
-func labelled(path string) bool {
-	ext := filepath.Ext(path)
-	stem := strings.TrimSuffix(filepath.Base(path), ext)
-	_, err := os.Stat(filepath.Join(filepath.Dir(path), "Label", stem+"_label"+ext))
-	return err == nil
+// labelled returns the stems of the pictures in folder that have a label.
+func labelled(folder string) (map[string]bool, error) {
+	entries, err := os.ReadDir(filepath.Join(folder, "Label"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	labels := map[string]bool{}
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(stem(e.Name()), "_label"); ok && imagefile.Is(e.Name()) {
+			labels[name] = true
+		}
+	}
+	return labels, nil
+}
+
+// stem is a file's name in small letters, without extension.
+func stem(path string) string {
+	return strings.ToLower(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)))
 }
 
 // tree lists the pictures below dir, the class of each its folder.

@@ -193,6 +193,7 @@ func TestLayouts(t *testing.T) {
 	dir := t.TempDir()
 	for _, p := range []string{
 		"Class1/Train/0001.PNG", "Class1/Train/0002.PNG", "Class2/Test/0001.PNG", "Class1/Train/Label/0002_label.PNG",
+		"Class1/Test/0003.PNG", "Class1/Test/Label/0003_Label.png",
 	} {
 		part(t, filepath.Join(dir, "dagm [1]", p), 1, false)
 	}
@@ -213,10 +214,10 @@ func TestLayouts(t *testing.T) {
 		}
 		return strings.Join(all, ", ")
 	}
-	if got := classes(dagm(filepath.Join(dir, "dagm [1]"))); got != "Class1, Class1 bad, Class2" {
+	if got := classes(dagm(filepath.Join(dir, "dagm [1]"))); got != "Class1, Class1 bad, Class1 bad, Class2" {
 		t.Errorf("DAGM: %s", got)
 	}
-	if all, err := tree(filepath.Join(dir, "dagm [1]")); err != nil || len(all) != 4 {
+	if all, err := tree(filepath.Join(dir, "dagm [1]")); err != nil || len(all) != 6 {
 		t.Errorf("a tree: %v, %v", all, err)
 	}
 	if got := classes(btad(filepath.Join(dir, "btad"), true)); got != "01, 01 bad" {
