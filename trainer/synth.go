@@ -219,8 +219,13 @@ func (j *synthJob) run(ctx context.Context) (string, error) {
 	return strings.Join(said, "\n"), err
 }
 
-// writeDir fills a directory by way of a temporary one beside it. dir must not exist or be empty.
+// writeDir fills a directory by way of a temporary one beside it. dir must not exist or be empty, or be a link to an empty one.
 func writeDir(dir string, write func(dir string) error) (err error) {
+	if _, err := os.Lstat(dir); err == nil {
+		if dir, err = filepath.EvalSymlinks(dir); err != nil {
+			return err
+		}
+	}
 	switch filepath.Base(filepath.Clean(dir)) {
 	case ".", "..", "/": // a folder that cannot be put in place of itself
 		return hinted{fmt.Errorf("-o %s: names no new folder", dir), "name one, such as out/set"}
@@ -241,6 +246,13 @@ func writeDir(dir string, write func(dir string) error) (err error) {
 			os.RemoveAll(tmp)
 		}
 	}()
+	// An empty folder gives way at the end. One that cannot, as where a disk is mounted, is told before the work.
+	if err = os.Remove(dir); err == nil {
+		err = os.Mkdir(dir, 0o755)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return hinted{err, "where a disk is mounted, name a new folder on it, such as " + filepath.Join(dir, "set")}
+	}
 	if err = write(tmp); err != nil {
 		return err
 	}

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/png"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cull/synth"
@@ -144,6 +146,42 @@ func TestSynthLastSeed(t *testing.T) {
 		t.Fatalf("exit %d, %q, %q", code, out, errs)
 	}
 	readPNG(t, filepath.Join(dir, "image", "18446744073709551615.png"))
+}
+
+// A link to an empty folder, often on another disk, stays, and its folder is filled.
+func TestSynthFollowsALink(t *testing.T) {
+	dir := t.TempDir()
+	there, link := filepath.Join(dir, "there"), filepath.Join(dir, "link")
+	if err := errors.Join(os.Mkdir(there, 0o755), os.Symlink(there, link)); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := synthRun("--count", "1", "--size", "16", "-o", link); code != exitOK {
+		t.Fatalf("exit %d, %q", code, errs)
+	}
+	if to, err := os.Readlink(link); err != nil || to != there {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	readPNG(t, filepath.Join(there, "image", "00000001.png"))
+	if code, _, errs := synthRun("--count", "1", "--size", "16", "-o", link); code != exitError || !strings.Contains(errs, "is not empty") {
+		t.Errorf("once more: exit %d, %q", code, errs)
+	}
+}
+
+// The root of a disk cannot be replaced, which is told before anything is drawn.
+func TestSynthToAMountedDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("mounting a small tmpfs needs root: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	err := writeDir(disk, func(string) error {
+		t.Error("the work was begun")
+		return nil
+	})
+	var h hinted
+	if !errors.Is(err, syscall.EBUSY) || !errors.As(err, &h) || !strings.Contains(h.hint, filepath.Join(disk, "set")) {
+		t.Errorf("%v, hint %q", err, h.hint)
+	}
 }
 
 func TestSynthHelpListsEveryParameter(t *testing.T) {
