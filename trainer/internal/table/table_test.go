@@ -231,7 +231,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// Another seed, length, recipe or picture is another network.
+// Another seed, length, recipe, picture or teacher is another network.
 func TestFingerprint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.png")
 	part(t, path, 1, false)
@@ -257,6 +257,13 @@ func TestFingerprint(t *testing.T) {
 	add("y")
 	files[0].Class = "b"
 	add("y")
+	r.Teacher.Model = filepath.Join(t.TempDir(), "t.onnx")
+	for _, weights := range []string{"one", "two"} { // of one name and size
+		if err := os.WriteFile(r.Teacher.Model, []byte(weights), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		add("y")
+	}
 }
 
 // Other pictures, options or weights are another adapted network, whatever their number and the set's name.

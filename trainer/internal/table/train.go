@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cull/infer"
+	"cull/internal/regular"
 	"cull/recipes"
 	"cull/synth"
 	"cull/trainer/internal/pictures"
@@ -136,12 +137,16 @@ func (o *Options) curve() (*pretrain.Curve, error) {
 }
 
 // fingerprint is a short digest of everything the weights follow from. Pictures count by
-// name and size.
+// name and size, a teacher by its bytes: networks of one shape are files of one size.
 func fingerprint(text string, r *recipe.Recipe, files []pictures.File) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d %d\n", text, r.Training.Images, r.Seed, r.Data.First)
 	if r.Teacher.Model != "" {
-		files = append(files, pictures.File{Path: r.Teacher.Model})
+		b, err := regular.ReadFile(r.Teacher.Model)
+		if err != nil {
+			return "", fmt.Errorf("table: %w", err)
+		}
+		fmt.Fprintf(h, "%x\n", sha256.Sum256(b))
 	}
 	for _, f := range files {
 		if err := identify(h, f.Path, f.Class); err != nil {
