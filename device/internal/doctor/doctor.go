@@ -146,7 +146,8 @@ func (e *examination) heat() {
 	e.throttled()
 }
 
-// throttled reads the Raspberry Pi's firmware: bits 0 to 3 are now, 16 to 19 since the start.
+// throttled reads the Raspberry Pi's firmware: bits 0 to 3 are now, 16 to 19 since somebody cleared them. The kernel's driver of
+// the supply's sensor (raspberrypi-hwmon) does so every two seconds.
 func (e *examination) throttled() {
 	files, _ := filepath.Glob(e.path("/sys/devices/platform/soc*/soc*firmware/get_throttled")) //nolint:errcheck // the pattern is good
 	for _, f := range files {
@@ -159,7 +160,7 @@ func (e *examination) throttled() {
 		case bits != 0:
 			e.say("power", Warn, "fit a heat sink or a fan", "throttled (get_throttled %#x)", bits)
 		default:
-			e.say("power", OK, "", "never throttled")
+			e.say("power", OK, "", "not throttled just now; of before only the kernel's log tells: dmesg | grep -i voltage")
 		}
 	}
 }
