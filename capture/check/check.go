@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 	"image"
 	"image/jpeg"
+	"sync/atomic"
 
 	"cull/capture"
 	"cull/internal/mjpeg"
@@ -41,9 +42,9 @@ type Measure struct {
 	Sharpness float64
 }
 
-// A Checker checks the frames of one camera, in order. It is not safe for concurrent use.
+// A Checker checks the frames of one camera, in order. It is not safe for concurrent use, but for Change.
 type Checker struct {
-	l    Limits
+	l    atomic.Pointer[Limits]
 	seed maphash.Seed
 	last uint64
 	same int // equal frames in a row
@@ -51,6 +52,15 @@ type Checker struct {
 
 // New returns a Checker. It has seen no frame.
 func New(l Limits) (*Checker, error) {
+	c := &Checker{seed: maphash.MakeSeed()}
+	if err := c.Change(l); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Change gives other limits, or returns an error and leaves them. What was seen of the camera stays: one that is frozen is so still.
+func (c *Checker) Change(l Limits) error {
 	if l.Black == 0 {
 		l.Black = 24
 	}
@@ -64,29 +74,31 @@ func New(l Limits) (*Checker, error) {
 		l.Frozen = 3
 	}
 	if !(l.Saturated > 0 && l.Saturated <= 1) || !(l.Sharpness >= 0) || l.Frozen < -1 || l.Frozen == 1 {
-		return nil, fmt.Errorf("check: saturated %v must be in (0,1], sharpness %v not negative, frozen %d at least 2 or -1",
+		return fmt.Errorf("check: saturated %v must be in (0,1], sharpness %v not negative, frozen %d at least 2 or -1",
 			l.Saturated, l.Sharpness, l.Frozen)
 	}
-	return &Checker{l: l, seed: maphash.MakeSeed()}, nil
+	c.l.Store(&l)
+	return nil
 }
 
 // Check measures f. The error wraps the reason when f cannot be judged.
 func (c *Checker) Check(f *capture.Frame) (Measure, error) {
-	frozen := c.frozen(f.Pix)
+	l := c.l.Load()
+	frozen := c.frozen(f.Pix, l.Frozen)
 	p, err := lumaOf(f)
 	if err != nil {
 		return Measure{}, fmt.Errorf("check: frame %d: %w", f.Seq, err)
 	}
-	m := p.measure(c.l.White)
+	m := p.measure(l.White)
 	switch {
 	case frozen:
 		err = fmt.Errorf("%w (%d equal)", ErrFrozen, c.same)
-	case m.Bright <= c.l.Black:
+	case m.Bright <= l.Black:
 		err = fmt.Errorf("%w (99 %% of the pixels are at most %d)", ErrBlack, m.Bright)
-	case m.Saturated > c.l.Saturated:
+	case m.Saturated > l.Saturated:
 		err = fmt.Errorf("%w (%.0f %% of the pixels)", ErrSaturated, 100*m.Saturated)
-	case m.Sharpness < c.l.Sharpness:
-		err = fmt.Errorf("%w (sharpness %.4f, least %.4f)", ErrBlurred, m.Sharpness, c.l.Sharpness)
+	case m.Sharpness < l.Sharpness:
+		err = fmt.Errorf("%w (sharpness %.4f, least %.4f)", ErrBlurred, m.Sharpness, l.Sharpness)
 	}
 	if err != nil {
 		return m, fmt.Errorf("check: frame %d is %w", f.Seq, err)
@@ -94,14 +106,14 @@ func (c *Checker) Check(f *capture.Frame) (Measure, error) {
 	return m, nil
 }
 
-func (c *Checker) frozen(pix []byte) bool {
+func (c *Checker) frozen(pix []byte, most int) bool {
 	h := maphash.Bytes(c.seed, pix)
 	if h != c.last || c.same == 0 {
 		c.same = 0
 	}
 	c.last = h
 	c.same++
-	return c.l.Frozen > 0 && c.same >= c.l.Frozen
+	return most > 0 && c.same >= most
 }
 
 // luma is the brightness of a picture: of RGB its green.

@@ -109,6 +109,26 @@ func TestFrozen(t *testing.T) {
 	}
 }
 
+// Other limits do not unfreeze a camera, and faulty ones change nothing.
+func TestChangeOfAFrozenCamera(t *testing.T) {
+	c, err := New(Limits{Frozen: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := in(t, capture.Grey, texture(1, 2, 40, 200))
+	for i, want := range []bool{false, false, false, true, true} {
+		if i == 3 && c.Change(Limits{Frozen: 4}) != nil {
+			t.Error("refused")
+		}
+		if i == 4 && c.Change(Limits{Frozen: 1}) == nil {
+			t.Error("a frame is frozen by itself")
+		}
+		if _, err := c.Check(a); errors.Is(err, ErrFrozen) != want {
+			t.Errorf("frame %d: %v", i, err)
+		}
+	}
+}
+
 func TestSharpnessIgnoresContrast(t *testing.T) {
 	c, _ := New(Limits{Sharpness: 1e-9})
 	dim, _ := c.Check(in(t, capture.Grey, texture(1, 4, 40, 60)))

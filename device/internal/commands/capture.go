@@ -74,11 +74,11 @@ func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config)
 	if err := emptyFolder("capture", *dir); err != nil {
 		return err
 	}
-	look, err := checker(&c)
+	checker, err := checker(&c)
 	if err != nil {
 		return err
 	}
-	keep := collector{dir: *dir, every: *every, look: look}
+	keep := collector{dir: *dir, every: *every, look: looks(checker)}
 	progress := newProgress(env.Stderr)
 	defer progress.clear()
 	for keep.kept < *count {

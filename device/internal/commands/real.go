@@ -78,13 +78,10 @@ func (r *run) real(w *wiring.Wiring) (line.Options, error) {
 		r.lens.opened(s)
 		return s, nil
 	}
-	check, err := checker(&r.Camera)
-	if err != nil || check == nil {
-		return o, err
-	}
-	r.check.Store(&check)
-	o.Check = func(f *capture.Frame) error { return (*r.check.Load())(f) }
-	return o, nil
+	var err error
+	r.check, err = checker(&r.Camera)
+	o.Check = looks(r.check)
+	return o, err
 }
 
 // A lens counts what a camera delivered and lost, over all its openings.
@@ -119,10 +116,14 @@ func (l *lens) stats() v4l2.Stats {
 }
 
 // checker returns the check of each frame, nil for none.
-func checker(c *config.Camera) (func(*capture.Frame) error, error) {
+func checker(c *config.Camera) (*check.Checker, error) {
 	if !c.Check {
 		return nil, nil
 	}
+	return check.New(checkLimits(c))
+}
+
+func checkLimits(c *config.Camera) check.Limits {
 	l := check.Limits{
 		Black: uint8(c.CheckBlack), White: uint8(c.CheckWhite), Saturated: c.CheckOver,
 		Sharpness: c.CheckSharp, Frozen: c.CheckRepeated,
@@ -130,14 +131,18 @@ func checker(c *config.Camera) (func(*capture.Frame) error, error) {
 	if l.Frozen == 0 {
 		l.Frozen = -1
 	}
-	checker, err := check.New(l)
-	if err != nil {
-		return nil, err
+	return l
+}
+
+// looks is c as a function, nil for none.
+func looks(c *check.Checker) func(*capture.Frame) error {
+	if c == nil {
+		return nil
 	}
 	return func(f *capture.Frame) error {
-		_, err := checker.Check(f)
+		_, err := c.Check(f)
 		return err
-	}, nil
+	}
 }
 
 func gpioHint(err error) string {

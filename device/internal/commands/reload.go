@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cull/capture/check"
 	"cull/device/internal/config"
 	"cull/device/internal/line"
 )
@@ -47,12 +48,7 @@ func (r *run) reload(ctx context.Context, now config.Config, o line.Options) (co
 	if err := r.unchanged(); err != nil {
 		return now, nil, err
 	}
-	check, err := checker(&next.Camera)
-	if err != nil {
-		return now, nil, err
-	}
-	first, err := checker(&next.Camera)
-	if err != nil {
+	if _, err := checker(&next.Camera); err != nil {
 		return now, nil, err
 	}
 	with := limits(&next)
@@ -61,9 +57,13 @@ func (r *run) reload(ctx context.Context, now config.Config, o line.Options) (co
 	if err := r.line.Change(ctx, with); err != nil {
 		return now, nil, err
 	}
-	if r.check.Load() != nil { // whether frames are checked at all cannot change
-		r.check.Store(&check)
-		r.firstCheck.Store(&first)
+	for _, c := range []*check.Checker{r.check, r.firstCheck} {
+		if c == nil { // whether frames are checked at all cannot change
+			continue
+		}
+		if err := c.Change(checkLimits(&next.Camera)); err != nil {
+			return now, nil, err
+		}
 	}
 	return next, live, nil
 }

@@ -23,15 +23,13 @@ func (r *run) supervise(o *line.Options) error {
 			"lower line.heartbeat_ms or raise WatchdogSec= of the unit")
 	}
 	w := systemd.NewWatchdog(limit, systemd.Notify)
-	check, err := checker(&r.Camera)
-	if err != nil {
-		return err
+	if r.Camera.Kind == "v4l2" {
+		var err error
+		if r.firstCheck, err = checker(&r.Camera); err != nil {
+			return err
+		}
 	}
-	var first func(*capture.Frame) error
-	if r.Camera.Kind == "v4l2" && check != nil {
-		r.firstCheck.Store(&check)
-		first = func(f *capture.Frame) error { return (*r.firstCheck.Load())(f) }
-	}
+	first := looks(r.firstCheck)
 	open := o.Camera
 	o.Camera = func(ctx context.Context) (capture.Source, error) {
 		src, err := open(ctx)

@@ -389,11 +389,9 @@ func TestReadyAfterAReloadOfTheCheck(t *testing.T) {
 		t.Fatal("ready with a frame that is refused")
 	}
 	c.Camera.CheckBlack = 24
-	mended, err := checker(&c.Camera)
-	if err != nil {
+	if err := r.firstCheck.Change(checkLimits(&c.Camera)); err != nil { // as reload does
 		t.Fatal(err)
 	}
-	r.firstCheck.Store(&mended) // as reload does
 	next()
 	if w.ready != nil {
 		t.Error("a good frame, and the service is not ready")

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"cull/capture"
+	"cull/capture/check"
 	"cull/device/internal/config"
 	"cull/device/internal/keep"
 	"cull/device/internal/line"
@@ -33,9 +33,9 @@ type run struct {
 	lens      lens // of a real line
 	status    status
 
-	epoch      time.Time                                  // of frames' times
-	check      atomic.Pointer[func(*capture.Frame) error] // nil: none
-	firstCheck atomic.Pointer[func(*capture.Frame) error] // of frames until the first good one; a check has a state of its own
+	epoch      time.Time      // of frames' times
+	check      *check.Checker // nil: none
+	firstCheck *check.Checker // of frames until the first good one; a check has a state of its own
 	mu         sync.Mutex
 	minute     tally // since the last summary
 	shift      tally // since the start
