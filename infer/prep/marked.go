@@ -1,11 +1,16 @@
 package prep
 
-import "image"
+import (
+	"image"
+
+	"cull/capture"
+)
 
 // Chroma returns how many pixels across and down a chroma sample of frames like the one last applied may be. Of a JPEG they
-// are at least 2 x 2: a camera or a folder may give grey ones, and finer ones, and then those.
+// are at least 2 x 2: a camera or a folder may give grey ones, and finer ones, and then those. Of RGB24 too: so pictures are kept
+// of YUYV and NV12 frames, and the frames are judged.
 func (p *Prep) Chroma() image.Point {
-	if p.jpeg {
+	if p.format == capture.MJPEG || p.format == capture.RGB24 {
 		return image.Pt(max(2, p.key.subX), max(2, p.key.subY))
 	}
 	return image.Pt(p.key.subX, p.key.subY)

@@ -16,7 +16,7 @@ type Prep struct {
 	plan Plan
 
 	key      geometry
-	jpeg     bool // the last frame was one
+	format   capture.PixelFormat // of the last frame
 	src, dst image.Rectangle
 	x, y     [2]axis      // of full planes and of chroma planes
 	along    [2]pixel.Row // x, as it is computed
@@ -60,7 +60,7 @@ func (p *Prep) Apply(dst []int8, f *capture.Frame) error {
 	if err := p.adapt(&pic); err != nil {
 		return frameError(f, "%w", err)
 	}
-	p.jpeg = f.Format == capture.MJPEG
+	p.format = f.Format
 	for i := range pic.planes[:pic.n] {
 		p.resample(i, &pic)
 	}
