@@ -69,7 +69,7 @@ func (r *run) real(w *wiring.Wiring) (line.Options, error) {
 	o.Epoch = w.Epoch
 	o.Triggers, o.Confirm, o.Resets, o.Encoder = w.Triggers, w.Confirm, w.Resets, w.Encoder
 	o.Rejecter, o.Outputs = w.Rejecter, w.Outputs
-	o.FramePerTrigger, o.Clocked = r.Camera.Triggered, r.IO.Trigger != "edge"
+	o.FramePerTrigger, o.FreeRunning, o.Clocked = r.Camera.Triggered, !r.Camera.Triggered, r.IO.Trigger != "edge"
 	o.Camera = func(context.Context) (capture.Source, error) {
 		s, err := v4l2.Open(wiring.Camera(&r.Camera))
 		if err != nil {

@@ -361,6 +361,52 @@ func TestNotReadyWithoutCamera(t *testing.T) {
 	})
 }
 
+// A mute camera opens, delivers nothing and is lost after a second.
+type mute struct{}
+
+func (mute) Next(ctx context.Context) (*capture.Frame, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Second):
+		return nil, fmt.Errorf("no good frame: %w", capture.ErrLost)
+	}
+}
+func (mute) Close() error { return nil }
+
+// A camera that runs free is there when it delivers: READY was active a third of the time for one that only opens, and each
+// opening was told as its return.
+func TestFreeRunningCameraThatDeliversNothing(t *testing.T) {
+	var back atomic.Bool
+	run(t, "", func(r *rig, o *line.Options) {
+		o.FreeRunning = true
+		o.Camera = func(context.Context) (capture.Source, error) {
+			if !back.Load() {
+				return mute{}, nil
+			}
+			return camera{r}, nil
+		}
+	}, func(r *rig) {
+		for range 6000 {
+			time.Sleep(10 * ms)
+			if r.ready.Active() {
+				r.t.Fatal("READY without a frame")
+			}
+		}
+		if lost, back := r.times(line.CameraLost), r.times(line.CameraBack); lost != 1 || back != 0 {
+			r.t.Errorf("lost %d times, back %d times", lost, back)
+		}
+		back.Store(true)
+		time.Sleep(10 * time.Second)
+		r.shoot(time.Since(r.start), false)
+		time.Sleep(time.Second)
+		if !r.ready.Active() || r.times(line.CameraBack) != 1 {
+			r.t.Error("not READY with a camera that delivers")
+		}
+		r.finish()
+	})
+}
+
 func TestCounterOfEdgesBeginsAnew(t *testing.T) {
 	run(t, "stops the line", nil, func(r *rig) {
 		r.pass(false)

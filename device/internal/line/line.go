@@ -253,6 +253,10 @@ type Options struct {
 	// FramePerTrigger: the camera exposes at each edge of the part sensor and never else, so a frame
 	// without an edge shows a part that nobody tracks: it ends as STOP and the line stops.
 	FramePerTrigger bool
+
+	// FreeRunning: the camera exposes all the time. It is there from its first frame on, not from when it was opened: one that
+	// opens and delivers nothing would be there again and again.
+	FreeRunning bool
 	// Clocked: triggers come at a rate, or when somebody asks, whether or not the belt brings a part. Else they are parts, and
 	// where they come while Encoder does not advance the line stops.
 	Clocked bool

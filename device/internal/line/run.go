@@ -366,10 +366,16 @@ func (l *Line) readCamera(ctx context.Context) {
 	for ctx.Err() == nil {
 		src, err := l.o.Camera(ctx)
 		if err == nil {
-			l.frames <- shot{}
-			clear(told)
+			there := func() {
+				l.frames <- shot{}
+				clear(told)
+			}
+			if !l.o.FreeRunning {
+				there()
+				there = func() {}
+			}
 			var delivers bool
-			if delivers, err = l.readFrames(ctx, src); delivers {
+			if delivers, err = l.readFrames(ctx, src, there); delivers {
 				pause = l.o.Reopen
 			}
 		}
@@ -388,13 +394,16 @@ func (l *Line) readCamera(ctx context.Context) {
 	}
 }
 
-// readFrames hands frames over until src ends, and reports whether there was one.
-func (l *Line) readFrames(ctx context.Context, src capture.Source) (delivers bool, err error) {
+// readFrames hands frames over until src ends, and reports whether there was one. Before the first it calls there.
+func (l *Line) readFrames(ctx context.Context, src capture.Source, there func()) (delivers bool, err error) {
 	defer src.Close() //nolint:errcheck // it is reopened or done with
 	for {
 		f, err := src.Next(ctx)
 		if err != nil {
 			return delivers, err
+		}
+		if !delivers {
+			there()
 		}
 		delivers = true
 		l.frames <- shot{frame: f, unfit: l.check(f)}
