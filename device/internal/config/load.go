@@ -285,6 +285,9 @@ func (c *Config) real(bad func(key, hint, format string, args ...any) error) err
 	case !c.Camera.Triggered && c.Camera.FPS > 0 && (c.Line.WindowToMS-c.Line.WindowFromMS)*c.Camera.FPS < 1000:
 		return bad("line.window_to_ms", "widen the window, or let the sensor trigger the camera (camera.triggered)",
 			"in %d ms not every part gets a frame at %v frames/s", c.Line.WindowToMS-c.Line.WindowFromMS, c.Camera.FPS)
+	case !c.Camera.Triggered && (c.Line.WindowToMS-c.Line.WindowFromMS)*1000 < c.Camera.Exposure:
+		return bad("line.window_to_ms", "widen the window, shorten camera.exposure_us, or let the sensor trigger the camera (camera.triggered)",
+			"in %d ms not every part gets a frame that is exposed for %v ms", c.Line.WindowToMS-c.Line.WindowFromMS, float64(c.Camera.Exposure)/1000)
 	case !c.Camera.Triggered && c.Camera.StallMS <= c.Camera.frameMS():
 		return bad("camera.stall_ms", "set it to the time of several frames",
 			"%d is no more than a frame takes, %d: the camera would be lost again and again", c.Camera.StallMS, c.Camera.frameMS())
