@@ -125,6 +125,8 @@ func TestFaultsNameLineKeyAndRemedy(t *testing.T) {
 		{"real camera, simulated rest", realCamera, "f.toml: io.kind: \"simulated\" has no place", "set io.kind"},
 		{"simulated camera, real rest", "[io]\nkind = \"gpio\"\n", "f.toml: camera.kind: \"simulated\" has no place", "set camera.kind"},
 		{"no device", strings.Replace(realLine, "device", "#", 1), "f.toml: camera.device: is needed", "ls /dev/v4l"},
+		{"odd width", strings.Replace(realLine, "triggered", "width = 641\ntriggered", 1), "f.toml:5: camera.width: 641 is odd", ""},
+		{"odd height", strings.Replace(realLine, "triggered", "format = \"NV12\"\nheight = 481\ntriggered", 1), "f.toml:6: camera.height: 481 is odd", ""},
 		{"no log", strings.Replace(realLine, "dir", "#", 1), "f.toml: record.dir: is needed", "set it to"},
 		{"no travel", strings.Replace(realLine, "travel_ms", "#", 1), "f.toml: line.travel_ms: travel_ms or travel_counts", "measure"},
 		{"no rejecter", strings.Replace(realLine, "reject.line", "#", 1), "f.toml: io.out.reject.line: is needed", "gpioinfo"},

@@ -270,6 +270,10 @@ func (c *Config) real(bad func(key, hint, format string, args ...any) error) err
 		return bad("io.kind", `set io.kind = "gpio"`, "%q has no place on a line with camera.kind \"v4l2\"", c.IO.Kind)
 	case c.Camera.Device == "":
 		return bad("camera.device", "ls /dev/v4l/by-path lists the cameras", "is needed with kind \"v4l2\"")
+	case c.Camera.Width%2 != 0 && (c.Camera.Format == "YUYV" || c.Camera.Format == "NV12"):
+		return bad("camera.width", "", "%d is odd: two pixels of %s share a colour", c.Camera.Width, c.Camera.Format)
+	case c.Camera.Height%2 != 0 && c.Camera.Format == "NV12":
+		return bad("camera.height", "", "%d is odd: two rows of NV12 share colours", c.Camera.Height)
 	case c.Record.Dir == "":
 		return bad("record.dir", "set it to a directory of this daemon's own", "is needed: a real line keeps a log of its verdicts")
 	case c.Line.TravelMS == 0 && c.Line.TravelCounts == 0:
