@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,5 +125,23 @@ func TestFullDisk(t *testing.T) {
 	}
 	if _, err := pretrain.OpenCheckpoint(out + ".ckpt"); err != nil {
 		t.Errorf("the last good checkpoint is gone: %v", err)
+	}
+}
+
+// A disk that is full from the start is told as such, and so is a network that no checkpoint holds.
+func TestFirstCheckpointFails(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("mounting a small tmpfs needs root: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	var stderr bytes.Buffer
+	code := run([]string{"pretrain", put(t, "tiny.toml", tiny), "-o", filepath.Join(disk, "x.net")}, io.Discard, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "x.ckpt") || !strings.Contains(stderr.String(), "hint: the disk is full: make room\n") {
+		t.Errorf("exit %d, %s", code, stderr.String())
+	}
+	stderr.Reset()
+	if fail(&stderr, pretrain.ErrLarge, ""); !strings.Contains(stderr.String(), "hint: lower network.width") {
+		t.Error(stderr.String())
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"cull/internal/container"
 	"cull/internal/imagefile"
+	"cull/trainer/internal/pretrain"
 )
 
 const usage = `usage: cull-trainer COMMAND [arguments]
@@ -152,6 +153,8 @@ func remedy(err error) string {
 		return "put pictures into the folder, or name another"
 	case errors.Is(err, container.ErrForeign), errors.Is(err, container.ErrKind):
 		return "pretrain writes .ckpt and .net files"
+	case errors.Is(err, pretrain.ErrLarge):
+		return "lower network.width, network.blocks or data.fractals"
 	case imagefile.Remedy(err) != "":
 		return imagefile.Remedy(err)
 	case isDiskFull(err):

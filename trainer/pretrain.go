@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -180,7 +181,7 @@ func save(run *pretrain.Run, checkpoint string) error {
 func train(ctx context.Context, run *pretrain.Run, out string, stderr io.Writer) int {
 	checkpoint := checkpointOf(out)
 	if err := save(run, checkpoint); err != nil { // now rather than after an hour
-		return fail(stderr, err, "the folder of -o must be writable")
+		return fail(stderr, err, cmp.Or(remedy(err), "the folder of -o must be writable"))
 	}
 	every := time.Duration(run.Recipe.Training.Checkpoint * float64(time.Minute))
 	saved := time.Now()

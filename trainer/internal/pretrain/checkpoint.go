@@ -20,6 +20,9 @@ const (
 	checkpointVersion = 1
 )
 
+// ErrLarge reports a run whose state no checkpoint holds.
+var ErrLarge = errors.New("the run is too large for a checkpoint")
+
 // Errors of Restore.
 var (
 	ErrRecipe   = errors.New("checkpoint of another recipe")
@@ -72,8 +75,16 @@ func (r *Run) Checkpoint() ([]byte, error) {
 		return nil, fmt.Errorf("pretrain: checkpoint: %w", err)
 	}
 	step := binary.LittleEndian.AppendUint64(nil, uint64(r.step))
-	var state []byte
-	for _, s := range r.state() {
+	all, size := r.state(), 0
+	for _, s := range all {
+		size += 4 * len(s)
+	}
+	if size >= container.MaxSize {
+		return nil, fmt.Errorf("pretrain: %w: weights and what the optimiser keeps are %d bytes, want less than %d",
+			ErrLarge, size, container.MaxSize)
+	}
+	state := make([]byte, 0, size)
+	for _, s := range all {
 		for _, v := range s {
 			state = binary.LittleEndian.AppendUint32(state, math.Float32bits(v))
 		}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"cull/internal/container"
+	"cull/trainer/internal/loss"
 	"cull/trainer/internal/recipe"
 )
 
@@ -309,6 +311,19 @@ func TestFullDiskLeavesTheLastGoodCheckpoint(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// large is a term whose state fills a file; nothing touches its memory.
+type large struct{ loss.Term }
+
+func (large) State() [][]float32 { return [][]float32{make([]float32, container.MaxSize/4)} }
+
+func TestTooLargeForACheckpoint(t *testing.T) {
+	r := start(t, small, 1)
+	r.terms[0].Term = large{r.terms[0].Term}
+	if _, err := r.Checkpoint(); !errors.Is(err, ErrLarge) || !strings.Contains(err.Error(), "want less than 1073741824") {
+		t.Error(err)
 	}
 }
 
