@@ -13,8 +13,11 @@ import (
 	"cull/trainer/internal/pictures"
 )
 
-// ErrDAGM reports a folder without DAGM 2007's layout.
-var ErrDAGM = errors.New("no Class1/Train (DAGM 2007) is there")
+// Errors of a folder that is not DAGM 2007.
+var (
+	ErrDAGM   = errors.New("no Class1/Train (DAGM 2007) is there")
+	ErrLabels = errors.New("no picture has a label, Label/NNNN_label.PNG beside it: all would count as good")
+)
 
 // files lists the pictures that a row is trained on.
 func (r *Row) files(dirs map[string]string) ([]pictures.File, error) {
@@ -60,6 +63,7 @@ func dagm(dir string) ([]pictures.File, error) {
 		return nil, fmt.Errorf("table: %w", err)
 	}
 	var files []pictures.File
+	bad := 0
 	for _, e := range entries {
 		class := filepath.Join(dir, e.Name())
 		if info, err := os.Stat(class); err != nil || !info.IsDir() || !strings.HasPrefix(e.Name(), "Class") {
@@ -82,13 +86,17 @@ func dagm(dir string) ([]pictures.File, error) {
 				name := filepath.Base(class)
 				if labels[stem(path)] {
 					name += " bad"
+					bad++
 				}
 				files = append(files, pictures.File{Path: path, Class: name})
 			}
 		}
 	}
-	if len(files) == 0 {
+	switch {
+	case len(files) == 0:
 		return nil, fmt.Errorf("table: %s: %w", dir, ErrDAGM)
+	case bad == 0:
+		return nil, fmt.Errorf("table: %s: %w", dir, ErrLabels)
 	}
 	return files, nil
 }

@@ -226,8 +226,16 @@ func TestLayouts(t *testing.T) {
 	if got := classes(btad(filepath.Join(dir, "btad"), false)); got != "01" {
 		t.Errorf("BTAD, good: %s", got)
 	}
-	if _, err := dagm(filepath.Join(dir, "btad")); err == nil {
-		t.Error("BTAD read as DAGM")
+	if _, err := dagm(filepath.Join(dir, "btad")); !errors.Is(err, ErrDAGM) {
+		t.Errorf("BTAD read as DAGM: %v", err)
+	}
+	for _, part := range []string{"Train", "Test"} {
+		if err := os.RemoveAll(filepath.Join(dir, "dagm [1]", "Class1", part, "Label")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := dagm(filepath.Join(dir, "dagm [1]")); !errors.Is(err, ErrLabels) {
+		t.Errorf("DAGM without labels: %v", err)
 	}
 }
 
