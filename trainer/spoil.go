@@ -46,7 +46,10 @@ func runSpoil(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "cull-trainer: %v\nhint: cull-trainer spoil -h\n", err)
 		return exitUsage
 	}
-	if err := j.run(ctx, stderr); err != nil {
+	switch err := j.run(ctx, stderr); {
+	case errors.Is(err, context.Canceled):
+		return fail(stderr, errors.New("interrupted: nothing is kept"), "")
+	case err != nil:
 		return fail(stderr, err, "")
 	}
 	return exitOK

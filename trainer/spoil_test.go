@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"image"
 	"image/png"
 	"os"
@@ -51,6 +52,16 @@ func TestSpoil(t *testing.T) {
 		if said := stdout.String() + stderr.String(); code != c.code || !strings.Contains(said, c.says) {
 			t.Errorf("spoil %s: code %d, want %d, and %q in:\n%s", c.args, code, c.code, c.says, said)
 		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := runSpoil(ctx, []string{"-o", filepath.Join(dir, "z"), data}, &stdout, &stderr)
+	if code != exitError || !strings.Contains(stderr.String(), "cull-trainer: interrupted: nothing is kept\n") {
+		t.Errorf("interrupted: code %d, %s", code, stderr.String())
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*z*")); left != nil {
+		t.Errorf("interrupted: %v is left", left)
 	}
 	for _, name := range []string{
 		"speck/plate/train/good/0000.png", "copy/plate/test/good/0000.png",
