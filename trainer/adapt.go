@@ -86,6 +86,8 @@ func (j *adaptJob) check(dir string) error {
 		return errors.New("adapt needs a folder of good parts")
 	case !strings.HasSuffix(j.out, ".net"):
 		return errors.New("adapt needs -o with a .net file")
+	case j.o.Seed > 65535:
+		return fmt.Errorf("--seed %d: want 0 to 65535: beyond, the defects of a smaller one would be drawn again", j.o.Seed)
 	case j.o.Size < 64 || j.o.Size > 1024 || j.o.Size%16 != 0:
 		return fmt.Errorf("--size %d: want a multiple of 16 from 64 to 1024", j.o.Size)
 	case j.o.Defects < 1 || j.o.Defects > 1000000:

@@ -161,6 +161,7 @@ func TestAdaptNamesWhatIsWrong(t *testing.T) {
 		{"adapt " + few + " -o a.net --size 65", exitUsage, "--size 65"},
 		{"adapt " + few + " -o a.net --defects 0", exitUsage, "--defects 0"},
 		{"adapt " + few + " -o a.net --share 2", exitUsage, "--share 2"},
+		{"adapt " + few + " -o a.net --seed 65537", exitUsage, "--seed 65537"},
 		{"adapt " + few + " -o a.net", exitError, "3, want at least 20"},
 		{"adapt " + alike + " --size 64 -o a.net", exitError, "1, want at least 20: 19 of 20 pictures are copies\nhint: add pictures of good parts"},
 		{"adapt absent -o a.net", exitError, "absent"},

@@ -146,7 +146,7 @@ func fingerprint(text string, r *recipe.Recipe, files []pictures.File) (string, 
 		if err != nil {
 			return "", fmt.Errorf("table: %w", err)
 		}
-		fmt.Fprintf(h, "%x\n", sha256.Sum256(b))
+		fmt.Fprintf(h, "%q %x\n", filepath.Base(r.Teacher.Model), sha256.Sum256(b)) // a checkpoint keeps to the name too
 	}
 	for _, f := range files {
 		if err := identify(h, f.Path, f.Class); err != nil {
