@@ -67,6 +67,10 @@ type Process struct {
 	wake  chan struct{}
 	down  chan struct{} // closed: the child is gone and the outputs are safe
 
+	// A child that a driver does not let go cannot be killed, and its end may not come: the outputs that do not hang are made
+	// inactive before it, each for itself.
+	quench sync.Once
+
 	asking  sync.Mutex // one question at a time
 	answers chan message
 
@@ -250,6 +254,11 @@ func (p *Process) failLocked(err error) {
 		p.cause = err
 	}
 	p.link.kill()
+	p.quench.Do(func() {
+		for _, l := range p.lines {
+			go l.Set(false) //nolint:errcheck // read tries again when the child has gone
+		}
+	})
 }
 
 // read takes the child's messages until its end, then makes the outputs safe.

@@ -275,6 +275,54 @@ func TestChildThatHangs(t *testing.T) {
 	}
 }
 
+// An undead child hangs in a driver and cannot be killed.
+type undead struct{ *memory }
+
+func (undead) kill() {}
+
+// A sticky line keeps whoever sets it.
+type sticky struct {
+	rejecttest.Line
+	held chan bool // until it is closed; nil: it does not
+}
+
+func (s *sticky) Set(active bool) error {
+	if s.held != nil {
+		<-s.held
+	}
+	return s.Line.Set(active)
+}
+
+// The outputs of a child that cannot be killed are made inactive, but for the one that it hangs in.
+func TestChildThatCannotBeKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rejecter sticky
+		var out rejecttest.Line
+		o := Options{Options: reject.Options{Width: 20 * ms}, Silence: 200 * ms, Epoch: time.Now().Add(-time.Hour)}
+		if err := o.complete(); err != nil {
+			t.Fatal(err)
+		}
+		outs := []reject.Line{&rejecter, &out}
+		p := newProcess(undead{newMemory(outs, o.Epoch)}, outs, o)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		if err := p.Output(0).Set(true); err != nil {
+			t.Fatal(err)
+		}
+		rejecter.held = make(chan bool)
+		p.Push(1, time.Now())
+		time.Sleep(time.Second)
+		out.WantInactive(t)
+		close(rejecter.held)
+		cancel()
+		if err := <-done; !errors.Is(err, ErrHung) {
+			t.Error(err)
+		}
+		rejecter.WantInactive(t)
+	})
+}
+
 func TestChildThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
