@@ -110,6 +110,18 @@ func (e *encoder) Position() line.Position {
 	return line.Position{Count: int64(count), At: e.start.Add(at), Period: e.perTick}
 }
 
+// A lagging encoder's edges are known some time later.
+type lagging struct {
+	encoder
+	by time.Duration
+}
+
+// Position implements line.Encoder.
+func (l *lagging) Position() line.Position {
+	count := max(0, time.Since(l.start)-l.by) / l.perTick
+	return line.Position{Count: int64(count), At: l.start.Add(count * l.perTick), Period: l.perTick}
+}
+
 // instant returns when the belt had run for d.
 func (e *encoder) instant(d time.Duration) time.Duration {
 	for i := 0; i < len(e.moves); i += 2 {
@@ -628,6 +640,17 @@ func TestEncoderTravel(t *testing.T) {
 			r.t.Errorf("slack %v, want 470 ms", p.Slack)
 		}
 	})
+	for at := 100 * ms; at < 105*ms; at += ms { // at any time between two readings
+		run(t, "fine encoder, its edges are known 2 ms late", func(r *rig, o *line.Options) {
+			r.enc.perTick = 100 * time.Microsecond
+			o.Encoder, o.Travel = &lagging{r.enc, 2 * ms}, line.Travel{Counts: 5000}
+		}, func(r *rig) {
+			time.Sleep(at)
+			r.pass(true)
+			r.finish()
+			r.pulses(at + 500*ms)
+		})
+	}
 	run(t, "belt stops and restarts", counts(500, 0, 300*ms, 1300*ms), func(r *rig) {
 		time.Sleep(100 * ms)
 		r.pass(true)

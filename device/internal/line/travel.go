@@ -6,6 +6,10 @@ import "time"
 // changing speed, longer averages more encoder jitter.
 const speedWindow = 40 * time.Millisecond
 
+// delivery is how long an edge of the encoder may take to be known, beside the network: many periods of a fine one. A belt that
+// is silent for so long need not have slowed down.
+const delivery = 2 * time.Millisecond
+
 // belt predicts when the belt will reach a count, from the encoder's latest edges.
 type belt struct {
 	enc     Encoder
@@ -29,10 +33,10 @@ func (b *belt) sample(now time.Time) {
 
 // eta returns when the belt reaches count at its present speed:
 //
-//	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), read - at)
+//	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), read - at - delivery)
 //
 // with the newest edge (c, at) and the oldest (c0, at0) of the samples; an encoder that had
-// nothing newer when it was read cannot be faster than one count in read - at. Where count was passed by the time of the first
+// nothing newer to tell when it was read cannot be faster than one count in that time. Where count was passed by the time of the first
 // reading after a stand, which the samples then span, tau is at most the newest edge's period. It reports
 // false while the belt stands short of count: no edge for speedWindow and 4 tau, or too far away.
 func (b *belt) eta(count int64) (time.Time, bool) {
@@ -50,7 +54,7 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 		if silent > speedWindow && float64(silent) > 4*tau {
 			return time.Time{}, false
 		}
-		tau = max(tau, float64(silent))
+		tau = max(tau, float64(silent-delivery))
 	} else if took > speedWindow && last.Period > 0 {
 		tau = min(tau, float64(last.Period))
 	}
