@@ -57,10 +57,10 @@ func Safe(ctx context.Context, env Env, args []string) error {
 	if err != nil && len(outs) == 0 {
 		return withConfigHint(err)
 	}
-	for _, o := range outs {
-		if err := makeSafe(ctx, o); err != nil {
+	for i, err := range makeAllSafe(ctx, outs, makeSafe) {
+		if err != nil {
 			failed = append(failed, fmt.Errorf("safe: %w", err))
-			j.Say(journal.OutputsUnsafe, slog.String("output", o.Key), slog.Any("error", err))
+			j.Say(journal.OutputsUnsafe, slog.String("output", outs[i].Key), slog.Any("error", err))
 		}
 	}
 	if len(failed) > 0 {
@@ -115,6 +115,30 @@ func outputsOf(file string) (outs []wiring.Output, err error) {
 		}
 	}
 	return outs, err
+}
+
+// makeAllSafe makes all outputs safe at once, for a driver that hangs must not keep the other outputs from it. It returns the
+// error of each, or nil.
+func makeAllSafe(ctx context.Context, outs []wiring.Output, makeSafe func(context.Context, wiring.Output) error) []error {
+	type end struct {
+		i   int
+		err error
+	}
+	ends, failed := make(chan end, len(outs)), make([]error, len(outs))
+	for i, o := range outs {
+		failed[i] = fmt.Errorf("%s: %s: its driver does not answer", o.Key, o.Line)
+		go func() { ends <- end{i, makeSafe(ctx, o)} }()
+	}
+	late := time.After(2 * safeLimit)
+	for range outs {
+		select {
+		case e := <-ends:
+			failed[e.i] = e.err
+		case <-late:
+			return failed
+		}
+	}
+	return failed
 }
 
 // makeSafe takes the line, makes it inactive and reads it back. A line

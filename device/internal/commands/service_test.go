@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ import (
 	"cull/device/internal/record"
 	"cull/device/internal/sim"
 	"cull/device/internal/systemd"
+	"cull/device/internal/wiring"
 )
 
 type frames struct{ n int }
@@ -128,6 +130,28 @@ func TestSafeSaysWhatItCannotDo(t *testing.T) {
 }
 
 // The file may have been changed since the daemon read it, and be at fault: the lines that the daemon drives are made safe.
+// An output whose driver hangs does not keep the others from being made safe.
+func TestSafeDoesNotWaitForADriverThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outs := []wiring.Output{{Key: "io.out.reject.line", Line: "expander:1"}, {Key: "io.out.ok.line", Line: "GPIO17"}, {Key: "io.out.ready.line", Line: "GPIO18"}}
+		var safe atomic.Int32
+		got := makeAllSafe(t.Context(), outs, func(_ context.Context, o wiring.Output) error {
+			switch o.Line {
+			case "expander:1":
+				time.Sleep(time.Hour)
+			case "GPIO18":
+				return errors.New("short")
+			}
+			safe.Add(1)
+			return nil
+		})
+		if safe.Load() != 1 || got[0] == nil || !strings.Contains(got[0].Error(), "io.out.reject.line: expander:1") || got[1] != nil || got[2] == nil {
+			t.Errorf("%d are safe: %v", safe.Load(), got)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
 func TestSafeKnowsTheLinesThatAreDriven(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("RUNTIME_DIRECTORY", dir)
