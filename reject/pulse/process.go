@@ -181,7 +181,7 @@ func (o output) Set(active bool) error {
 	a, err := o.p.ask(m)
 	switch {
 	case err == nil && a.code != ok:
-		return fmt.Errorf("pulse: output %d: %w", o.i-1, errorOf(a.errno))
+		return fmt.Errorf("pulse: %s: %w", o.p.name(o.i), errorOf(a.errno))
 	case err == nil:
 		return nil
 	case active:
@@ -334,6 +334,9 @@ func (p *Process) endPulse(m *message) {
 	delete(p.pending, m.id)
 	// The child's due time: a Move that came too late for the pulse is in pending, not in what was fired.
 	o := reject.Outcome{ID: m.id, Due: p.o.Epoch.Add(m.due), Err: m.reason()}
+	if m.code == lineOn || m.code == lineOff {
+		o.Err = fmt.Errorf("%s: %w", p.name(0), o.Err)
+	}
 	if m.at != 0 {
 		o.At = p.o.Epoch.Add(m.at)
 	}
@@ -342,6 +345,14 @@ func (p *Process) endPulse(m *message) {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// name is what a line was opened by. It does not cross to the child and back.
+func (p *Process) name(i int) string {
+	if l, ok := p.lines[i].(Line); ok {
+		return l.name
+	}
+	return fmt.Sprintf("line %d", i)
 }
 
 // reason is the error of an outcome or a bye.

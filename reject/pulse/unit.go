@@ -4,6 +4,7 @@ package pulse
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -200,7 +201,7 @@ func errnoOf(err error) uint16 {
 func errorOf(errno uint16) error {
 	switch errno {
 	case errnoReadBack:
-		return gpio.ErrReadBack
+		return fmt.Errorf("%w: look for a short or another driver of the pin", gpio.ErrReadBack)
 	case errnoOther, 0:
 		return errors.New("unknown error of the output")
 	}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"cull/reject"
+	"cull/reject/gpio"
 	"cull/reject/rejecttest"
 )
 
@@ -161,6 +163,38 @@ func TestOutputsFollowAndEndInactive(t *testing.T) {
 		}
 		if err := r.Output(0).Set(false); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// An output that does not follow is named, as the journal has it.
+func TestFailedOutputsAreNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines [2]rejecttest.Line
+		var ended []reject.Outcome
+		o := Options{Options: reject.Options{Width: 20 * ms, Report: func(o reject.Outcome) { ended = append(ended, o) }}}
+		p, _ := newPair(t, []reject.Line{Line{name: "GPIO27", Line: &lines[0]}, Line{name: "GPIO22", Line: &lines[1]}}, o)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		synctest.Wait()
+		for i := range lines {
+			lines[i].FailWith(func(active bool) error {
+				if active {
+					return fmt.Errorf("gpio: x: %w", gpio.ErrReadBack)
+				}
+				return nil
+			})
+		}
+		if err := p.Output(0).Set(true); !errors.Is(err, gpio.ErrReadBack) || !strings.Contains(err.Error(), "GPIO22") {
+			t.Error(err)
+		}
+		p.Push(1, time.Now())
+		time.Sleep(ms)
+		cancel()
+		<-done
+		if len(ended) != 1 || !errors.Is(ended[0].Err, gpio.ErrReadBack) || !strings.Contains(ended[0].Err.Error(), "GPIO27") {
+			t.Errorf("outcomes %v", ended)
 		}
 	})
 }
