@@ -129,7 +129,6 @@ func TestSafeSaysWhatItCannotDo(t *testing.T) {
 	}
 }
 
-// The file may have been changed since the daemon read it, and be at fault: the lines that the daemon drives are made safe.
 // An output whose driver hangs does not keep the others from being made safe.
 func TestSafeDoesNotWaitForADriverThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -152,6 +151,7 @@ func TestSafeDoesNotWaitForADriverThatHangs(t *testing.T) {
 	})
 }
 
+// The file may have been changed since the daemon read it, and be at fault: the lines that the daemon drives are made safe.
 func TestSafeKnowsTheLinesThatAreDriven(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("RUNTIME_DIRECTORY", dir)
