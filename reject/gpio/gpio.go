@@ -474,6 +474,9 @@ func (in *Input) read(ctx context.Context) error {
 	return nil
 }
 
+// Waiting reports whether the kernel has edges that Next has not fetched: what Next has returned so far is not all that happened.
+func (in *Input) Waiting() bool { return in.f.waiting() }
+
 // Close releases the line and wakes Next.
 func (in *Input) Close() error { return in.f.Close() }
 

@@ -74,7 +74,8 @@ func (c *chip) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-func (c *chip) Close() error { c.files--; return nil }
+func (c *chip) waiting() bool { return len(c.edges) > 0 }
+func (c *chip) Close() error  { c.files--; return nil }
 
 func (c *chip) ioctl(op uintptr, arg unsafe.Pointer) error {
 	switch op {

@@ -17,6 +17,7 @@ type file interface {
 	ioctl(op uintptr, arg unsafe.Pointer) error
 	Read(b []byte) (int, error)
 	SetReadDeadline(t time.Time) error
+	waiting() bool // Read would return at once
 	Close() error
 }
 
@@ -48,6 +49,12 @@ func newLine(fd int) file {
 	unix.CloseOnExec(fd)
 	unix.SetNonblock(fd, true) //nolint:errcheck // it cannot fail on an open descriptor
 	return osFile{os.NewFile(uintptr(fd), "gpio line"), fd}
+}
+
+func (f osFile) waiting() bool {
+	p := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&unix.POLLIN != 0
 }
 
 func (f osFile) ioctl(op uintptr, arg unsafe.Pointer) error { return ioctl.Do(f.fd, op, arg) }

@@ -113,15 +113,29 @@ func TestKernelOverflowIsAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Close()
+	if in.Waiting() {
+		t.Error("an edge waits before there was one")
+	}
 	for range 30 {
 		s.pull(t, 2, "up")
 		time.Sleep(2 * time.Millisecond)
 		s.pull(t, 2, "down")
 		time.Sleep(2 * time.Millisecond)
 	}
+	if !in.Waiting() {
+		t.Error("edges that nobody has fetched do not wait")
+	}
 	e, err := in.Next(t.Context())
 	if err != nil || e.Missed == 0 {
 		t.Errorf("%+v %v: the gap does not show", e, err)
+	}
+	for range 15 {
+		if _, err := in.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in.Waiting() {
+		t.Error("edges wait that have all been fetched")
 	}
 }
 

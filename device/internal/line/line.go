@@ -48,6 +48,7 @@ type Position struct {
 	Count  int64
 	At     time.Time
 	Period time.Duration // from the edge before, for each count; 0: not known
+	Unread bool          // there are newer edges, which this process has not read yet
 }
 
 // An Encoder tells the belt's position. It is polled while parts are under way.

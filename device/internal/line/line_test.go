@@ -119,7 +119,7 @@ type lagging struct {
 // Position implements line.Encoder.
 func (l *lagging) Position() line.Position {
 	count := max(0, time.Since(l.start)-l.by) / l.perTick
-	return line.Position{Count: int64(count), At: l.start.Add(count * l.perTick), Period: l.perTick}
+	return line.Position{Count: int64(count), At: l.start.Add(count * l.perTick), Period: l.perTick, Unread: l.by > 2*ms}
 }
 
 // instant returns when the belt had run for d.
@@ -641,15 +641,17 @@ func TestEncoderTravel(t *testing.T) {
 		}
 	})
 	for at := 100 * ms; at < 105*ms; at += ms { // at any time between two readings
-		run(t, "fine encoder, its edges are known 2 ms late", func(r *rig, o *line.Options) {
-			r.enc.perTick = 100 * time.Microsecond
-			o.Encoder, o.Travel = &lagging{r.enc, 2 * ms}, line.Travel{Counts: 5000}
-		}, func(r *rig) {
-			time.Sleep(at)
-			r.pass(true)
-			r.finish()
-			r.pulses(at + 500*ms)
-		})
+		for _, by := range []time.Duration{2 * ms, 45 * ms} { // 45 ms: they wait to be read
+			run(t, fmt.Sprintf("fine encoder, its edges are known %v late", by), func(r *rig, o *line.Options) {
+				r.enc.perTick = 100 * time.Microsecond
+				o.Encoder, o.Travel = &lagging{r.enc, by}, line.Travel{Counts: 5000}
+			}, func(r *rig) {
+				time.Sleep(at)
+				r.pass(true)
+				r.finish()
+				r.pulses(at + 500*ms)
+			})
+		}
 	}
 	run(t, "belt stops and restarts", counts(500, 0, 300*ms, 1300*ms), func(r *rig) {
 		time.Sleep(100 * ms)

@@ -15,12 +15,13 @@ type belt struct {
 	enc     Encoder
 	samples []Position // ascending, the newest last: those within speedWindow, at least two
 	read    time.Time  // when the encoder was last read
+	behind  bool       // it had edges then that were not known yet
 }
 
 // sample reads the encoder.
 func (b *belt) sample(now time.Time) {
 	p := b.enc.Position()
-	b.read = now
+	b.read, b.behind = now, p.Unread
 	if n := len(b.samples); n == 0 || p.At.After(b.samples[n-1].At) {
 		b.samples = append(b.samples, p)
 	}
@@ -36,7 +37,7 @@ func (b *belt) sample(now time.Time) {
 //	at + (count - c) * tau,  tau = max((at - at0) / (c - c0), read - at - delivery)
 //
 // with the newest edge (c, at) and the oldest (c0, at0) of the samples; an encoder that had
-// nothing newer to tell when it was read cannot be faster than one count in that time. Where count was passed by the time of the first
+// nothing newer to tell when it was read, neither known nor waiting, cannot be faster than one count in that time. Where count was passed by the time of the first
 // reading after a stand, which the samples then span, tau is at most the newest edge's period. It reports
 // false while the belt stands short of count: no edge for speedWindow and 4 tau, or too far away.
 func (b *belt) eta(count int64) (time.Time, bool) {
@@ -50,6 +51,9 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 		return last.At, left <= 0
 	}
 	tau, silent := float64(took)/float64(moved), b.read.Sub(last.At)
+	if b.behind { // the belt has moved since
+		silent = 0
+	}
 	if left > 0 {
 		if silent > speedWindow && float64(silent) > 4*tau {
 			return time.Time{}, false

@@ -20,6 +20,7 @@ var formats = map[string]capture.PixelFormat{
 // edges is a gpio.Input, or what stands for one in a test.
 type edges interface {
 	Next(ctx context.Context) (gpio.Edge, error)
+	Waiting() bool
 }
 
 // A sensor makes line.Triggers of edges.
@@ -170,10 +171,11 @@ func (e *encoder) newest() mark { return e.ring[(e.n-1)%marks] }
 
 // Position implements line.Encoder.
 func (e *encoder) Position() line.Position {
+	unread := e.in.Waiting()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m := e.newest()
-	p := line.Position{Count: m.count, At: m.at}
+	p := line.Position{Count: m.count, At: m.at, Unread: unread}
 	if e.n > 1 {
 		before := e.ring[(e.n-2)%marks]
 		if moved := m.count - before.count; moved > 0 {

@@ -34,6 +34,8 @@ func (w wire) Next(ctx context.Context) (gpio.Edge, error) {
 	}
 }
 
+func (w wire) Waiting() bool { return len(w) > 0 }
+
 const ms = time.Millisecond
 
 // A trigger has the count at the edge's own time, whatever is delivered first.
@@ -62,7 +64,7 @@ func TestTriggersAreCounted(t *testing.T) {
 		synctest.Wait()
 		part <- gpio.Edge{At: 7*ms + 1, Seq: 1}
 		next(7)
-		if p := e.Position(); p.Count != 10 || p.Period != ms {
+		if p := e.Position(); p.Count != 10 || p.Period != ms || p.Unread {
 			t.Errorf("position %+v", p)
 		}
 
@@ -154,6 +156,22 @@ func TestTriggersAreCountedThroughGaps(t *testing.T) {
 				time.Sleep(time.Second) // for what the script has begun
 			})
 		})
+	}
+}
+
+// Edges that wait to be read are not in the count, and the position says so.
+func TestPositionSaysWhatIsUnread(t *testing.T) {
+	pulses := make(wire, 1)
+	e := newEncoder(pulses, time.Now())
+	pulses <- gpio.Edge{At: ms}
+	if p := e.Position(); p.Count != 0 || !p.Unread {
+		t.Errorf("before it is read: %+v", p)
+	}
+	if err := e.read(); err != nil {
+		t.Fatal(err)
+	}
+	if p := e.Position(); p.Count != 1 || p.Unread {
+		t.Errorf("afterwards: %+v", p)
 	}
 }
 
