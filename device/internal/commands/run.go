@@ -92,9 +92,9 @@ type station struct {
 	files   []used // product and network
 	hangups chan os.Signal
 
-	taught []float64             // left-out scores of the product's good parts
-	frame  image.Point           // of the product's good parts; zero where it was taught just now
-	broken atomic.Pointer[error] // what ended the pictures before their time
+	leftOut []float64             // scores of the product's good parts, each left out of the model
+	frame   image.Point           // of the product's good parts; zero where it was taught just now
+	broken  atomic.Pointer[error] // what ended the pictures before their time
 }
 
 // A used file is as it was when it was loaded.
@@ -250,7 +250,7 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 		return nil, err
 	}
 	for _, score := range p.Report.Scores {
-		s.taught = append(s.taught, float64(score))
+		s.leftOut = append(s.leftOut, float64(score))
 	}
 	digest := model.Digest()
 	s.network = hex.EncodeToString(digest[:])
@@ -367,7 +367,7 @@ func blank(size image.Point) *capture.Frame {
 // options are the line's, from the configuration, without its surroundings.
 func (r *run) options() line.Options {
 	o := limits(&r.Config)
-	o.Inspector, o.Recorder, o.Notify, o.Taught = r.inspector, r, r.event, r.taught
+	o.Inspector, o.Recorder, o.Notify, o.Taught = r.inspector, r, r.event, r.leftOut
 	o.FirstPart, o.Unfinished, o.Hold = r.first, r.found.Open, hold(&r.Config, &r.found)
 	return o
 }
