@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"text/tabwriter"
 
@@ -42,7 +41,7 @@ func Bundle(_ context.Context, env Env, args []string) error {
 	}
 	b, err := openBundle(rest[1])
 	if err != nil {
-		return bundleHint(err)
+		return bundleHint(rest[1], err)
 	}
 	switch rest[0] {
 	case "show":
@@ -98,14 +97,12 @@ func readBundle(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, size))
 }
 
-func bundleHint(err error) error {
+func bundleHint(path string, err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return Hint(err, "the path counts from the working directory")
-	case errors.Is(err, container.ErrForeign):
+	case errors.Is(err, container.ErrForeign), isOtherFile(path, err):
 		return Hint(err, "cull-trainer writes .net files, cull teach writes .product files")
 	}
-	return Hint(err, "copy the file again from where it was made")
+	return Hint(err, "%s", pathHint(err, "copy the file again from where it was made"))
 }
 
 // show writes what is in the file.

@@ -8,6 +8,8 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 
 	"cull/capture"
@@ -148,11 +150,11 @@ func productHint(path string, err error) error {
 func inspectOne(in *inspect.Inspector, path, heat string) (inspection, error) {
 	f, err := imagefile.Read(path)
 	if err != nil {
-		return inspection{}, pictureHint(err)
+		return inspection{}, pictureHint(path, err)
 	}
 	r, err := in.Inspect(f)
 	if err != nil {
-		return inspection{}, pictureHint(err)
+		return inspection{}, pictureHint(path, err)
 	}
 	one := inspection{Image: path, Score: r.Score, Margin: r.Margin(), Verdict: r.Verdict.String(), Overlay: heat}
 	if heat != "" {
@@ -164,8 +166,11 @@ func inspectOne(in *inspect.Inspector, path, heat string) (inspection, error) {
 	return one, nil
 }
 
-func pictureHint(err error) error {
+func pictureHint(path string, err error) error {
+	info, e := os.Stat(path)
 	switch {
+	case e == nil && info.IsDir():
+		return Hint(err, "name the pictures in it: %s", filepath.Join(path, "*"))
 	case imagefile.Remedy(err) != "":
 		return Hint(err, "%s", imagefile.Remedy(err))
 	case errors.Is(err, inspect.ErrFormat):

@@ -22,6 +22,8 @@ import (
 	"cull/device/internal/config"
 	"cull/device/internal/line"
 	"cull/device/internal/wiring"
+	"cull/infer"
+	"cull/internal/product"
 	"cull/reject/gpio"
 	"cull/reject/hostpin"
 )
@@ -194,29 +196,63 @@ func (s *station) check(env Env, file string) error {
 
 // checkPictures looks at what a camera that is none plays.
 func (s *station) checkPictures(say func(key, format string, args ...any)) error {
-	const mend = "the path counts from the working directory"
-	switch path := s.Camera.Folder; s.Camera.Kind {
+	switch s.Camera.Kind {
 	case "folder":
-		if _, err := os.Stat(path); err != nil {
-			return Hint(fmt.Errorf("run: camera.folder: %w", err), mend)
+		if _, err := s.openFolder(); err != nil {
+			return err
 		}
-		if _, err := replay.Open(path); err != nil {
-			return Hint(fmt.Errorf("run: camera.folder: %w", err), "put pictures into the folder; folders below it are not searched")
-		}
-		say("camera.folder", "%s has pictures", path)
+		say("camera.folder", "%s has pictures", s.Camera.Folder)
 	case "recording":
-		path = s.Camera.Recording
-		if _, err := os.Stat(path); err != nil {
-			return Hint(fmt.Errorf("run: camera.recording: %w", err), mend)
-		}
-		src, err := recording.Open(path)
+		src, err := s.openRecording()
 		if err != nil {
-			return Hint(fmt.Errorf("run: camera.recording: %w", err), "record.frames makes recordings")
+			return err
 		}
 		src.Close() //nolint:errcheck // it was only looked at
-		say("camera.recording", "%s is a recording", path)
+		say("camera.recording", "%s is a recording", s.Camera.Recording)
 	}
 	return nil
+}
+
+// fromHere is the remedy where a path of the configuration leads to nothing.
+const fromHere = "the path counts from the working directory"
+
+// openFolder opens the pictures of camera.folder.
+func (s *station) openFolder() (*replay.Files, error) {
+	src, err := replay.Open(s.Camera.Folder)
+	if err != nil {
+		return nil, Hint(fmt.Errorf("run: camera.folder: %w", err), "%s",
+			pathHint(err, "put pictures into the folder; folders below it are not searched"))
+	}
+	return src, nil
+}
+
+// openRecording opens the frames of camera.recording.
+func (s *station) openRecording() (*recording.Source, error) {
+	src, err := recording.Open(s.Camera.Recording)
+	if err != nil {
+		return nil, Hint(fmt.Errorf("run: camera.recording: %w", err), "%s", pathHint(err, "record.frames makes recordings"))
+	}
+	return src, nil
+}
+
+// openProduct opens the configured product, which must have been taught on m.
+func (s *station) openProduct(m *infer.Model) (*product.Product, error) {
+	p, err := readProduct(s.Product, m)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, Hint(err, fromHere)
+	}
+	return p, err
+}
+
+// pathHint is the remedy of what cannot be opened, other where it is there and may be read.
+func pathHint(err error, other string) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fromHere
+	case errors.Is(err, fs.ErrPermission):
+		return "make it readable for who runs cull"
+	}
+	return other
 }
 
 // creatable returns an error where dir is no directory and cannot become one. Empty is none.
@@ -252,11 +288,8 @@ func (s *station) checkModels(say func(key, format string, args ...any)) (key st
 	if s.Product == "" {
 		return "", nil
 	}
-	p, err := readProduct(s.Product, model)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "product", Hint(err, "the path counts from the working directory")
-	case err != nil:
+	p, err := s.openProduct(model)
+	if err != nil {
 		return "product", err
 	}
 	defer p.Close() //nolint:errcheck // it is only looked at

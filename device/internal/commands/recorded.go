@@ -20,7 +20,7 @@ import (
 func openRecording(cmd, path string) (*recording.Source, error) {
 	src, err := recording.Open(path)
 	if err != nil {
-		return nil, Hint(fmt.Errorf("%s: %w", cmd, err), "record.frames of cull run's configuration makes recordings")
+		return nil, Hint(fmt.Errorf("%s: %w", cmd, err), "%s", pathHint(err, "record.frames of cull run's configuration makes recordings"))
 	}
 	return src, nil
 }

@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"cull/capture"
-	"cull/capture/recording"
-	"cull/capture/replay"
 	"cull/device/internal/config"
 	"cull/device/internal/keep"
 	"cull/device/internal/line"
@@ -187,12 +185,12 @@ func (s *station) pictures(parts *sim.Renderer) (feed, error) {
 	var err error
 	switch s.Camera.Kind {
 	case "folder":
-		if src, err = replay.Open(s.Camera.Folder); err != nil {
-			return nil, sourceHint(err, s.Camera.Folder)
+		if src, err = s.openFolder(); err != nil {
+			return nil, err
 		}
 	case "recording":
-		if src, err = recording.Open(s.Camera.Recording); err != nil {
-			return nil, Hint(err, "record.frames makes recordings")
+		if src, err = s.openRecording(); err != nil {
+			return nil, err
 		}
 	default:
 		return func(ctx context.Context) <-chan sim.Part {
@@ -236,8 +234,8 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	threads := max(1, runtime.GOMAXPROCS(0)-1)
 	var p *product.Product
 	if s.Product != "" {
-		if p, err = readProduct(s.Product, model); err != nil {
-			return nil, err
+		if p, err = s.openProduct(model); err != nil {
+			return nil, fmt.Errorf("run: product: %w", err)
 		}
 		s.frame = p.Frame
 		if err = s.checkFormat(p); err != nil {

@@ -356,6 +356,8 @@ func TestRunMistakes(t *testing.T) {
 	noProduct := file("no-product.toml", "product = %q\n", d.dir)
 	noDir := file("no-dir.toml", "[record]\ndir = %q\n", typo)
 	noPictures := file("no-pictures.toml", "product = %q\n[camera]\nkind = \"folder\"\nfolder = %q\n", d.product(t), t.TempDir())
+	noFolder := file("no-folder.toml", "product = %q\n[camera]\nkind = \"folder\"\nfolder = \"no/such\"\n", d.product(t))
+	noFile := file("no-file.toml", "product = %q\n[camera]\nkind = \"recording\"\nrecording = \"no/such\"\n", d.product(t))
 	below := file("below.toml", "[record]\ndir = %q\n", typo+"/log")
 	noCamera := file("no-camera.toml", strings.Replace(realLine, "/dev/no-camera", "/dev/null", 1), d.product(t), 64, 64, d.log)
 	noRecording := file("no-recording.toml", "product = %q\n[camera]\nkind = \"recording\"\nrecording = %q\n", d.product(t), t.TempDir())
@@ -377,6 +379,12 @@ func TestRunMistakes(t *testing.T) {
 		{[]string{"--config", noDir, "--check"}, "typo.toml is no directory", "choose a directory", false},
 		{[]string{"--config", noPictures, "--check"}, "camera.folder", "put pictures", false},
 		{[]string{"--config", noRecording, "--check"}, "camera.recording", "record.frames", false},
+		{[]string{"--config", gone}, "run: product: product: container: open no/such.product", "working directory", false},
+		{[]string{"--config", noFolder}, "run: camera.folder: imagefile: open no/such: no such file", "working directory", false},
+		{[]string{"--config", noFolder, "--check"}, "run: camera.folder: imagefile: open no/such: no such file", "working directory", false},
+		{[]string{"--config", noPictures}, "run: camera.folder: ", "put pictures into the folder", false},
+		{[]string{"--config", noFile}, "run: camera.recording: recording: stat no/such: no such file", "working directory", false},
+		{[]string{"--config", noRecording}, "run: camera.recording: ", "record.frames", false},
 		{[]string{"--check"}, "--check needs --config", "cull run --config", true},
 		{[]string{"--parts", "-1"}, "--parts", "", true},
 		{[]string{"--parts", "x"}, "invalid value", "--help", true},

@@ -217,6 +217,8 @@ func sourceHint(err error, source string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Hint(err, "SOURCE is a folder of pictures of good parts, or a recording")
+	case errors.Is(err, fs.ErrPermission):
+		return Hint(err, "make it readable for who runs cull")
 	case errors.Is(err, imagefile.ErrNone):
 		if info, e := os.Stat(filepath.Join(source, "train", "good")); e == nil && info.IsDir() {
 			return Hint(err, "%s is a data set: teach from %s", source, filepath.Join(source, "train", "good"))

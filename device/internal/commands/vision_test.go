@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -568,5 +569,32 @@ func TestTeachCopies(t *testing.T) {
 		filepath.Join(folder, "1_copy.png"), filepath.Join(folder, "1.png"))
 	if twice := teach(folder); !strings.Contains(twice, told) || strings.Replace(twice, told, "", 1) != once {
 		t.Errorf("%s\nwithout the copies:\n%s", twice, once)
+	}
+}
+
+// A remedy is one for what is wrong with the path, not for what may be wrong with a file.
+func TestRemediesOfPaths(t *testing.T) {
+	b := newBench(t)
+	p := b.path("p.product")
+	if _, err := cull(t, "teach", "--net", b.net, b.parts, "-o", p); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"inspect", "--net", b.net, p, b.parts}, "name the pictures in it: " + b.parts + "/*"},
+		{[]string{"bundle", "verify", b.parts}, "cull teach writes .product files"},
+		{[]string{"bundle", "show", b.path("none")}, fromHere},
+	} {
+		if _, err := cull(t, c.args...); err == nil || !strings.Contains(HintOf(err), c.want) {
+			t.Errorf("cull %v: %v (hint %q)", c.args, err, HintOf(err))
+		}
+	}
+	forbidden := &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}
+	for _, hint := range []string{pathHint(forbidden, "?"), HintOf(bundleHint("x", forbidden)), HintOf(sourceHint(forbidden, "x"))} {
+		if !strings.Contains(hint, "make it readable") {
+			t.Errorf("what may not be read: %q", hint)
+		}
 	}
 }
