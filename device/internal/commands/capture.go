@@ -9,11 +9,13 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"cull/capture"
+	"cull/capture/check"
 	"cull/capture/v4l2"
 	"cull/device/internal/config"
 	"cull/device/internal/wiring"
@@ -78,7 +80,11 @@ func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config)
 	if err != nil {
 		return err
 	}
-	keep := collector{dir: *dir, every: *every, look: looks(checker)}
+	meter, err := check.New(check.Limits{Frozen: -1})
+	if err != nil {
+		return err
+	}
+	keep := collector{dir: *dir, every: *every, look: looks(checker), meter: meter, blunt: math.Inf(1)}
 	progress := newProgress(env.Stderr)
 	defer progress.clear()
 	for keep.kept < *count {
@@ -99,6 +105,10 @@ func Capture(ctx context.Context, env Env, args []string, open func(v4l2.Config)
 	progress.clear()
 	_, err = fmt.Fprintf(env.Stdout, "%d pictures in %s, %d frames unfit and not kept: remove what is not a good part, then cull teach\n",
 		keep.kept, *dir, keep.unfit)
+	if err == nil && !math.IsInf(keep.blunt, 1) {
+		_, err = fmt.Fprintf(env.Stdout, "their sharpness is %.4g or more: camera.check_sharpness = %.2g refuses frames out of focus\n",
+			keep.blunt, keep.blunt/2)
+	}
 	return err
 }
 
@@ -107,6 +117,8 @@ type collector struct {
 	dir   string
 	every time.Duration
 	look  func(*capture.Frame) error // nil: all are fit
+	meter *check.Checker
+	blunt float64 // the least sharpness of those kept, +Inf of none
 
 	kept, unfit int
 	row         int           // unfit since the last that was kept
@@ -132,6 +144,9 @@ func (c *collector) take(f *capture.Frame) error {
 	}
 	if err := keepPicture(filepath.Join(c.dir, fmt.Sprintf("%06d", c.kept+1)), f); err != nil {
 		return err
+	}
+	if m, err := c.meter.Check(f); err == nil {
+		c.blunt = min(c.blunt, m.Sharpness)
 	}
 	c.kept, c.row, c.next = c.kept+1, 0, f.Mono+c.every
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"cull/capture"
+	"cull/capture/check"
 	"cull/capture/v4l2"
 	"cull/infer/prep"
 	"cull/internal/imagefile"
@@ -93,6 +95,32 @@ func TestCaptureKeepsAFrameEverySoOften(t *testing.T) {
 	}
 	if _, err := captureInto(t, dir, cameraConfig(t, ""), s); err == nil || !strings.Contains(err.Error(), "has pictures already") {
 		t.Errorf("a folder with pictures: %v", err)
+	}
+}
+
+// Half of the good parts' least sharpness is a good limit for camera.check_sharpness: capture is where it can be read. A frame
+// that is not kept does not count.
+func TestCaptureSaysHowSharpPicturesAre(t *testing.T) {
+	smooth := greyFrame(90)
+	smooth.Pix = bytes.Clone(smooth.Pix)
+	for i := range smooth.Pix {
+		smooth.Pix[i] = 90 + byte(i%16)
+	}
+	dark := greyFrame(0)
+	clear(dark.Pix)
+	m, err := check.New(check.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	least, err := m.Check(&smooth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &strip{frames: []capture.Frame{greyFrame(90), dark, smooth, greyFrame(120)}}
+	out, err := captureInto(t, t.TempDir(), cameraConfig(t, ""), s, "--count", "3")
+	want := fmt.Sprintf("sharpness is %.4g or more: camera.check_sharpness = %.2g ", least.Sharpness, least.Sharpness/2)
+	if err != nil || !strings.Contains(out, want) {
+		t.Errorf("%v, no %q in %q", err, want, out)
 	}
 }
 
