@@ -19,6 +19,7 @@ import (
 
 	"cull/capture"
 	"cull/capture/replay"
+	"cull/infer"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
 	"cull/internal/product"
@@ -111,10 +112,36 @@ func Teach(ctx context.Context, env Env, args []string) error {
 	if err != nil {
 		return withTeachHint(err)
 	}
+	blank, err := judgeBlank(p, m)
+	if err != nil {
+		return err
+	}
 	if err := p.WriteFile(f.output); err != nil {
 		return Hint(err, "choose a folder that may be written to")
 	}
-	return printTaught(env.Stdout, p, f.output, &told)
+	return printTaught(env.Stdout, p, f.output, &told, blank)
+}
+
+// judgeBlank judges a picture without a part, as an empty place or a covered lens gives it: all of one colour, the mean of
+// the goldens'. A score says how unlike the good parts each cell is, and of a rough surface the smoothest is not far from their mean.
+func judgeBlank(p *product.Product, m *infer.Model) (inspect.Result, error) {
+	in, err := inspect.Open(p, m, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return inspect.Result{}, err
+	}
+	defer in.Close()
+	var sum, n [3]int
+	for _, g := range p.Goldens {
+		for i, v := range g.Picture {
+			sum[i%3] += int(v)
+			n[i%3]++
+		}
+	}
+	pic := in.Picture()
+	for i := range pic {
+		pic[i] = int8(sum[i%3] / n[i%3])
+	}
+	return in.Judge(), nil
 }
 
 // A goodSource is what a product is taught from.
@@ -232,7 +259,7 @@ func sourceHint(err error, source string) error {
 const coarse = 1.5
 
 // printTaught says what was taught and what the threshold can promise.
-func printTaught(w io.Writer, p *product.Product, path string, of *taken) error {
+func printTaught(w io.Writer, p *product.Product, path string, of *taken, blank inspect.Result) error {
 	r, t := &p.Report, p.Report.Threshold
 	src, dst, err := p.Plan.Window(p.Frame.X, p.Frame.Y)
 	if err != nil {
@@ -269,6 +296,10 @@ func printTaught(w io.Writer, p *product.Product, path string, of *taken) error 
 		fmt.Fprintf(w, "note      %d parts alone can promise %s at best; %s is an extrapolation, "+
 			"which %d parts would make a measurement\n",
 			t.Parts, percent(t.Smallest()), percent(t.Target), int(math.Ceil(1/t.Target))-1)
+	}
+	if blank.Verdict == padim.Pass {
+		fmt.Fprintf(w, "blank     a picture of one colour passes, score %.4g: an empty place, a covered lens or one out of focus may too; "+
+			"set camera.check_sharpness and line.no_reject_alarm\n", blank.Score)
 	}
 	for _, i := range r.Suspects() {
 		fmt.Fprintf(w, "suspect   %s: %.4g, left out, is far above the others; look at it before the line is released\n",

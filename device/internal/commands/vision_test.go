@@ -598,3 +598,36 @@ func TestRemediesOfPaths(t *testing.T) {
 		}
 	}
 }
+
+// Of parts with a rough surface, one rougher than the next, a picture of one colour is a good one: teach says so. Of parts with
+// a bar it is not.
+func TestTeachTellsOfABlankPictureThatPasses(t *testing.T) {
+	b := newBench(t)
+	rough := b.path("rough")
+	for i := range 20 {
+		rng := rand.New(rand.NewPCG(uint64(i), 3))
+		img := image.NewGray(image.Rect(0, 0, testSide, testSide))
+		for k := range img.Pix {
+			img.Pix[k] = uint8(128 + rng.IntN(4+4*i) - 2 - 2*i)
+		}
+		writePNG(t, filepath.Join(rough, fmt.Sprint(i, ".png")), img)
+	}
+	blank := image.NewGray(image.Rect(0, 0, testSide, testSide))
+	for i := range blank.Pix {
+		blank.Pix[i] = 128
+	}
+	writePNG(t, b.path("blank.png"), blank)
+	for parts, passes := range map[string]bool{rough: true, b.parts: false} {
+		p := b.path("p.product")
+		out, err := cull(t, "teach", "--net", b.net, parts, "-o", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(out, "\nblank     a picture of one colour passes, score "); told != passes {
+			t.Errorf("%s: told %v, want %v:\n%s", parts, told, passes, out)
+		}
+		if out, err = cull(t, "inspect", "--net", b.net, p, b.path("blank.png")); err != nil || strings.HasPrefix(out, "PASS") != passes {
+			t.Errorf("%s: a picture of one colour: %q, %v", parts, out, err)
+		}
+	}
+}
