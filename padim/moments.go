@@ -54,7 +54,7 @@ func (m *moments) row(y []float64, x []float32) {
 	}
 }
 
-// addRows adds sign (1 or -1) times the moments of rows, k of d numbers each,
+// addMoments adds sign (1 or -1) times the moments of rows, k of d numbers each,
 // to sum and to rows lo..hi-1 of square.
 func addMoments(sum, square, rows []float64, d, lo, hi int, sign float64) {
 	for i := lo; i < hi; i++ {

@@ -169,21 +169,17 @@ func TestAUROCDifferenceOfRuns(t *testing.T) {
 func TestRateIntervals(t *testing.T) {
 	// Clopper-Pearson: 0 of 10: 1-0.025^(1/10). 8 of 20: R's binom.test.
 	for _, c := range []struct {
-		r                    Rate
-		low, high, wlow, whi float64
+		r         Rate
+		low, high float64
 	}{
-		{Rate{0, 10}, 0, 0.308497, 0, 0.277533},
-		{Rate{10, 10}, 0.691503, 1, 0.722467, 1},
-		{Rate{8, 20}, 0.191192, 0.639457, 0.218807, 0.613423},
-		{Rate{0, 0}, 0, 1, 0, 1},
+		{Rate{0, 10}, 0, 0.308497},
+		{Rate{10, 10}, 0.691503, 1},
+		{Rate{8, 20}, 0.191192, 0.639457},
+		{Rate{0, 0}, 0, 1},
 	} {
 		low, high := c.r.ClopperPearson()
 		if !near(low, c.low, 1e-5) || !near(high, c.high, 1e-5) {
 			t.Errorf("%+v: Clopper-Pearson %.6f..%.6f, want %v..%v", c.r, low, high, c.low, c.high)
-		}
-		low, high = c.r.Wilson()
-		if !near(low, c.wlow, 1e-5) || !near(high, c.whi, 1e-5) {
-			t.Errorf("%+v: Wilson %.6f..%.6f, want %v..%v", c.r, low, high, c.wlow, c.whi)
 		}
 	}
 }

@@ -1,10 +1,6 @@
 package measure
 
-import (
-	"math"
-
-	"gonum.org/v1/gonum/mathext"
-)
+import "gonum.org/v1/gonum/mathext"
 
 // A Rate is a count out of a number of trials.
 type Rate struct{ Count, Of int }
@@ -25,17 +21,4 @@ func (r Rate) ClopperPearson() (low, high float64) {
 		high = mathext.InvRegIncBeta(k+1, n-k, 1-tail)
 	}
 	return low, high
-}
-
-// Wilson returns the 95 % score interval of the true rate (Wilson 1927): it
-// covers as often as it says on the mean.
-func (r Rate) Wilson() (low, high float64) {
-	if r.Of == 0 {
-		return 0, 1
-	}
-	const z = 1.959964
-	n, p := float64(r.Of), r.Value()
-	centre := (p + z*z/(2*n)) / (1 + z*z/n)
-	half := float64(z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n)))
-	return max(0, centre-half), min(1, centre+half)
 }

@@ -2,9 +2,6 @@ package kernel
 
 import "math"
 
-// MaxHalf is the largest finite binary16.
-const MaxHalf = 65504
-
 // FromHalf returns the value of a finite binary16.
 //
 // The exponent and fraction, moved into place, are the value times 2^-112;
@@ -16,7 +13,7 @@ func FromHalf(h uint16) float32 {
 }
 
 // ToHalf returns the binary16 nearest to v, ties to even. |v| must round to at
-// most MaxHalf.
+// most 65504, the largest finite binary16.
 func ToHalf(v float32) uint16 {
 	b := math.Float32bits(v)
 	sign, b := uint16(b>>16&0x8000), b&^(1<<31)
