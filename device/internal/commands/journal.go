@@ -50,10 +50,17 @@ func (j reporter) taught(r *padim.Report, took time.Duration) {
 		slog.String("method", r.Threshold.Method.String()), slog.Duration("took", took))
 }
 
-func (j reporter) loaded(name, network string, m *infer.Model, p *product.Product) {
-	j.Say(journal.ProductLoaded, slog.String("product", name), slog.String("network", m.Meta.Name),
+// loaded says what judges. digest is that of the product's file, empty where there is none.
+func (j reporter) loaded(name, network, digest string, m *infer.Model, p *product.Product) {
+	as := []slog.Attr{
+		slog.String("product", name), slog.String("network", m.Meta.Name),
 		slog.String("model_sha256", network), slog.String("kernel", infer.Kernel()), slog.Int("pixels", p.Plan.Width),
-		slog.Float64("threshold", float64(p.Report.Threshold.Value)))
+		slog.Float64("threshold", float64(p.Report.Threshold.Value)),
+	}
+	if digest != "" {
+		as = append(as, slog.String("product_sha256", digest))
+	}
+	j.Say(journal.ProductLoaded, as...)
 	j.Fix(slog.String("product", name), slog.String("model_sha256", network))
 }
 

@@ -46,6 +46,7 @@ func TestReplayOfAShift(t *testing.T) {
 	if err := Run(t.Context(), Env{&bytes.Buffer{}, &log}, []string{"--config", config}); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
+	testNamesTheProduct(t, product, log.String(), b.path("verdicts"), frames)
 	replay := func(args ...string) (string, string, error) {
 		var out, log bytes.Buffer
 		err := Replay(t.Context(), Env{&out, &log}, append(args, frames))
@@ -85,6 +86,29 @@ func TestReplayOfAShift(t *testing.T) {
 	}
 	if _, err := cull(t, "teach", "--net", b.net, frames, "-o", b.path("again.product")); err == nil {
 		t.Error("a recording without a part was taught")
+	}
+}
+
+// testNamesTheProduct looks for the digest of the product's file where it is said what judged: a product may be taught again
+// under the same name.
+func testNamesTheProduct(t *testing.T, path, journal, verdicts, frames string) {
+	t.Helper()
+	var shown bytes.Buffer
+	if err := Bundle(t.Context(), Env{&shown, &bytes.Buffer{}}, []string{"show", path}); err != nil {
+		t.Fatal(err)
+	}
+	digest := regexp.MustCompile(`sha256 +([0-9a-f]{64})`).FindStringSubmatch(shown.String())[1]
+	if !strings.Contains(journal, "product_sha256="+digest) {
+		t.Errorf("no %s in the journal:\n%s", digest, journal)
+	}
+	for _, pattern := range []string{verdicts + "/*.jsonl", frames + "/*.cullrec"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatal(pattern, err)
+		}
+		if data, err := os.ReadFile(names[0]); err != nil || !bytes.Contains(data, []byte(`"product_sha256":"`+digest+`"`)) {
+			t.Errorf("%s: no product_sha256 %s, %v", names[0], digest, err)
+		}
 	}
 }
 

@@ -87,6 +87,7 @@ type station struct {
 	parts   int
 	seed    uint64
 	network string // sha256 of the network in use, hex
+	taught  string // sha256 of the product in use, hex; empty: it was taught just now and is no file
 	files   []used // product and network
 	hangups chan os.Signal
 
@@ -238,6 +239,8 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 			return nil, fmt.Errorf("run: product: %w", err)
 		}
 		s.frame = p.Frame
+		digest := p.Digest()
+		s.taught = hex.EncodeToString(digest[:])
 		if err = s.checkFormat(p); err != nil {
 			err = fmt.Errorf("run: %s: %w", sizeKeys, err)
 		}
@@ -252,7 +255,7 @@ func (s *station) inspector(ctx context.Context, j reporter, parts *sim.Renderer
 	}
 	digest := model.Digest()
 	s.network = hex.EncodeToString(digest[:])
-	j.loaded(s.productName(), s.network, model, p)
+	j.loaded(s.productName(), s.network, s.taught, model, p)
 	in, err := inspect.Open(p, model, threads)
 	return in, Hint(err, "teach the product again on this machine")
 }

@@ -163,7 +163,7 @@ func (r *run) openKeep() (err error) {
 		o.Last = c.FramesLast
 	}
 	o.Start.Time, o.Start.Product, o.Start.Model = time.Now(), r.Product, r.network
-	o.Start.Network = r.Config.Network
+	o.Start.Network, o.Start.Taught = r.Config.Network, r.taught
 	r.inspector.keep, err = keep.Open(o)
 	return Hint(err, "record.frames_dir must be a directory of this daemon's own that it may write to")
 }
@@ -241,7 +241,7 @@ func entry(p *line.Part) record.Entry {
 // beginning is the first entry of a run. It says up to which id others may have been given, so that a run that is killed
 // before its first part is on the disk takes none of them again.
 func (r *run) beginning() record.Entry {
-	return record.Entry{Kind: record.KindStart, Part: r.first - 1, Product: r.productName(), Model: r.network}
+	return record.Entry{Kind: record.KindStart, Part: r.first - 1, Product: r.productName(), Taught: r.taught, Model: r.network}
 }
 
 // note writes what is no part into the log.

@@ -46,7 +46,8 @@ type Entry struct {
 	Error     string   `json:"error,omitempty"`
 
 	State    string `json:"state,omitempty"`
-	Product  string `json:"product,omitempty"` // of a start: what the line was taught
+	Product  string `json:"product,omitempty"`        // of a start: what the line was taught
+	Taught   string `json:"product_sha256,omitempty"` // of a start: the product file's digest; absent: taught just now
 	Model    string `json:"model_sha256,omitempty"`
 	Unlogged uint64 `json:"unlogged,omitempty"` // of a gap
 
