@@ -42,8 +42,11 @@ func run(ctx context.Context, env commands.Env, args []string) int {
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		commands.Usage(env.Stdout)
-		return done
+		if len(args) == 1 {
+			commands.Usage(env.Stdout)
+			return done
+		}
+		args = []string{args[1], "--help"}
 	case "--version":
 		args[0] = "version"
 	}
