@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -72,6 +73,7 @@ type replayer struct {
 	changed      bool // another product: differences are the answer, not a fault
 	in           *inspect.Inspector
 	seen         seen
+	replaced     string // a product that is another file than the one that judged; empty: none
 
 	parts, same, differ, unjudged int
 	first, last                   time.Duration // triggers
@@ -116,6 +118,9 @@ func (p *replayer) start(n *keep.Note) error {
 	loaded, err := readProduct(path, model)
 	if err != nil {
 		return elsewhere(err, p.product, "--product")
+	}
+	if digest := loaded.Digest(); n.Taught != "" && n.Taught != hex.EncodeToString(digest[:]) {
+		p.replaced = path
 	}
 	p.close()
 	p.in, err = inspect.Open(loaded, model, runtime.GOMAXPROCS(0))
@@ -183,6 +188,9 @@ func (p *replayer) verdict() error {
 	switch {
 	case p.parts == 0:
 		return Hint(errors.New("replay: the recording has no parts"), "record.frames says which are kept")
+	case p.differ > 0 && !p.changed && p.replaced != "":
+		return Hint(fmt.Errorf("replay: %d parts came out otherwise than on the line: %s is not the file that judged them", p.differ, p.replaced),
+			"it was taught again or copied over since; --product FILE lists which verdicts another product changes")
 	case p.differ > 0 && !p.changed:
 		return Hint(fmt.Errorf("replay: %d parts came out otherwise than on the line", p.differ),
 			"the product or the network is not the line's, or a machine computes wrongly: cull bundle verify --net NET PRODUCT")
