@@ -20,9 +20,11 @@ import (
 	"cull/capture"
 	"cull/capture/replay"
 	"cull/infer"
+	"cull/internal/container"
 	"cull/internal/imagefile"
 	"cull/internal/inspect"
 	"cull/internal/product"
+	"cull/internal/regular"
 	"cull/padim"
 )
 
@@ -220,10 +222,32 @@ func (f *teachFlags) options() (o inspect.Options, err error) {
 	if err := writable("teach", f.output); err != nil {
 		return o, err
 	}
+	if err := noOtherFile(f.output); err != nil {
+		return o, err
+	}
 	o.Fit = padim.Options{
 		Mode: mode, TargetFRR: f.targetFRR, Seed: f.seed, Threads: runtime.GOMAXPROCS(0),
 	}
 	return o, nil
+}
+
+// noOtherFile returns an error where something is at path that is no product: a recording, a picture or the network, which
+// a slip of -o would lose. A product that is damaged, and an empty file, may be replaced.
+func noOtherFile(path string) error {
+	file, _, err := regular.Open(path)
+	if err != nil { // it is not there, or cannot be read
+		return nil
+	}
+	defer file.Close()
+	head, err := io.ReadAll(io.LimitReader(file, 1<<14)) // more than the longest header
+	if err != nil {
+		return nil
+	}
+	_, err = container.Parse(head, product.Kind, product.Version)
+	if errors.Is(err, container.ErrForeign) || errors.Is(err, container.ErrKind) {
+		return Hint(fmt.Errorf("teach: -o %s is there and no product: it is not replaced", path), "name another file for the product, or move that one")
+	}
+	return nil
 }
 
 // smallestRegion is the least side of --roi in pixels: a smaller one is a slip, there is nothing to see in it.

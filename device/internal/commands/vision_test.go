@@ -548,6 +548,33 @@ func TestOverlayReplacesHeatMapsAlone(t *testing.T) {
 	}
 }
 
+// A slip of -o costs no picture, no recording and no network; a product is replaced, and what is left of one.
+func TestTeachReplacesProductsAlone(t *testing.T) {
+	b := newBench(t)
+	p := b.path("plate.product")
+	teach := func(out string) error {
+		_, err := cull(t, "teach", "--net", b.net, b.parts, "-o", out)
+		return err
+	}
+	link := b.path("link.product")
+	if err := errors.Join(os.WriteFile(p, nil, 0o600), os.Symlink(b.good, link), teach(p), teach(p)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Truncate(p, 999), teach(p)); err != nil {
+		t.Error(err)
+	}
+	for _, path := range []string{filepath.Join(b.parts, "00.png"), b.net, link} {
+		before, _ := os.ReadFile(path)
+		err := teach(path)
+		if err == nil || !strings.Contains(err.Error(), path) || HintOf(err) == "" {
+			t.Errorf("%s: %v", path, err)
+		}
+		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, before) {
+			t.Errorf("%s was replaced, %v", path, err)
+		}
+	}
+}
+
 // A copied picture is taught once, and told.
 func TestTeachCopies(t *testing.T) {
 	b := newBench(t)
