@@ -160,7 +160,7 @@ func scattered(n, k int) []int {
 	k = min(n, k)
 	s := make([]int, k)
 	for i := range s {
-		s[i] = (i*one + i*golden%one) * n / (k * one)
+		s[i] = int(int64(i*one+i*golden%one) * int64(n) / int64(k*one))
 	}
 	return s
 }

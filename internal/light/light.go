@@ -159,13 +159,13 @@ type Normaliser struct {
 	at     [][3]float64 // the regressors of a block: 1, x, y from -0.5 to 0.5
 
 	diff, weight, rest []float64 // of the blocks: to the reference, brightness
-	col                []int     // factors of the columns, 1 is 1<<16
+	col                []int64   // factors of the columns, 1 is 1<<16
 }
 
 // NewNormaliser returns a Normaliser of pictures of width w and height h. ignore, where not nil,
 // marks cells of that many pixels in which a picture tells nothing.
 func NewNormaliser(ref *Reference, w, h int, ignore []bool, cell int) *Normaliser {
-	n := &Normaliser{ref: ref, w: w, h: h, blocks: newBlocks(w, h), col: make([]int, (w+columns-1)/columns)}
+	n := &Normaliser{ref: ref, w: w, h: h, blocks: newBlocks(w, h), col: make([]int64, (w+columns-1)/columns)}
 	count := n.blocks.w * n.blocks.h
 	n.use, n.at = make([]bool, count), make([][3]float64, count)
 	n.diff, n.weight, n.rest = make([]float64, count), make([]float64, count), make([]float64, 0, count)
@@ -318,21 +318,21 @@ func (n *Normaliser) balance() [3]float64 {
 	return s
 }
 
-// take divides the light out, in integers of 16 fractional bits. A slope across is the same over columns
-// pixels.
+// take divides the light out, in integers of 16 fractional bits, products of two of them in 64. A slope across is the same over
+// columns pixels.
 func (n *Normaliser) take(pic []int8, surface, balance [3]float64) {
 	const one = 1 << 16
 	for x := range n.col {
-		n.col[x] = int(float64(one*exact.Exp(-float64(surface[1]*centre(x, columns, n.w)))) + 0.5)
+		n.col[x] = int64(float64(one*exact.Exp(-float64(surface[1]*centre(x, columns, n.w)))) + 0.5)
 	}
 	for y := range n.h {
-		var f [3]int
+		var f [3]int64
 		for k := range f {
-			f[k] = int(float64(one*exact.Exp(-surface[0]-float64(surface[2]*centre(y, 1, n.h))-balance[k])) + 0.5)
+			f[k] = int64(float64(one*exact.Exp(-surface[0]-float64(surface[2]*centre(y, 1, n.h))-balance[k])) + 0.5)
 		}
 		row := pic[3*y*n.w:][:3*n.w]
 		for _, c := range n.col {
-			red, green, blue := c*f[0]>>16, c*f[1]>>16, c*f[2]>>16
+			red, green, blue := int(c*f[0]>>16), int(c*f[1]>>16), int(c*f[2]>>16)
 			p := row[:min(3*columns, len(row))]
 			row = row[len(p):]
 			for ; len(p) >= 3; p = p[3:] {
