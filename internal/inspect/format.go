@@ -27,7 +27,7 @@ func CheckFormat(plan prep.Plan, taught, got image.Point) error {
 
 // SameShape reports whether the aspect ratios of two sizes are the same to 2 %.
 func SameShape(a, b image.Point) bool {
-	across, down := a.X*b.Y, a.Y*b.X
+	across, down := int64(a.X)*int64(b.Y), int64(a.Y)*int64(b.X)
 	return 50*max(across-down, down-across) <= across
 }
 

@@ -24,6 +24,7 @@ func TestFormats(t *testing.T) {
 		{whole, image.Pt(500, 1240), image.Pt(500, 1260), true}, // 1.6 %
 		{whole, image.Pt(500, 1240), image.Pt(500, 1270), false},
 		{whole, image.Pt(640, 480), image.Pt(480, 640), false},
+		{whole, image.Pt(9504, 6336), image.Pt(6336, 9504), false},
 		{whole, image.Pt(1280, 720), image.Pt(1280, 800), false},
 		{whole, image.Pt(1280, 1024), image.Pt(1280, 960), false},
 		{region, image.Pt(640, 480), image.Pt(640, 480), true},

@@ -309,7 +309,7 @@ func pack(pic []int8) ([]byte, error) {
 // unpack decompresses a picture of that many bytes.
 func unpack(b []byte, size int) ([]int8, error) {
 	const ratio = 1032 // DEFLATE's largest: 258 bytes in two bits
-	if len(b) > size+size/1000+64 || size > ratio*len(b) {
+	if len(b) > size+size/1000+64 || int64(size) > ratio*int64(len(b)) {
 		return nil, fmt.Errorf("%d bytes cannot be a picture of %d: %w", len(b), size, container.ErrCorrupted)
 	}
 	src := bytes.NewReader(b)

@@ -244,6 +244,22 @@ func rebuild(t testing.TB, f *container.File, i int, data []byte) error {
 
 // FuzzParse replaces one section at a time: behind digests, bytes from a fuzzer
 // would never get past the container.
+// As many bytes as a picture of 1024 x 1024 has, which do not compress: what they can stand for is no number of 32 bits.
+func TestLargePictureComesBack(t *testing.T) {
+	pic, v := make([]int8, 1024*1024*3), uint32(1)
+	for i := range pic {
+		v = v*1664525 + 1013904223
+		pic[i] = max(int8(v>>24), -127)
+	}
+	b, err := pack(pic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := unpack(b, len(pic)); err != nil || !slices.Equal(got, pic) {
+		t.Error(err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	file, err := container.Parse(encode(f, example(f, padim.Options{})), Kind, Version)
 	if err != nil {
