@@ -1,5 +1,5 @@
 # cull: `make` prints the targets. build, run, test, soak, bench, purego, lint, fuzz, bench-once and cross need
-# only Go (and its module proxy or cache). Besides Go: race gcc; arm64 qemu-user; eval pictures in DATA; bench-peers node and npm; bench-train
+# only Go (and its module proxy or cache). Besides Go: race gcc; arm64, arm qemu-user; eval pictures in DATA; bench-peers node and npm; bench-train
 # python3-torch; icount qemu-user and gcc; testbed Debian, root and what its scripts install (doc/dependencies.md).
 GO       ?= go
 TOOL      = $(GO) tool -modfile=tools.mod
@@ -63,7 +63,7 @@ bench-train: ## measure training against PyTorch on the CPU (needs Debian's pyth
 	@$(PYTHON) -c 'import numpy, torch' || { echo "bench-train needs numpy and torch: apt-get install python3-torch"; exit 1; }
 	$(GO) run ./$(PEERS)/train -python $(PYTHON) $(if $(wildcard $(DATA)/textures),-folder $(DATA)/textures)
 
-.PHONY: race purego arm64 lint fuzz cross
+.PHONY: race purego arm64 arm lint fuzz cross
 race: ## all tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
 
@@ -78,6 +78,9 @@ arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, cortex-a7
 	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
 		GOARCH=arm64 $(GO) test -short -timeout 40m -exec "$(QEMU) -cpu $$cpu" $(EXACT_PKGS) || exit 1; \
 	done
+
+arm: ## the same, but for the trainer, as 32-bit arm code under qemu-user
+	GOARCH=arm GOARM=7 $(GO) test -short -timeout 40m -exec qemu-arm $(filter-out ./trainer/%,$(EXACT_PKGS))
 
 lint: ## vet and staticcheck for amd64, arm64 and arm; format; tidy; generated files
 	$(GO) build -modfile=tools.mod -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
@@ -122,4 +125,4 @@ bench-once: ## every benchmark once, so that none rots
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: bench-once check
-check: lint race purego arm64 fuzz bench-once cross ## everything slower than `make test`
+check: lint race purego arm64 arm fuzz bench-once cross ## everything slower than `make test`
