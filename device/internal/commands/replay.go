@@ -55,7 +55,7 @@ func Replay(ctx context.Context, env Env, args []string) error {
 	}
 	if took := time.Since(start); p.parts > 1 {
 		fmt.Fprintf(env.Stderr, "recorded in %v, replayed in %v\n",
-			(p.last - p.first).Round(time.Millisecond), took.Round(time.Millisecond))
+			p.recorded.length().Round(time.Millisecond), took.Round(time.Millisecond))
 	}
 	if err := p.verdict(); err != nil {
 		return err
@@ -76,8 +76,31 @@ type replayer struct {
 	replaced     string // a product that is another file than the one that judged; empty: none
 
 	parts, same, differ, unjudged int
-	first, last                   time.Duration // triggers
+	recorded                      span
 }
+
+// A span is the time from first to last trigger of a recording, run by run of the line: each has a clock of its own.
+type span struct {
+	run         time.Time     // when it began
+	first, last time.Duration // its triggers
+	earlier     time.Duration // of the runs before
+}
+
+// add takes a start of the line, which each file of a run begins with, or a part. A rejected part's note comes behind those of
+// parts that passed after it.
+func (s *span) add(n *keep.Note) {
+	at := time.Duration(n.TriggerNS)
+	switch {
+	case n.Kind == record.KindStart && !n.Time.Equal(s.run):
+		*s = span{run: n.Time, earlier: s.length()}
+	case at > 0 && s.first == 0:
+		s.first, s.last = at, at
+	case at > 0:
+		s.first, s.last = min(s.first, at), max(s.last, at)
+	}
+}
+
+func (s *span) length() time.Duration { return s.earlier + s.last - s.first }
 
 func (p *replayer) close() {
 	if p.in != nil {
@@ -87,6 +110,7 @@ func (p *replayer) close() {
 
 // note takes a start of the line, or a part.
 func (p *replayer) note(n *keep.Note, f *capture.Frame) error {
+	p.recorded.add(n)
 	switch n.Kind {
 	case record.KindStart:
 		return p.start(n)
@@ -142,12 +166,6 @@ func (p *replayer) part(n *keep.Note, f *capture.Frame) error {
 	}
 	if another, err := p.seen.add(n, f, "replay"); !another {
 		return err
-	}
-	if at := time.Duration(n.TriggerNS); at > 0 {
-		if p.first == 0 { // a rejected part's note comes behind those of parts that passed after it
-			p.first = at
-		}
-		p.first, p.last = min(p.first, at), max(p.last, at)
 	}
 	p.parts++
 	if n.Score == nil || f == nil {

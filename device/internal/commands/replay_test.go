@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cull/capture"
 	"cull/capture/recording"
@@ -86,6 +87,27 @@ func TestReplayOfAShift(t *testing.T) {
 	}
 	if _, err := cull(t, "teach", "--net", b.net, frames, "-o", b.path("again.product")); err == nil {
 		t.Error("a recording without a part was taught")
+	}
+}
+
+// Runs of the line have clocks of their own: their lengths add up, however many files a run has.
+func TestRecordedTimeOfSeveralRuns(t *testing.T) {
+	var s span
+	start := func(at int64) { s.add(&keep.Note{Entry: record.Entry{Kind: record.KindStart, Time: time.Unix(at, 0)}}) }
+	part := func(at time.Duration) { s.add(&keep.Note{Entry: record.Entry{Kind: record.KindPart}, TriggerNS: at.Nanoseconds()}) }
+	start(1000)
+	part(7 * time.Second)
+	part(5 * time.Second)
+	start(1000) // its second file
+	part(9 * time.Second)
+	part(0) // without an edge
+	start(2000)
+	part(time.Second)
+	start(3000)
+	part(3 * time.Second)
+	part(8 * time.Second)
+	if got := s.length(); got != 9*time.Second {
+		t.Errorf("%v, want 4 s + 0 + 5 s", got)
 	}
 }
 
