@@ -94,7 +94,9 @@ func TestReplayOfAShift(t *testing.T) {
 func TestRecordedTimeOfSeveralRuns(t *testing.T) {
 	var s span
 	start := func(at int64) { s.add(&keep.Note{Entry: record.Entry{Kind: record.KindStart, Time: time.Unix(at, 0)}}) }
-	part := func(at time.Duration) { s.add(&keep.Note{Entry: record.Entry{Kind: record.KindPart}, TriggerNS: at.Nanoseconds()}) }
+	part := func(at time.Duration) {
+		s.add(&keep.Note{Entry: record.Entry{Kind: record.KindPart}, TriggerNS: at.Nanoseconds()})
+	}
 	start(1000)
 	part(7 * time.Second)
 	part(5 * time.Second)
