@@ -118,6 +118,7 @@ cross: ## static builds for the boards, with the device binary's size budget
 	for t in arm64 amd64; do \
 		GOOS=linux GOARCH=$$t $(GO) build $(GOFLAGS_STATIC) -o $(BIN)/linux-$$t/cull-trainer ./trainer || exit 1; \
 	done
+	@for t in arm64 arm amd64; do cp LICENSE LICENSE-third-party $(BIN)/linux-$$t/ || exit 1; done # a copy of a program carries them
 	@size=$$(stat -c %s $(BIN)/linux-arm64/cull); echo "linux/arm64 cull: $$size bytes (budget $(SIZE_LIMIT))"; \
 		test $$size -le $(SIZE_LIMIT)
 

@@ -3,6 +3,7 @@ package cull_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,60 @@ func TestOnlyPrepKnowsFrames(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLicences: a copy of a program must carry the licences of what is linked into it.
+func TestLicences(t *testing.T) {
+	given := ""
+	for _, name := range []string{"LICENSE", "LICENSE-third-party"} {
+		given += readText(t, name)
+	}
+	list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", "./device", "./trainer")
+	list.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatalf("go env: %v", err)
+	}
+	dirs := map[string]string{"Go": strings.TrimSpace(string(root))}
+	for line := range strings.Lines(string(out)) {
+		if path, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			dirs[path] = dir
+		}
+	}
+	if len(dirs) < 2 {
+		t.Fatal("go list: no module")
+	}
+	for path, dir := range dirs {
+		if !strings.Contains(given, path) {
+			t.Errorf("LICENSE-third-party does not name %s", path)
+		}
+		var files []string
+		for _, pattern := range []string{"LICENSE*", "NOTICE*", "THIRD_PARTY_LICENSES/*"} {
+			names, _ := filepath.Glob(filepath.Join(dir, pattern))
+			files = append(files, names...)
+		}
+		if len(files) == 0 && path != "Go" { // a distribution's Go keeps it elsewhere
+			t.Errorf("%s: no licence in %s", path, dir)
+		}
+		for _, f := range files {
+			if !strings.Contains(given, strings.Trim(readText(t, f), "\n")) {
+				t.Errorf("LICENSE-third-party lacks %s of %s", filepath.Base(f), path)
+			}
+		}
+	}
+}
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestForbids(t *testing.T) {
