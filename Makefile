@@ -5,7 +5,7 @@ GO       ?= go
 TOOL      = $(GO) tool -modfile=tools.mod
 BIN       = bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS   = -s -w -X cull/device/internal/commands.version=$(VERSION)
+LDFLAGS   = -s -w -X cull/internal/version.name=$(VERSION)
 GOFLAGS_STATIC = -trimpath -ldflags='$(LDFLAGS)'
 FUZZCOUNT ?= 20000x
 DATA     ?= ../shared/data

@@ -16,6 +16,7 @@ import (
 
 	"cull/internal/container"
 	"cull/internal/imagefile"
+	"cull/internal/version"
 	"cull/trainer/internal/pretrain"
 )
 
@@ -29,6 +30,7 @@ const usage = `usage: cull-trainer COMMAND [arguments]
   table     measure features from many sources on data sets
   spoil     draw defects on a data set's good pictures, to find what features do not see
   export    write a .net file as ONNX or safetensors, a checkpoint as safetensors
+  version   print version, commit and platform
 
 cull-trainer COMMAND -h describes a command.
 `
@@ -69,6 +71,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case "export":
 		stop() // as import
 		return runExport(args[1:], stderr)
+	case "version", "--version":
+		fmt.Fprintln(stdout, version.Of("cull-trainer"))
+		return exitOK
 	case "help", "-h", "--help":
 		fmt.Fprint(stdout, usage)
 		return exitOK

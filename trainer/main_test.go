@@ -362,3 +362,10 @@ func TestMistakesAreNamedInOneLineWithAHint(t *testing.T) {
 		}
 	}
 }
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	if code := run([]string{"version"}, &out, io.Discard); code != exitOK || !strings.HasPrefix(out.String(), "cull-trainer (devel) commit ") {
+		t.Errorf("exit %d, %q", code, out.String())
+	}
+}

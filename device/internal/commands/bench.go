@@ -30,6 +30,7 @@ import (
 	"cull/internal/inspect"
 	"cull/internal/light"
 	"cull/internal/product"
+	"cull/internal/version"
 	"cull/padim"
 	"cull/synth"
 )
@@ -191,7 +192,7 @@ func (b *benchmark) measure(ctx context.Context, passes []int) (*benchAnswer, er
 	defer p.Close()
 	took, used := time.Since(start), clock(unix.CLOCK_PROCESS_CPUTIME_ID)-used
 	a := &benchAnswer{
-		Version: version, Board: board(), CPU: processor(), CPUs: runtime.NumCPU(), OS: release(),
+		Version: version.Name(), Board: board(), CPU: processor(), CPUs: runtime.NumCPU(), OS: release(),
 		Kernel: infer.Kernel(), Scorer: padim.Kernel(), Prep: prep.Kernel(), Fixed: fixed.Kernel(), Size: p.Plan.Width, Mode: p.Model.Mode().String(),
 		StartMS: milliseconds(took), StartCPU: milliseconds(used),
 	}

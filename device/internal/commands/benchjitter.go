@@ -15,6 +15,7 @@ import (
 
 	"cull/infer"
 	"cull/internal/inspect"
+	"cull/internal/version"
 	"cull/reject"
 	"cull/reject/pulse"
 )
@@ -71,7 +72,7 @@ func benchJitter(ctx context.Context, env Env, net string, size, n int, asJSON b
 	defer p.close()
 	digest := m.Digest()
 	a := &jitterAnswer{
-		Version: version, Board: board(), CPU: processor(), CPUs: runtime.NumCPU(), OS: release(),
+		Version: version.Name(), Board: board(), CPU: processor(), CPUs: runtime.NumCPU(), OS: release(),
 		NetSHA256: hex.EncodeToString(digest[:]), Kernel: infer.Kernel(), Threads: threads,
 		FIFO: grant(p.granted.FIFO), Locked: grant(p.granted.Locked),
 	}

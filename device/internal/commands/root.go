@@ -5,13 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"strings"
-)
 
-// version is what the build calls itself: -ldflags "-X …/commands.version=v1.2.3".
-var version = "(devel)"
+	"cull/internal/version"
+)
 
 // Table returns the subcommands in the order of the usage.
 func Table() []Command {
@@ -62,25 +59,8 @@ func versionCommand() Command {
 			if len(rest) > 0 {
 				return Hint(usagef("version: takes no arguments"), "cull version")
 			}
-			_, err = fmt.Fprintln(env.Stdout, Version())
+			_, err = fmt.Fprintln(env.Stdout, version.Of("cull"))
 			return err
 		},
 	}
-}
-
-// Version is the line that `cull version` prints: version, commit, toolchain, platform.
-func Version() string {
-	commit, dirty := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision" && len(s.Value) >= 12:
-				commit = s.Value[:12]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				dirty = "+changes"
-			}
-		}
-	}
-	return fmt.Sprintf("cull %s commit %s%s %s %s/%s",
-		version, commit, dirty, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
