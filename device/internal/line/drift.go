@@ -11,8 +11,8 @@ import (
 type drift struct {
 	taught []float64 // left-out scores, ascending
 	newest []int     // of each part twice the number of taught scores below its own, and once of those equal; a ring
-	seen   int       // parts so far
-	sum    int       // of newest
+	seen   int64     // parts so far
+	sum    int64     // of newest
 	told   bool
 }
 
@@ -36,8 +36,8 @@ func (d *drift) add(score float64) bool {
 	}
 	below, _ := slices.BinarySearch(d.taught, score)
 	upTo, _ := slices.BinarySearch(d.taught, math.Nextafter(score, math.Inf(1)))
-	at := d.seen % len(d.newest)
-	d.sum += below + upTo - d.newest[at]
+	at := d.seen % int64(len(d.newest))
+	d.sum += int64(below + upTo - d.newest[at])
 	d.newest[at] = below + upTo
 	d.seen++
 	share, known := d.share()
@@ -57,10 +57,10 @@ func (d *drift) add(score float64) bool {
 
 // share returns how often one of the newest parts scores higher than a taught one; false while there are too few of either.
 func (d *drift) share() (float64, bool) {
-	if len(d.newest) == 0 || len(d.taught) == 0 || d.seen < len(d.newest) {
+	if len(d.newest) == 0 || len(d.taught) == 0 || d.seen < int64(len(d.newest)) {
 		return 0, false
 	}
-	return float64(d.sum) / float64(2*len(d.taught)*len(d.newest)), true
+	return float64(d.sum) / (2 * float64(len(d.taught)) * float64(len(d.newest))), true
 }
 
 // limit is how far from one half the share may be: deviations of the Mann-Whitney statistic of parts that are alike, and at

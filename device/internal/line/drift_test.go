@@ -55,6 +55,20 @@ func TestScoresThatDrift(t *testing.T) {
 	}
 }
 
+// Pairs of many taught parts and of many that passed are no number of 32 bits.
+func TestDriftOfManyParts(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 0))
+	var d drift
+	d.watch(drawn(rng, 22000, 0), 50000)
+	told(&d, drawn(rng, 50000, 0))
+	if share, known := d.share(); !known || share < 0.49 || share > 0.51 {
+		t.Errorf("share %v, %v of scores as they were taught", share, known)
+	}
+	if n := told(&d, drawn(rng, 50000, 9)); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
 func TestDriftIsToldAgainOnlyAfterItWasGone(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	var d drift
