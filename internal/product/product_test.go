@@ -242,8 +242,6 @@ func rebuild(t testing.TB, f *container.File, i int, data []byte) error {
 	return err
 }
 
-// FuzzParse replaces one section at a time: behind digests, bytes from a fuzzer
-// would never get past the container.
 // As many bytes as a picture of 1024 x 1024 has, which do not compress: what they can stand for is no number of 32 bits.
 func TestLargePictureComesBack(t *testing.T) {
 	pic, v := make([]int8, 1024*1024*3), uint32(1)
@@ -260,6 +258,8 @@ func TestLargePictureComesBack(t *testing.T) {
 	}
 }
 
+// FuzzParse replaces one section at a time: behind digests, bytes from a fuzzer
+// would never get past the container.
 func FuzzParse(f *testing.F) {
 	file, err := container.Parse(encode(f, example(f, padim.Options{})), Kind, Version)
 	if err != nil {
