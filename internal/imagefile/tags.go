@@ -95,6 +95,12 @@ func checkLayout(data []byte) error {
 	if samples > 1 && one {
 		return fmt.Errorf("%w (%d samples of one bit depth)", ErrLayout, samples)
 	}
+	order, at := firstDirectory(data)
+	for _, id := range []uint16{tagCompression, tagFillOrder, tagSamples, tagRows, tagPlanar, tagTileWidth, tagTileHeight} {
+		if e := entry(data, order, at, id); e != nil && order.Uint32(e[4:]) > 1 { // the decoder takes the first
+			return fmt.Errorf("%w (several numbers of tag %d)", ErrLayout, id)
+		}
+	}
 	return nil
 }
 
@@ -120,23 +126,30 @@ const ofAnother = 1 | 4
 
 // severalPages reports a TIFF with another picture behind the first, or whose first is but part of another.
 func severalPages(data []byte) bool {
-	if kind, _ := tag(data, tagSubfile); kind&ofAnother != 0 {
+	order, at := firstDirectory(data)
+	if order == nil {
+		return false
+	}
+	if kind, _ := tagAt(data, order, at, tagSubfile); kind&ofAnother != 0 {
 		return true
 	}
-	order, at := firstDirectory(data)
-	if order == nil || at+2 > uint64(len(data)) {
-		return false
+	for range 64 { // smaller ones of one picture are no more
+		if at+2 > uint64(len(data)) {
+			return false
+		}
+		end := at + 2 + 12*uint64(order.Uint16(data[at:]))
+		if end+4 > uint64(len(data)) {
+			return false
+		}
+		at = uint64(order.Uint32(data[end:]))
+		if at == 0 || at+2 > uint64(len(data)) || order.Uint16(data[at:]) == 0 {
+			return false
+		}
+		if kind, _ := tagAt(data, order, at, tagSubfile); kind&ofAnother == 0 {
+			return true
+		}
 	}
-	end := at + 2 + 12*uint64(order.Uint16(data[at:]))
-	if end+4 > uint64(len(data)) {
-		return false
-	}
-	next := uint64(order.Uint32(data[end:]))
-	if next == 0 || next+2 > uint64(len(data)) || order.Uint16(data[next:]) == 0 {
-		return false
-	}
-	kind, _ := tagAt(data, order, next, tagSubfile)
-	return kind&ofAnother == 0
+	return true
 }
 
 // firstDirectory returns the byte order of TIFF data and where its first directory lies; nil for what is none.
@@ -166,29 +179,37 @@ func tag(data []byte, id uint16) (uint32, bool) {
 
 // tagAt is tag for the directory at that place.
 func tagAt(data []byte, order binary.ByteOrder, at uint64, id uint16) (uint32, bool) {
-	if at+2 > uint64(len(data)) {
+	e := entry(data, order, at, id)
+	if e == nil || order.Uint32(e[4:]) != 1 {
 		return 0, false
+	}
+	switch order.Uint16(e[2:]) {
+	case 1: // BYTE
+		return uint32(e[8]), true
+	case 3: // SHORT
+		return uint32(order.Uint16(e[8:])), true
+	case 4: // LONG
+		return order.Uint32(e[8:]), true
+	}
+	return 0, false
+}
+
+// entry returns the 12 bytes of a tag in the directory at that place: tag, type, count, value; nil where there is none.
+func entry(data []byte, order binary.ByteOrder, at uint64, id uint16) []byte {
+	if order == nil || at+2 > uint64(len(data)) {
+		return nil
 	}
 	entries := data[at+2:]
 	for range order.Uint16(data[at:]) {
 		if len(entries) < 12 {
-			return 0, false
+			return nil
 		}
-		e := entries[:12] // tag, type, count, value
+		if order.Uint16(entries) == id {
+			return entries[:12]
+		}
 		entries = entries[12:]
-		if order.Uint16(e) != id || order.Uint32(e[4:]) != 1 {
-			continue
-		}
-		switch order.Uint16(e[2:]) {
-		case 1: // BYTE
-			return uint32(e[8]), true
-		case 3: // SHORT
-			return uint32(order.Uint16(e[8:])), true
-		case 4: // LONG
-			return order.Uint32(e[8:]), true
-		}
 	}
-	return 0, false
+	return nil
 }
 
 // exifOfJPEG returns the TIFF data in the first Exif segment before the picture's scans, nil where there is none.

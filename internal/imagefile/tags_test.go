@@ -290,6 +290,26 @@ func TestUnusualLayoutsAreRefused(t *testing.T) {
 	}
 }
 
+// Of several numbers golang.org/x/image/tiff takes the first: a strip's compression and rows passed by the bounds so.
+func TestTagsOfSeveralNumbersAreRefused(t *testing.T) {
+	order := binary.LittleEndian
+	for _, id := range []uint16{tagCompression, tagFillOrder, tagRows} {
+		data := tiffWith(make([]byte, 64), []uint16{8}, map[uint16]uint32{
+			tagCompression: 1, 0x0106: 1, tagFillOrder: 1, 0x0111: 0, tagRows: 4, 0x0117: 64,
+		})
+		if _, err := Decode(data); err != nil {
+			t.Fatal(err)
+		}
+		e := entry(data, order, 8, id)
+		order.PutUint16(e[2:], 3)
+		order.PutUint32(e[4:], 2)
+		want := fmt.Sprintf("TIFF in an unusual layout (several numbers of tag %d)", id)
+		if _, err := Decode(data); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 // golang.org/x/image/tiff inflates a strip to more than the picture takes: one of 522 kB was seen to take 2.1 GB.
 func TestLargeStripsOfACompressedTIFFTakeMoreMemory(t *testing.T) {
 	with := func(side uint32, tags ...uint32) []byte {
@@ -332,6 +352,13 @@ func TestSeveralPicturesInATIFFAreRefused(t *testing.T) {
 		second := directory(binary.LittleEndian, tagSubfile, kind)[8:]
 		return append(with(bytes.Clone(one), uint32(len(one))), second...)
 	}
+	third := func(kind uint16) []byte { // and one of that kind behind a small one
+		data := behind(1)
+		binary.LittleEndian.PutUint32(data[len(data)-4:], uint32(len(data)))
+		return append(data, directory(binary.LittleEndian, tagSubfile, kind)[8:]...)
+	}
+	round := behind(1)
+	binary.LittleEndian.PutUint32(round[len(round)-4:], uint32(len(one)))
 	for name, c := range map[string]struct {
 		data []byte
 		want error
@@ -341,6 +368,9 @@ func TestSeveralPicturesInATIFFAreRefused(t *testing.T) {
 		"two pages":                {behind(2), ErrPages},
 		"one with a small one":     {behind(1), nil},
 		"one with a mask":          {behind(4), nil},
+		"two behind a small one":   {third(0), ErrPages},
+		"one with two small ones":  {third(1), nil},
+		"small ones without end":   {round, ErrPages},
 		"a small one of another":   {withTag(one, tagSubfile, 1), ErrPages},
 		"none behind the file":     {with(bytes.Clone(one), uint32(len(one))), nil},
 		"none where the file ends": {with(bytes.Clone(one), 1<<32-1), nil},
