@@ -79,7 +79,7 @@ arm64: ## tests as arm64 code under qemu-user (cortex-a53, cortex-a72, cortex-a7
 		GOARCH=arm64 $(GO) test -short -timeout 40m -exec "$(QEMU) -cpu $$cpu" $(EXACT_PKGS) || exit 1; \
 	done
 
-arm: ## the same, but for the trainer, as 32-bit arm code under qemu-user
+arm: ## tests as 32-bit arm code under qemu-user, those of the trainer left out
 	GOARCH=arm GOARM=7 $(GO) test -short -timeout 40m -exec qemu-arm $(filter-out ./trainer/%,$(EXACT_PKGS))
 
 lint: ## vet and staticcheck for amd64, arm64 and arm; format; tidy; generated files

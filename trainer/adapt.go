@@ -49,7 +49,7 @@ func runAdapt(ctx context.Context, args []string, stderr io.Writer) int {
 	f.IntVar(&j.o.Size, "size", j.o.Size, "side of the pictures, `pixels`, as the product will be taught")
 	f.IntVar(&j.o.Defects, "defects", j.o.Defects, "samples with a synthetic defect")
 	f.Float64Var(&j.o.Share, "share", j.o.Share, "share of each tap's channels that is kept")
-	f.Uint64Var(&j.o.Seed, "seed", j.o.Seed, "of the division of the parts and of the defects")
+	f.Uint64Var(&j.o.Seed, "seed", j.o.Seed, "of the division of the parts and of the defects, 0 to 65535")
 	f.IntVar(&j.o.Threads, "threads", runtime.NumCPU(), "threads; the result does not depend on it")
 	dir, err := parse(f, args)
 	if err == nil {
