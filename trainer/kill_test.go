@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -143,5 +144,22 @@ func TestFirstCheckpointFails(t *testing.T) {
 	stderr.Reset()
 	if fail(&stderr, pretrain.ErrLarge, ""); !strings.Contains(stderr.String(), "hint: lower network.width") {
 		t.Error(stderr.String())
+	}
+}
+
+// The root of a disk cannot be replaced, which is told before anything is drawn.
+func TestSynthToAMountedDisk(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("mounting a small tmpfs needs root: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	err := writeDir(disk, func(string) error {
+		t.Error("the work was begun")
+		return nil
+	})
+	var h hinted
+	if !errors.Is(err, syscall.EBUSY) || !errors.As(err, &h) || !strings.Contains(h.hint, filepath.Join(disk, "set")) {
+		t.Errorf("%v, hint %q", err, h.hint)
 	}
 }

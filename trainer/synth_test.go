@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"cull/synth"
@@ -164,23 +163,6 @@ func TestSynthFollowsALink(t *testing.T) {
 	readPNG(t, filepath.Join(there, "image", "00000001.png"))
 	if code, _, errs := synthRun("--count", "1", "--size", "16", "-o", link); code != exitError || !strings.Contains(errs, "is not empty") {
 		t.Errorf("once more: exit %d, %q", code, errs)
-	}
-}
-
-// The root of a disk cannot be replaced, which is told before anything is drawn.
-func TestSynthToAMountedDisk(t *testing.T) {
-	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
-		t.Skipf("mounting a small tmpfs needs root: %v", err)
-	}
-	defer syscall.Unmount(disk, syscall.MNT_DETACH)
-	err := writeDir(disk, func(string) error {
-		t.Error("the work was begun")
-		return nil
-	})
-	var h hinted
-	if !errors.Is(err, syscall.EBUSY) || !errors.As(err, &h) || !strings.Contains(h.hint, filepath.Join(disk, "set")) {
-		t.Errorf("%v, hint %q", err, h.hint)
 	}
 }
 
