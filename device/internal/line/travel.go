@@ -1,6 +1,9 @@
 package line
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // speedWindow is how far back the belt's speed is measured. Shorter follows a
 // changing speed, longer averages more encoder jitter.
@@ -13,9 +16,15 @@ const delivery = 2 * time.Millisecond
 // belt predicts when the belt will reach a count, from the encoder's latest edges.
 type belt struct {
 	enc     Encoder
-	samples []Position // ascending, the newest last: those within speedWindow, at least two
-	read    time.Time  // when the encoder was last read
-	behind  bool       // it had edges then that were not known yet
+	samples []sample  // ascending, the newest last: those within speedWindow, at least two
+	read    time.Time // when the encoder was last read
+	behind  bool      // it had edges then that were not known yet
+}
+
+// A sample is what the encoder said.
+type sample struct {
+	Position
+	still time.Time // when the belt was last known to be there
 }
 
 // sample reads the encoder.
@@ -23,7 +32,10 @@ func (b *belt) sample(now time.Time) {
 	p := b.enc.Position()
 	b.read, b.behind = now, p.Unread
 	if n := len(b.samples); n == 0 || p.At.After(b.samples[n-1].At) {
-		b.samples = append(b.samples, p)
+		b.samples = append(b.samples, sample{p, p.At})
+	}
+	if !b.behind {
+		b.samples[len(b.samples)-1].still = now
 	}
 	old := 0
 	for old < len(b.samples)-2 && now.Sub(b.samples[old].At) > speedWindow {
@@ -38,7 +50,7 @@ func (b *belt) sample(now time.Time) {
 //
 // with the newest edge (c, at) and the oldest (c0, at0) of the samples; an encoder that had
 // nothing newer to tell when it was read, neither known nor waiting, cannot be faster than one count in that time. Where count was passed by the time of the first
-// reading after a stand, which the samples then span, tau is at most the newest edge's period. It reports
+// reading after a stand, so that by tau the belt was there when it was read to be short of it, tau is at most the newest edge's period. It reports
 // false while the belt stands short of count: no edge for speedWindow and 4 tau, or too far away.
 func (b *belt) eta(count int64) (time.Time, bool) {
 	if len(b.samples) == 0 {
@@ -59,7 +71,7 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		tau = max(tau, float64(silent-delivery))
-	} else if took > speedWindow && last.Period > 0 {
+	} else if since, ok := b.short(count); ok && last.Period > 0 && -float64(left)*tau > float64(last.At.Sub(since)+delivery) {
 		tau = min(tau, float64(last.Period))
 	}
 	way := float64(left) * tau
@@ -67,6 +79,16 @@ func (b *belt) eta(count int64) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return last.At.Add(time.Duration(max(way, -float64(longestWay)))), true
+}
+
+// short returns when the belt was last known to be short of count; false where no sample tells.
+func (b *belt) short(count int64) (time.Time, bool) {
+	for _, s := range slices.Backward(b.samples) {
+		if s.Count < count {
+			return s.still, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // longestWay is what a way is known to take at most. The first edge after a night gives a speed by which it takes years,
