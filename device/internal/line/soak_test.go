@@ -127,7 +127,7 @@ func (w *world) options(unfinished []uint64, hold bool) line.Options {
 		},
 		Resets: input{c: w.resets}, Unfinished: unfinished, Hold: hold,
 		Epoch: w.epoch, FirstPart: w.last + 1,
-		WindowTo: w.window, FrameWait: 100 * ms, FramePerTrigger: w.strobe,
+		WindowTo: w.window, FrameWait: 100 * ms, FramePerTrigger: w.strobe, FreeRunning: !w.strobe,
 		QuietCounts: 5000,
 	}
 	mm := w.nozzle + length/2 - w.speed*pulse.Seconds()/2

@@ -557,6 +557,7 @@ type cam struct {
 	w      *world
 	frames chan *capture.Frame
 	lost   chan struct{}
+	early  chan *capture.Frame // of a camera that runs free: one that it took before any part came
 }
 
 func (w *world) camera(frames chan *capture.Frame) func(context.Context) (capture.Source, error) {
@@ -567,7 +568,13 @@ func (w *world) camera(frames chan *capture.Frame) func(context.Context) (captur
 			return nil, fmt.Errorf("no such device: %w", capture.ErrLost)
 		}
 		w.opened = true
-		return cam{w, frames, w.lost}, nil
+		early := make(chan *capture.Frame, 1)
+		if !w.strobe {
+			early <- capture.NewFrame(capture.Frame{
+				Pix: make([]byte, 11), Format: capture.Grey, Width: 11, Height: 1, Stride: 11, Mono: time.Since(w.epoch) - time.Second,
+			}, nil)
+		}
+		return cam{w, frames, w.lost, early}, nil
 	}
 }
 
@@ -575,6 +582,8 @@ func (c cam) Next(ctx context.Context) (*capture.Frame, error) {
 	select {
 	case <-c.lost:
 		return nil, fmt.Errorf("unplugged: %w", capture.ErrLost)
+	case f := <-c.early:
+		return f, nil
 	case f := <-c.frames:
 		return f, nil
 	case <-ctx.Done():
