@@ -413,7 +413,7 @@ func (e *examination) disk() {
 
 // directory looks at a store's directory, which the daemon makes where it is not there. It reports whether it can be used.
 func (e *examination) directory(s *store) bool {
-	mend := "mkdir -p " + Quoted(s.dir) + " && chown -R cull: " + Quoted(s.dir)
+	mend := "mkdir -p " + Quoted(s.dir) + " && chown cull: " + Quoted(s.dir)
 	there := s.dir
 	s.state = "can be written"
 	var st unix.Statfs_t
@@ -437,8 +437,12 @@ func (e *examination) directory(s *store) bool {
 		e.say(s.key, Fault, mend, "%s: %v", there, err)
 		return false
 	}
-	if err := As(e.User, func() error { return s.try(there) }); err != nil {
+	if err := As(e.User, func() error { return tryWrite(there) }); err != nil {
 		e.say(s.key, Fault, mend, "%v", err)
+		return false
+	}
+	if path, err := s.refused(e.User); err != nil {
+		e.say(s.key, Fault, "chown cull: "+Quoted(path), "%v", err)
 		return false
 	}
 	s.device = uint64(node.Dev)                       //nolint:unconvert // its type differs between architectures
@@ -548,29 +552,30 @@ func tryWrite(dir string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// try writes to there, which is the directory or lies above it, and opens what the daemon will: root, who has run it by
-// hand, left files that nobody else may open.
-func (s *store) try(there string) error {
-	if err := tryWrite(there); err != nil {
-		return err
-	}
+// refused returns the first of the files that the daemon opens at its start and user may not open: root, who has run it by hand,
+// left files that nobody else may.
+func (s *store) refused(user string) (path string, err error) {
 	names := []string{"lock"}
 	if s.reads {
 		for _, f := range kept(s.dir, s.files) {
 			names = append(names, f.Name())
 		}
 	}
-	for _, name := range names {
-		f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_RDWR, 0)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-		case err != nil:
-			return err
-		default:
-			f.Close() //nolint:errcheck // nothing was done with it
+	err = As(user, func() error {
+		for _, name := range names {
+			path = filepath.Join(s.dir, name)
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			switch {
+			case errors.Is(err, os.ErrNotExist):
+			case err != nil:
+				return err
+			default:
+				f.Close() //nolint:errcheck // nothing was done with it
+			}
 		}
-	}
-	return nil
+		return nil
+	})
+	return path, err
 }
 
 func (e *examination) unit(ctx context.Context) {
