@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -382,7 +383,8 @@ type Input struct {
 
 	reading sync.Mutex
 	raw     [16 * eventSize]byte
-	left    []byte // of raw, not yet returned
+	left    []byte      // of raw, not yet returned
+	more    atomic.Bool // there are such
 	last    uint32
 }
 
@@ -436,6 +438,7 @@ func (in *Input) Next(ctx context.Context) (Edge, error) {
 	}
 	b := in.left[:eventSize]
 	in.left = in.left[eventSize:]
+	in.more.Store(len(in.left) > 0)
 	e := Edge{
 		At:     time.Duration(binary.NativeEndian.Uint64(b)),
 		Rising: binary.NativeEndian.Uint32(b[8:]) == eventRising,
@@ -474,8 +477,9 @@ func (in *Input) read(ctx context.Context) error {
 	return nil
 }
 
-// Waiting reports whether the kernel has edges that Next has not fetched: what Next has returned so far is not all that happened.
-func (in *Input) Waiting() bool { return in.f.waiting() }
+// Waiting reports whether there are edges that Next has not returned, in the kernel or read with one that it has: what it has
+// returned so far is not all that happened.
+func (in *Input) Waiting() bool { return in.f.waiting() || in.more.Load() }
 
 // Close releases the line and wakes Next.
 func (in *Input) Close() error { return in.f.Close() }

@@ -250,6 +250,21 @@ func TestEdgesShowGaps(t *testing.T) {
 	}
 }
 
+// Edges that came with the one that Next has returned wait as those do that are in the kernel still.
+func TestEdgesOfOneReadWait(t *testing.T) {
+	c := &chip{label: "c", edges: make(chan []byte, 4)}
+	in, err := fake(t, c).openInput("c:1", InputConfig{Edges: Rising})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.edges <- append(event(5, eventRising, 1), event(9, eventRising, 2)...)
+	for _, waits := range []bool{true, false} {
+		if _, err := in.Next(t.Context()); err != nil || in.Waiting() != waits {
+			t.Errorf("waiting %t, want %t, %v", in.Waiting(), waits, err)
+		}
+	}
+}
+
 func TestOpenInputRefuses(t *testing.T) {
 	for _, c := range []InputConfig{{Debounce: -1}, {Debounce: 1}, {Buffer: -1}, {Buffer: 2000}, {Edges: 4}, {Bias: 9}} {
 		if _, err := fake(t, &chip{label: "c"}).openInput("c:1", c); err == nil {
