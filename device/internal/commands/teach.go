@@ -132,10 +132,10 @@ func judgeBlank(p *product.Product, m *infer.Model) (inspect.Result, error) {
 		return inspect.Result{}, err
 	}
 	defer in.Close()
-	var sum, n [3]int
+	var sum, n [3]int64
 	for _, g := range p.Goldens {
 		for i, v := range g.Picture {
-			sum[i%3] += int(v)
+			sum[i%3] += int64(v)
 			n[i%3]++
 		}
 	}

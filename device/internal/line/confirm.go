@@ -6,10 +6,10 @@ import (
 )
 
 // confirm takes an edge of the REJECT-CONFIRM sensor. It is kept until its part's window
-// closes: it may come before the rejecter has said when it fired. No more wait than parts may be under way.
+// closes: it may come before the rejecter has said when it fired. No more wait than parts may be under way, or a sensor may chatter.
 func (t *tracker) confirm(at time.Time) {
 	t.confirms = append(t.confirms, at)
-	if len(t.confirms) > t.o.MaxParts {
+	if len(t.confirms) > max(t.o.MaxParts, 64) {
 		t.confirms = slices.Delete(t.confirms, 0, 1)
 		t.surprise(nil)
 	}
