@@ -119,7 +119,13 @@ func teach(t testing.TB, o Options) (*Inspector, *Taught) {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	taught, err := Learn(context.Background(), &parts{n: 24}, e, o)
+	return teachOn(t, &parts{n: 24}, e, o)
+}
+
+// teachOn is teach with good parts and an extractor of the test's own.
+func teachOn(t testing.TB, good capture.Source, e Extractor, o Options) (*Inspector, *Taught) {
+	t.Helper()
+	taught, err := Learn(t.Context(), good, e, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,14 +262,7 @@ func TestMarkedPixelsNeverReachTheScore(t *testing.T) {
 		for i := range uint64(5) {
 			src = append(src, noise(i, c.w, c.h))
 		}
-		taught, err := Learn(t.Context(), &src, e, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in, err := New(o.Plan, e, taught, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in, _ := teachOn(t, &src, e, o)
 		var scores []float32
 		for _, v := range []byte{0, 255} {
 			f := noise(99, c.w, c.h)
@@ -390,14 +389,7 @@ func TestMaskOfKeptPicturesHoldsForTheFrames(t *testing.T) {
 	for seed := range uint64(8) {
 		src = append(src, kept(yuyv(seed)))
 	}
-	taught, err := Learn(t.Context(), &src, e, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := New(o.Plan, e, taught, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	in, _ := teachOn(t, &src, e, o)
 	f := yuyv(100)
 	var scores []float32
 	for _, v := range []byte{20, 240} {

@@ -28,10 +28,13 @@ func (d *drift) watch(taught []float64, parts int) {
 	*d = drift{taught: slices.Sorted(slices.Values(taught)), newest: make([]int, parts)}
 }
 
+// on reports whether there is something to compare.
+func (d *drift) on() bool { return len(d.newest) > 0 && len(d.taught) > 0 }
+
 // add takes the score of a part that passed. It reports whether that makes it known that the scores have drifted, which it does once
 // until they have come half the way back.
 func (d *drift) add(score float64) bool {
-	if len(d.newest) == 0 || len(d.taught) == 0 {
+	if !d.on() {
 		return false
 	}
 	below, _ := slices.BinarySearch(d.taught, score)
@@ -57,7 +60,7 @@ func (d *drift) add(score float64) bool {
 
 // share returns how often one of the newest parts scores higher than a taught one; false while there are too few of either.
 func (d *drift) share() (float64, bool) {
-	if len(d.newest) == 0 || len(d.taught) == 0 || d.seen < int64(len(d.newest)) {
+	if !d.on() || d.seen < int64(len(d.newest)) {
 		return 0, false
 	}
 	return float64(d.sum) / (2 * float64(len(d.taught)) * float64(len(d.newest))), true

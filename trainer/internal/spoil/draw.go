@@ -233,34 +233,35 @@ func blurred(pic []uint8, size int, sigma float64) []float64 {
 
 // drifted is pic as a kind of drift changes it.
 func drifted(kind Kind, pic []uint8, size int, rng exact.Rand) []uint8 {
-	var soft []float64
 	unit := float64(size) / reference
-	if kind == Defocus {
-		soft = blurred(pic, size, 2*unit)
+	var f func(y, x, k int) float64 // the value of a channel
+	value := func(y, x, k int) float64 { return float64(pic[(y*size+x)*3+k]) }
+	switch kind {
+	case Defocus:
+		soft := blurred(pic, size, 2*unit)
+		f = func(y, x, k int) float64 { return soft[(y*size+x)*3+k] }
+	case Displaced:
+		by := int(math.Round(8 * unit))
+		f = func(y, x, k int) float64 { return value(max(y-by, 0), max(x-by, 0), k) }
+	case Smear:
+		f = func(y, x, k int) float64 {
+			dy, dx := float64(y)-0.6*float64(size), float64(x)-0.4*float64(size)
+			return value(y, x, k) * (1 - 0.35*exact.Exp(-min((dy*dy+dx*dx)/(2*13*13*unit*unit), 50)))
+		}
+	case Grain:
+		var noise float64
+		f = func(y, x, k int) float64 {
+			if k == 0 {
+				noise = 8 * rng.Normal()
+			}
+			return value(y, x, k) + noise
+		}
 	}
-	by := int(math.Round(8 * unit))
 	out := make([]uint8, len(pic))
 	for y := range size {
 		for x := range size {
-			dy, dx, noise := float64(y)-0.6*float64(size), float64(x)-0.4*float64(size), 0.0
-			lost := 0.35 * exact.Exp(-min((dy*dy+dx*dx)/(2*13*13*unit*unit), 50))
-			if kind == Grain {
-				noise = 8 * rng.Normal()
-			}
 			for k := range 3 {
-				i := (y*size+x)*3 + k
-				v := float64(pic[i])
-				switch kind {
-				case Defocus:
-					v = soft[i]
-				case Displaced:
-					v = float64(pic[(max(y-by, 0)*size+max(x-by, 0))*3+k])
-				case Smear:
-					v *= 1 - lost
-				case Grain:
-					v += noise
-				}
-				out[i] = uint8(min(max(math.Round(v), 0), 255))
+				out[(y*size+x)*3+k] = uint8(min(max(math.Round(f(y, x, k)), 0), 255))
 			}
 		}
 	}
